@@ -1,0 +1,20 @@
+//! The vocabulary of qtop: plain data about servers, queues, jobs and workers.
+//!
+//! Pure: no clock, no network, no terminal. Everything else imports from here; this folder imports nothing of qtop.
+
+pub mod caps;
+pub mod described;
+pub mod fetch;
+pub mod fingerprint;
+pub mod history;
+pub mod ids;
+pub mod job;
+pub mod mutation;
+pub mod payload;
+pub mod queue;
+pub mod reason;
+pub mod snapshot;
+pub mod state;
+pub mod text;
+pub mod time;
+pub mod worker;

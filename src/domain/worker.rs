@@ -1,0 +1,45 @@
+//! Who works on queues, as far as a system lets it be known.
+
+use std::time::Duration;
+
+use super::ids::{InstanceId, JobRef, Name};
+use super::time::Timestamp;
+
+/// Whether a worker is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum Liveness {
+    /// Gave a sign of life in time.
+    Live,
+    /// Its last sign of life is older than it should be.
+    Stale,
+    /// It has left or its record has expired, but jobs still name it.
+    Gone,
+    /// The system does not tell.
+    Unknown,
+}
+
+/// One worker process or loop.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Worker {
+    /// Where it works.
+    pub instance: InstanceId,
+    /// Its name or id, as stored.
+    pub name: Name,
+    /// Queues it takes jobs from.
+    pub queues: Vec<Name>,
+    /// Whether it is there.
+    pub state: Liveness,
+    /// Time since its last sign of life.
+    pub heartbeat: Option<Duration>,
+    /// What it runs now.
+    pub running: Vec<JobRef>,
+    /// Host or address.
+    pub host: Option<String>,
+    /// Process id.
+    pub pid: Option<u64>,
+    /// When it started.
+    pub since: Option<Timestamp>,
+    /// Where this knowledge comes from, in words: "client list", "job locks", "heartbeat key …".
+    pub evidence: String,
+}

@@ -1,0 +1,8 @@
+//! qtop shows every Redis job queue of a server on one live screen.
+//!
+//! The library exists for the binary and its tests; it promises no stable interface. Layers and what each may import
+//! are described in the `mod.rs` of every folder and checked by `tests/layers.rs`.
+
+pub mod domain;
+pub mod link;
+pub mod systems;

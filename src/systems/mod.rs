@@ -1,0 +1,208 @@
+//! Queue systems. One folder and one line in [`all`] each; nothing outside knows which systems there are.
+//!
+//! Adapters are stateless and spawn nothing. Sampling writes commands into a shared [`Batch`] and later reads exactly
+//! the replies to them; deeper reads take several steps over a [`Link`].
+
+use std::any::Any;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+
+use crate::domain::caps::Caps;
+use crate::domain::described::Described;
+use crate::domain::ids::{InstanceId, JobId, Name, QueueId, SystemName};
+use crate::domain::job::{Job, JobRow, Page, PageRequest, Schedule, Search, SearchStep};
+use crate::domain::mutation::{Mutation, Outcome};
+use crate::domain::reason::Reason;
+use crate::domain::snapshot::{InstanceSample, Offer};
+use crate::domain::state::{StateId, StateSpec};
+use crate::domain::time::Timestamp;
+use crate::domain::worker::Worker;
+use crate::link::{Batch, Link, LinkError, Replies};
+
+/// What a system is, independent of any server.
+#[derive(Debug)]
+pub struct SystemSpec {
+    /// Name in addresses and configuration: `bullmq`, `list`, `stream`.
+    pub name: SystemName,
+    /// Name for people: `BullMQ`.
+    pub title: &'static str,
+    /// Its states in display order.
+    pub states: &'static [StateSpec],
+    /// All it can ever do.
+    pub caps: Caps,
+    /// Passes over the keyspace that find its queues; equal passes of several systems are made once.
+    pub scans: &'static [ScanPass],
+}
+
+/// One server-side filter of the shared scan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ScanPass {
+    /// Glob for `SCAN … MATCH`.
+    pub pattern: &'static str,
+    /// `SCAN … TYPE`, if only one type is of interest.
+    pub kind: Option<&'static str>,
+}
+
+/// What a key met by the scan tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sighting {
+    /// A queue; the adapter may still find on reading that it is none.
+    Queue(QueueId),
+    /// Something that may be a queue if a person says so.
+    Offer(Offer),
+}
+
+/// An instance with the queues known of it, in name order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instance {
+    /// Which.
+    pub id: InstanceId,
+    /// Its queues.
+    pub queues: Vec<Name>,
+}
+
+impl Instance {
+    /// The full id of one of its queues.
+    pub fn queue(&self, name: &Name) -> QueueId {
+        QueueId { instance: self.id.clone(), name: name.clone() }
+    }
+}
+
+/// What an adapter wants to remember about an instance from one tick to the next. Owned by the sampler.
+#[derive(Default)]
+pub struct Memo {
+    /// Number of the tick that is being planned or read, from 1.
+    pub tick: u64,
+    /// Server time of the previous tick; zero before the first.
+    pub server_time: Timestamp,
+    /// Names of connected clients, if the sampler has a list younger than 30 s (P8).
+    pub client_names: Option<Arc<[Name]>>,
+    own: Option<Box<dyn Any + Send>>,
+}
+
+impl Memo {
+    /// The adapter's own part, made on first use.
+    pub fn own<T: Any + Send + Default>(&mut self) -> &mut T {
+        if !self.own.as_ref().is_some_and(|own| own.is::<T>()) {
+            self.own = Some(Box::<T>::default());
+        }
+        self.own.as_mut().and_then(|own| own.downcast_mut()).expect("the slot was just filled with a T")
+    }
+
+    /// The adapter's own part, if it was ever made.
+    pub fn peek<T: Any>(&self) -> Option<&T> {
+        self.own.as_ref().and_then(|own| own.downcast_ref())
+    }
+}
+
+/// A section that could not be read as what the adapter asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The server refused a command the whole section depends on.
+    #[error("{0}")]
+    Command(#[from] crate::link::CommandError),
+    /// A reply of a shape the command never has: a bug, or a foreign server.
+    #[error("unexpected reply to {command}: {what}")]
+    Shape {
+        /// The command.
+        command: &'static str,
+        /// What came.
+        what: String,
+    },
+}
+
+/// Why a deeper read or a change did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum SystemError {
+    /// The connection or the server.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// A reply could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The system, or this version of it, cannot do that.
+    #[error("{0}")]
+    Unsupported(String),
+    /// The request makes no sense here (unknown state, bad cursor).
+    #[error("{0}")]
+    BadRequest(String),
+}
+
+/// The future every deeper read returns.
+pub type Answer<'a, T> = BoxFuture<'a, Result<T, SystemError>>;
+
+/// A kind of queue software.
+pub trait System: Send + Sync {
+    /// Name, states, capabilities, scans.
+    fn spec(&self) -> &'static SystemSpec;
+
+    /// A key met by one of this system's scans. Several systems may look at the same key.
+    fn recognise(&self, key: &[u8]) -> Option<Sighting>;
+
+    /// Queues that are known without a scan, from the configuration.
+    fn described(&self) -> Vec<QueueId> {
+        Vec::new()
+    }
+
+    /// Add this instance's commands: registry reads and counts. Each names one key and is O(1) or O(log n).
+    fn plan(&self, instance: &Instance, memo: &Memo, batch: &mut Batch);
+
+    /// Read the replies to exactly those. A queue that turns out to be none is left out of the sample.
+    fn read(
+        &self,
+        instance: &Instance,
+        memo: &mut Memo,
+        replies: &mut Replies<'_>,
+    ) -> Result<InstanceSample, ReadError>;
+
+    /// A page of a state's jobs.
+    fn jobs<'a>(
+        &'a self,
+        link: &'a Link,
+        queue: &'a QueueId,
+        state: StateId,
+        page: PageRequest,
+    ) -> Answer<'a, Page<JobRow>>;
+
+    /// One job. `payload_limit` bytes of payload, result and options are read.
+    fn job<'a>(
+        &'a self,
+        link: &'a Link,
+        queue: &'a QueueId,
+        id: &'a JobId,
+        payload_limit: u64,
+    ) -> Answer<'a, Option<Job>>;
+
+    /// One bounded step of a search through a state.
+    fn search<'a>(
+        &'a self,
+        link: &'a Link,
+        queue: &'a QueueId,
+        state: StateId,
+        search: &'a Search,
+        page: PageRequest,
+    ) -> Answer<'a, SearchStep>;
+
+    /// Workers of an instance. `clients`: the reply of `CLIENT LIST` as lines, if it may be asked (P8).
+    fn workers<'a>(
+        &'a self,
+        link: &'a Link,
+        instance: &'a Instance,
+        clients: Option<&'a str>,
+    ) -> Answer<'a, Vec<Worker>>;
+
+    /// Repeatable jobs or schedulers of a queue.
+    fn schedules<'a>(&'a self, link: &'a Link, queue: &'a QueueId, page: PageRequest) -> Answer<'a, Page<Schedule>>;
+
+    /// Why a queue, or one job of it, does not move.
+    fn why<'a>(&'a self, link: &'a Link, queue: &'a QueueId, job: Option<&'a JobId>) -> Answer<'a, Vec<Reason>>;
+
+    /// Change something.
+    fn mutate<'a>(&'a self, link: &'a Link, mutation: &'a Mutation) -> Answer<'a, Outcome>;
+}
+
+/// Every system qtop knows, in display order, set up with what the configuration describes.
+pub fn all(_described: &Described) -> Vec<Arc<dyn System>> {
+    vec![]
+}
