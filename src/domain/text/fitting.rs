@@ -107,7 +107,8 @@ fn bounded(text: &str, columns: usize) -> &str {
     if text.len() <= most {
         return text;
     }
-    &text[..text.floor_char_boundary(most)]
+    let end = (0..=most).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    &text[..end]
 }
 
 /// Byte end and width of the longest run of whole clusters at the start that takes at most `columns`.
