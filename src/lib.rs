@@ -3,6 +3,7 @@
 //! The library exists for the binary and its tests; it promises no stable interface. Layers and what each may import
 //! are described in the `mod.rs` of every folder and checked by `tests/layers.rs`.
 
+pub mod app;
 pub mod domain;
 pub mod link;
 pub mod systems;

@@ -1,0 +1,115 @@
+//! Columns, declared once: their names in the configuration, titles, widths, and which give way on a narrow screen.
+
+/// How a cell lies in its column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Align {
+    /// Text.
+    Left,
+    /// Numbers.
+    Right,
+}
+
+/// One column of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// Name in the configuration and for sorting.
+    pub name: &'static str,
+    /// Heading, upper case.
+    pub title: &'static str,
+    /// Least width in cells.
+    pub width: u16,
+    /// Share of the space that is left over; 0: does not grow.
+    pub grow: u16,
+    /// Columns with a higher number are dropped first when the screen is narrow.
+    pub rank: u8,
+    /// Alignment.
+    pub align: Align,
+}
+
+const fn text(name: &'static str, title: &'static str, width: u16, grow: u16, rank: u8) -> Column {
+    Column { name, title, width, grow, rank, align: Align::Left }
+}
+
+const fn number(name: &'static str, title: &'static str, width: u16, rank: u8) -> Column {
+    Column { name, title, width, grow: 0, rank, align: Align::Right }
+}
+
+/// Columns of the Queues screen.
+pub const QUEUES: &[Column] = &[
+    text("system", "SYSTEM", 8, 0, 0),
+    text("queue", "QUEUE", 14, 4, 0),
+    text("instance", "INSTANCE", 8, 1, 8),
+    text("version", "VERSION", 7, 0, 9),
+    number("waiting", "WAIT", 6, 0),
+    number("active", "ACT", 4, 0),
+    number("later", "LATER", 6, 1),
+    number("failed", "FAIL", 6, 0),
+    number("in", "IN/s", 6, 1),
+    number("out", "OUT/s", 6, 1),
+    number("failed_rate", "FAIL/s", 6, 5),
+    number("oldest", "OLDEST", 6, 1),
+    number("drain", "CLEAR", 7, 2),
+    number("workers", "WORKERS", 8, 4),
+    text("backlog", "BACKLOG", 20, 1, 6),
+    text("verdict", "WHY", 24, 3, 7),
+];
+
+/// Columns of a queue's job table. Which of the times is shown depends on the state.
+pub const JOBS: &[Column] = &[
+    text("id", "ID", 10, 1, 0),
+    text("name", "NAME", 12, 2, 0),
+    text("progress", "PROGRESS", 16, 1, 2),
+    number("attempts", "TRY", 5, 1),
+    number("age", "AGE", 7, 0),
+    number("wait", "WAIT", 7, 5),
+    number("run", "RUN", 7, 3),
+    text("worker", "WORKER", 10, 1, 4),
+    number("priority", "PRIO", 5, 7),
+    number("size", "SIZE", 8, 6),
+    text("error", "ERROR", 16, 4, 2),
+];
+
+/// Columns of the Running screen.
+pub const RUNNING: &[Column] = &[
+    text("queue", "QUEUE", 12, 1, 0),
+    text("id", "JOB", 10, 1, 0),
+    text("name", "NAME", 12, 2, 1),
+    text("progress", "PROGRESS", 24, 2, 0),
+    number("run", "RUN", 7, 0),
+    number("lock", "LOCK", 6, 3),
+    text("worker", "WORKER", 10, 1, 2),
+];
+
+/// Columns of the Workers screen.
+pub const WORKERS: &[Column] = &[
+    text("system", "SYSTEM", 8, 0, 1),
+    text("name", "WORKER", 16, 2, 0),
+    text("state", "STATE", 7, 0, 0),
+    number("heartbeat", "BEAT", 6, 0),
+    text("queues", "QUEUES", 14, 2, 2),
+    text("running", "RUNS NOW", 14, 2, 0),
+    text("host", "HOST", 12, 1, 5),
+    number("pid", "PID", 7, 6),
+    text("evidence", "KNOWN FROM", 14, 1, 7),
+];
+
+/// Columns of the Failures screen.
+pub const FAILURES: &[Column] = &[
+    number("count", "COUNT", 6, 0),
+    number("last", "LAST", 6, 0),
+    number("first", "FIRST", 6, 1),
+    text("queues", "QUEUES", 14, 1, 0),
+    text("error", "ERROR", 24, 5, 0),
+];
+
+/// Columns of the Scheduled screen.
+pub const SCHEDULED: &[Column] = &[
+    number("next", "NEXT", 8, 0),
+    text("queue", "QUEUE", 14, 1, 0),
+    text("kind", "KIND", 8, 0, 1),
+    text("id", "ID", 12, 1, 0),
+    text("name", "NAME", 12, 1, 1),
+    text("rule", "RULE", 16, 2, 2),
+    number("fired", "FIRED", 6, 4),
+    text("note", "NOTE", 12, 2, 5),
+];

@@ -1,0 +1,78 @@
+//! Everything that can happen to the program.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crossterm::event::KeyEvent;
+
+use super::effect::Slot;
+use crate::domain::fetch::{FetchError, Fetched};
+use crate::domain::ids::Ticket;
+use crate::domain::snapshot::Snapshot;
+use crate::domain::time::Timestamp;
+
+/// Something happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Message {
+    /// A key, a paste, a resize.
+    Input(Input),
+    /// Time has passed.
+    Clock(Clock),
+    /// A tick of the present server was answered, or failed.
+    Sampled(Arc<Snapshot>),
+    /// A deeper read came back.
+    Fetched {
+        /// Of the request.
+        ticket: Ticket,
+        /// Of the request.
+        slot: Slot,
+        /// The answer.
+        result: Result<Fetched, FetchError>,
+    },
+    /// A task ended that should not have.
+    TaskEnded {
+        /// Which.
+        task: String,
+        /// Why.
+        error: String,
+    },
+    /// The last frame was drawn; where things are on it.
+    Drawn(Geometry),
+}
+
+/// From the terminal.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// A key press or repeat; releases are not passed on.
+    Key(KeyEvent),
+    /// Pasted text.
+    Paste(String),
+    /// The terminal has a new size, columns and rows.
+    Resize(u16, u16),
+    /// The terminal window got or lost the focus.
+    Focus(bool),
+    /// A click on column, row.
+    Click(u16, u16),
+    /// The wheel, lines down (negative: up).
+    Scroll(i16),
+}
+
+/// The present moment on both clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clock {
+    /// For ages and time-outs.
+    pub mono: Instant,
+    /// For the time of day in the header.
+    pub wall: Timestamp,
+}
+
+/// Where things were drawn, for paging and the mouse.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Geometry {
+    /// Rows of the main list or text pane that fit.
+    pub list_rows: u16,
+    /// Screen row of the first of them.
+    pub list_top: u16,
+    /// Tab line: screen columns of each tab, start inclusive, end exclusive.
+    pub tabs: Vec<(u16, u16)>,
+}

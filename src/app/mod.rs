@@ -1,0 +1,12 @@
+//! State of the program and everything that changes it.
+//!
+//! [`state::State`] is plain data with one owner; `update` is the only thing that changes it and answers with
+//! [`effect::Effect`]s for the tasks. Nothing here waits, locks, reads a file or knows Redis.
+
+pub mod columns;
+pub mod effect;
+pub mod list;
+pub mod message;
+pub mod screen;
+pub mod state;
+pub mod views;
