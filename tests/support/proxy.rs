@@ -1,0 +1,264 @@
+//! A proxy between qtop and Redis that delays, stalls, cuts, counts and records.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::resp::Commands;
+
+/// One command that went through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// Number of the connection, from 1 in the order they were opened.
+    pub connection: u64,
+    /// The command's name in upper case.
+    pub name: String,
+    /// All its words, the name as it was sent included.
+    pub words: Vec<Vec<u8>>,
+    /// When the proxy had read it whole.
+    pub at: Instant,
+}
+
+impl Sent {
+    /// The words as text with blanks between them, for messages and simple searches.
+    pub fn text(&self) -> String {
+        let words: Vec<_> = self.words.iter().map(|word| String::from_utf8_lossy(word)).collect();
+        words.join(" ")
+    }
+}
+
+/// What went through since the start or the last [`Proxy::clear`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Round trips: bytes from the client after bytes to the client, per connection, summed.
+    pub turns: u64,
+    /// The same by connection.
+    pub turns_by_connection: BTreeMap<u64, u64>,
+    /// Commands.
+    pub commands: u64,
+    /// Bytes from the client.
+    pub bytes_to_server: u64,
+    /// Bytes to the client.
+    pub bytes_to_client: u64,
+    /// Connections ever opened, also before the last clear.
+    pub connections: u64,
+}
+
+#[derive(Default)]
+struct Shared {
+    delay_micros: AtomicU64,
+    stalled: AtomicBool,
+    refusing: AtomicBool,
+    ended: AtomicBool,
+    record: Mutex<Record>,
+}
+
+#[derive(Default)]
+struct Record {
+    traffic: Traffic,
+    sent: Vec<Sent>,
+    /// Connections whose last bytes went to the client; the next bytes from it begin a turn.
+    answered: BTreeMap<u64, bool>,
+    /// Commands that may still pass before everything is cut.
+    left_before_cut: Option<u64>,
+    open: BTreeMap<u64, Vec<TcpStream>>,
+}
+
+impl Shared {
+    fn record(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn close(&self, connection: u64) {
+        for stream in self.record().open.remove(&connection).unwrap_or_default() {
+            // Fails only if the peer closed first.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+/// Listens on a port of its own and passes everything to a server. Ends when dropped.
+pub struct Proxy {
+    port: u16,
+    shared: Arc<Shared>,
+}
+
+impl Proxy {
+    /// In front of the server on this port of 127.0.0.1.
+    pub fn start(server_port: u16) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback port can be bound");
+        let port = listener.local_addr().expect("a bound socket has an address").port();
+        let shared = Arc::new(Shared::default());
+        let of_thread = Arc::clone(&shared);
+        thread::spawn(move || accept(&listener, server_port, &of_thread));
+        Self { port, shared }
+    }
+
+    /// `redis://127.0.0.1:PORT`.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Holds every byte back for this long, each way; the throughput stays.
+    pub fn delay(&self, each_way: Duration) {
+        self.shared.delay_micros.store(each_way.as_micros() as u64, Ordering::SeqCst);
+    }
+
+    /// Passes nothing any more while sockets stay open, as when packets are dropped; `false` lets go what was held.
+    pub fn blackhole(&self, on: bool) {
+        self.shared.stalled.store(on, Ordering::SeqCst);
+    }
+
+    /// Closes all connections and each new one at once, as if nothing listened; `false` ends that.
+    pub fn refuse(&self, on: bool) {
+        self.shared.refusing.store(on, Ordering::SeqCst);
+        if on {
+            self.cut();
+        }
+    }
+
+    /// Closes all connections now.
+    pub fn cut(&self) {
+        let open: Vec<u64> = self.shared.record().open.keys().copied().collect();
+        open.into_iter().for_each(|connection| self.shared.close(connection));
+    }
+
+    /// Lets exactly `commands` more commands pass, then closes the connection that sent the next one before it reaches
+    /// the server. New connections work again.
+    pub fn cut_after(&self, commands: u64) {
+        self.shared.record().left_before_cut = Some(commands);
+    }
+
+    /// Counters so far.
+    pub fn traffic(&self) -> Traffic {
+        self.shared.record().traffic.clone()
+    }
+
+    /// Commands so far, in the order they came.
+    pub fn sent(&self) -> Vec<Sent> {
+        self.shared.record().sent.clone()
+    }
+
+    /// Number of connections open now.
+    pub fn open_connections(&self) -> usize {
+        self.shared.record().open.len()
+    }
+
+    /// Forgets counters and commands.
+    pub fn clear(&self) {
+        let mut record = self.shared.record();
+        record.sent.clear();
+        record.traffic = Traffic { connections: record.traffic.connections, ..Traffic::default() };
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.shared.ended.store(true, Ordering::SeqCst);
+        self.cut();
+        // Wakes the accepting thread.
+        let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
+    }
+}
+
+fn accept(listener: &TcpListener, server_port: u16, shared: &Arc<Shared>) {
+    for client in listener.incoming() {
+        if shared.ended.load(Ordering::SeqCst) {
+            return;
+        }
+        let Ok(client) = client else { continue };
+        if shared.refusing.load(Ordering::SeqCst) {
+            continue;
+        }
+        let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, server_port)) else { continue };
+        // A proxy that collects small writes would add a delay nobody asked for.
+        let _ = client.set_nodelay(true);
+        let _ = server.set_nodelay(true);
+        let connection = {
+            let mut record = shared.record();
+            record.traffic.connections += 1;
+            let connection = record.traffic.connections;
+            let both = [client.try_clone(), server.try_clone()];
+            record.open.insert(connection, both.into_iter().flatten().collect());
+            record.answered.insert(connection, true);
+            connection
+        };
+        pump(connection, &client, &server, true, shared);
+        pump(connection, &server, &client, false, shared);
+    }
+}
+
+/// One direction: a thread that reads and records, and one that writes when the time has come.
+fn pump(connection: u64, from: &TcpStream, to: &TcpStream, from_client: bool, shared: &Arc<Shared>) {
+    let (Ok(mut from), Ok(mut to)) = (from.try_clone(), to.try_clone()) else { return shared.close(connection) };
+    let (send, receive) = mpsc::channel::<(Instant, Vec<u8>)>();
+    let reading = Arc::clone(shared);
+    thread::spawn(move || {
+        let mut buffer = vec![0; 64 * 1024];
+        let mut commands = Commands::default();
+        while let Ok(count @ 1..) = from.read(&mut buffer) {
+            let bytes = &buffer[..count];
+            let passing = if from_client { note_sent(connection, bytes, &mut commands, &reading) } else { count };
+            let due = Instant::now() + Duration::from_micros(reading.delay_micros.load(Ordering::SeqCst));
+            if send.send((due, bytes[..passing].to_vec())).is_err() || passing < count {
+                break;
+            }
+        }
+    });
+    let writing = Arc::clone(shared);
+    thread::spawn(move || {
+        for (due, bytes) in receive {
+            thread::sleep(due.saturating_duration_since(Instant::now()));
+            while writing.stalled.load(Ordering::SeqCst) && !writing.ended.load(Ordering::SeqCst) {
+                thread::sleep(Duration::from_millis(2));
+            }
+            if !from_client {
+                let mut record = writing.record();
+                record.answered.insert(connection, true);
+                record.traffic.bytes_to_client += bytes.len() as u64;
+            }
+            if to.write_all(&bytes).is_err() {
+                break;
+            }
+        }
+        writing.close(connection);
+    });
+}
+
+/// Records what a client sent and says how many of the bytes may pass.
+fn note_sent(connection: u64, bytes: &[u8], commands: &mut Commands, shared: &Shared) -> usize {
+    let carried = commands.pending();
+    let found = commands.push(bytes);
+    let mut record = shared.record();
+    record.traffic.bytes_to_server += bytes.len() as u64;
+    if record.answered.insert(connection, false) == Some(true) {
+        record.traffic.turns += 1;
+        *record.traffic.turns_by_connection.entry(connection).or_default() += 1;
+    }
+    let mut end = 0_usize;
+    for (words, length) in found {
+        match &mut record.left_before_cut {
+            Some(0) => {
+                record.left_before_cut = None;
+                return end.saturating_sub(carried);
+            }
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        end += length;
+        record.traffic.commands += 1;
+        let name = words.first().map(|word| String::from_utf8_lossy(word).to_uppercase()).unwrap_or_default();
+        record.sent.push(Sent { connection, name, words, at: Instant::now() });
+    }
+    bytes.len()
+}
