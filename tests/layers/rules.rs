@@ -54,7 +54,7 @@ pub fn wiring(layer: &str) -> bool {
 /// Every violation in one file, as `src/PATH:LINE: what`.
 pub fn check(path: &str, source: &str) -> Vec<String> {
     let parts: Vec<&str> = path.trim_end_matches(".rs").split('/').collect();
-    if parts[1..].iter().any(|part| *part == "tests") {
+    if parts[1..].contains(&"tests") {
         return Vec::new();
     }
     let name = parts[0];
