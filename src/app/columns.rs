@@ -36,8 +36,8 @@ const fn number(name: &'static str, title: &'static str, width: u16, rank: u8) -
 
 /// Columns of the Queues screen.
 pub const QUEUES: &[Column] = &[
-    text("system", "SYSTEM", 8, 0, 0),
-    text("queue", "QUEUE", 14, 4, 0),
+    text("system", "SYSTEM", 7, 0, 0),
+    text("queue", "QUEUE", 13, 4, 0),
     text("instance", "INSTANCE", 8, 1, 8),
     text("version", "VERSION", 7, 0, 9),
     number("waiting", "WAIT", 6, 0),
@@ -51,7 +51,7 @@ pub const QUEUES: &[Column] = &[
     number("drain", "CLEAR", 7, 2),
     number("workers", "WORKERS", 8, 4),
     text("backlog", "BACKLOG", 20, 1, 6),
-    text("verdict", "WHY", 24, 3, 7),
+    text("verdict", "WHY", 20, 3, 7),
 ];
 
 /// Columns of a queue's job table. Which of the times is shown depends on the state.

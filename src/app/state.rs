@@ -58,6 +58,8 @@ pub struct State {
     pub banner: Option<Banner>,
     /// How times are shown.
     pub time_style: TimeStyle,
+    /// The zone local times are in; found once at the start, because finding it reads files.
+    pub zone: jiff::tz::TimeZone,
     /// Interval between ticks a person asked for.
     pub interval: Duration,
     /// Last key, for P16.
