@@ -1,0 +1,33 @@
+//! Queues that only a person can describe: which end of a list is next, what an item is, where the dead ones go.
+//!
+//! Read from the configuration's `[[list]]` tables and handed to the adapters as plain data. Nothing here is guessed:
+//! what a description does not say is unknown to qtop.
+
+mod check;
+mod field;
+mod list;
+
+pub use check::{Problem, literal_prefix};
+pub use field::{Paths, TimeField, TimeUnit, split_path};
+pub use list::{
+    Counters, DeadLetters, Delayed, End, Fields, Heartbeat, HeartbeatKind, ItemKind, ListSpec, Pause, Progress,
+    ProgressKind, Record, RecordKind,
+};
+
+/// All descriptions of one configuration.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Described {
+    /// Plain lists.
+    pub lists: Vec<ListSpec>,
+}
+
+impl Described {
+    /// Only what holds on one server: descriptions that name no server, or this one.
+    pub fn for_server(&self, server: &str) -> Self {
+        let holds = |list: &&ListSpec| list.servers.0.is_empty() || list.servers.0.iter().any(|name| name == server);
+        Self { lists: self.lists.iter().filter(holds).cloned().collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests;
