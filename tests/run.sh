@@ -1,0 +1,115 @@
+#!/usr/bin/env bash
+# Checks everything that must hold: formatting, lints, licences and advisories (if cargo-deny is there), all tests.
+#
+# Needs the Rust toolchain. What else the tests need (a Redis server; Node 18 or newer for the tests against the real
+# BullMQ) is taken from PATH, or installed by apt if that is possible without a question. The first failure ends the
+# run with its exit code.
+#
+#   tests/run.sh [arguments for `cargo test`, for example: --test cli health]
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+started=$SECONDS
+durations=()
+current="start"
+
+finish() {
+  local code=$?
+  trap - EXIT
+  printf '\n'
+  if ((${#durations[@]})); then printf '%s\n' "${durations[@]}"; fi
+  if ((code == 0)); then
+    printf 'all good after %d s\n' "$((SECONDS - started))"
+  else
+    printf 'FAILED in "%s" with exit code %d after %d s\n' "$current" "$code" "$((SECONDS - started))" >&2
+  fi
+  exit "$code"
+}
+trap finish EXIT
+
+# step NAME COMMAND…: runs the command, and notes how long it took.
+step() {
+  current=$1
+  shift
+  local before=$SECONDS
+  printf '\n==> %s: %s\n' "$current" "$*"
+  "$@"
+  durations+=("$(printf '%5d s  %s' "$((SECONDS - before))" "$current")")
+}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+as_root() {
+  if ((EUID == 0)); then "$@"; else sudo -n "$@"; fi
+}
+
+# A Debian package of a server starts the server. The tests start their own, so nothing may be left running: while
+# packages are installed, services are kept from starting. One that ran before is not touched.
+apt_install() {
+  local policy=/usr/sbin/policy-rc.d made_policy=
+  if [[ ! -e $policy ]]; then
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    as_root chmod 755 "$policy"
+    made_policy=1
+  fi
+  local code=0
+  { as_root apt-get update -qq && as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y -qq --no-install-recommends "$@"; } || code=$?
+  if [[ $made_policy ]]; then as_root rm -f "$policy"; fi
+  if ((code == 0)) && [[ " $* " == *" redis-server "* ]] && have systemctl && [[ -d /run/systemd/system ]]; then
+    as_root systemctl disable redis-server
+  fi
+  return "$code"
+}
+
+can_install() {
+  have apt-get && { ((EUID == 0)) || { have sudo && sudo -n true 2>/dev/null; }; }
+}
+
+node_is_new_enough() {
+  have node && have npm && (($(node -p 'process.versions.node.split(".")[0]') >= 18))
+}
+
+tools() {
+  local missing=()
+  if ! have redis-server && ! have valkey-server; then missing+=(redis-server); fi
+  if [[ -f tests/interop/package-lock.json ]] && ! node_is_new_enough; then missing+=(nodejs npm); fi
+  # rustls' cryptography and the build scripts of some crates need a C compiler.
+  if ! have cc; then missing+=(build-essential); fi
+  if ((${#missing[@]})); then
+    if ! can_install; then
+      printf 'missing: %s; install it, or run this as root or with sudo on Debian or Ubuntu\n' "${missing[*]}" >&2
+      return 1
+    fi
+    apt_install "${missing[@]}"
+  fi
+  for component in rustfmt clippy; do
+    if ! cargo "${component/rustfmt/fmt}" --version >/dev/null 2>&1; then rustup component add "$component"; fi
+  done
+  cargo --version
+  if have redis-server; then redis-server --version; else valkey-server --version; fi
+  if [[ -f tests/interop/package-lock.json ]]; then
+    node --version
+    node_is_new_enough
+  fi
+}
+
+interop_packages() {
+  local installed=tests/interop/node_modules/.package-lock.json
+  if [[ -f $installed && $installed -nt tests/interop/package-lock.json ]]; then
+    printf 'already installed\n'
+  else
+    npm ci --prefix tests/interop --no-audit --no-fund
+  fi
+}
+
+step "tools" tools
+if [[ -f tests/interop/package-lock.json ]]; then step "packages for interop" interop_packages; fi
+step "format" cargo fmt --all --check
+step "lints" cargo clippy --locked --all-targets -- -D warnings
+if have cargo-deny; then
+  step "licences and advisories" cargo deny check
+else
+  printf '\n==> licences and advisories: left out, cargo-deny is not installed (cargo install cargo-deny)\n'
+fi
+step "tests" cargo test --locked --no-fail-fast "$@"
