@@ -102,6 +102,17 @@ pub const FAILURES: &[Column] = &[
     text("error", "ERROR", 24, 5, 0),
 ];
 
+/// Columns of the jobs of one group of failures.
+pub const FAILURE_JOBS: &[Column] = &[
+    text("queue", "QUEUE", 12, 1, 0),
+    text("id", "JOB", 10, 1, 0),
+    text("name", "NAME", 12, 2, 1),
+    number("ended", "ENDED", 7, 0),
+    number("attempts", "TRY", 5, 2),
+    number("run", "RUN", 7, 4),
+    text("error", "ERROR", 20, 5, 0),
+];
+
 /// Columns of the Scheduled screen.
 pub const SCHEDULED: &[Column] = &[
     number("next", "NEXT", 8, 0),

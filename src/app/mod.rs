@@ -5,8 +5,10 @@
 
 pub mod columns;
 pub mod effect;
+pub mod filter;
 pub mod list;
 pub mod message;
+pub mod rows;
 pub mod screen;
 pub mod state;
 pub mod views;

@@ -10,6 +10,7 @@ use crate::domain::fetch::FetchError;
 use crate::domain::ids::{JobId, QueueId, Ticket};
 use crate::domain::reason::Reason;
 use crate::domain::snapshot::Snapshot;
+use crate::domain::time::Timestamp;
 
 /// The whole state.
 #[derive(Clone, Debug)]
@@ -211,6 +212,11 @@ impl State {
     /// The sample that is shown: the frozen one, or the newest.
     pub fn shown(&self) -> &Snapshot {
         self.frozen.as_deref().unwrap_or(&self.snapshot)
+    }
+
+    /// The server's clock at the present moment; ages of jobs are counted from here.
+    pub fn server_now(&self) -> Timestamp {
+        self.shown().server_now(self.clock.mono)
     }
 
     /// Age of what is shown.
