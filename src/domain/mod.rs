@@ -2,6 +2,7 @@
 //!
 //! Pure: no clock, no network, no terminal. Everything else imports from here; this folder imports nothing of qtop.
 
+pub mod appearance;
 pub mod caps;
 pub mod described;
 pub mod fetch;
@@ -11,6 +12,7 @@ pub mod ids;
 pub mod job;
 pub mod mutation;
 pub mod payload;
+pub mod problem;
 pub mod queue;
 pub mod reason;
 pub mod snapshot;
