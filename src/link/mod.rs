@@ -1,12 +1,38 @@
 //! Connections to Redis: URLs and TLS, the command gate, batches that go out as one pipeline, errors with remedies.
 //!
-//! Knows nothing of queues. Everything that leaves qtop for a Redis server passes [`Link::send`] and the gate in it.
+//! Knows nothing of queues. Everything that leaves qtop for a Redis server passes [`Link::send`] and the gate in it:
+//! only commands of the table [`COMMANDS`], within their limits, and no writes unless the link allows them.
 
+mod address;
+mod backoff;
 mod batch;
+mod commands;
+mod connect;
 mod error;
+mod gate;
+mod limit;
+mod login;
+mod meter;
+mod options;
+mod remedy;
 mod send;
+mod sentinel;
+mod socket;
+mod tls;
 
+pub use address::{Address, AddressError, Endpoint, Node, has_password, safe_url};
+pub use backoff::Backoff;
 pub use batch::{Batch, Replies, Reply, Section};
-pub use error::{CommandError, LinkError, Remedy};
+pub use commands::{
+    Access, COMMANDS, CommandSpec, Cost, MAX_LPOS_LENGTH, MAX_MEMBER_SCAN_COUNT, MAX_NAMED, MAX_SCAN_COUNT, MAX_SPAN,
+    MAX_VALUE_BYTES,
+};
+pub use error::{CommandError, ConnectFailure, ConnectStep, LinkError, RefusalKind, Remedy, TlsFailure};
+pub use gate::{Breach, Mode, check};
+pub use limit::{Keyword, Limit};
+pub use login::client_name;
+pub use meter::{Meter, Rate, RateWindow, Totals};
+pub use options::{ConnectOptions, Purpose, TimeLimits, TlsOptions};
 pub use redis::{Cmd, Value, cmd};
 pub use send::Link;
+pub use tls::install_crypto;

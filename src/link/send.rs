@@ -1,47 +1,96 @@
 //! Sending a batch as one pipeline and taking the replies apart again.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Pipeline, Value};
+use tokio::task::AbortHandle;
 
 use super::batch::{Batch, Reply};
+use super::connect::Raw;
 use super::error::{CommandError, LinkError};
+use super::gate::{self, Mode};
+use super::meter::Meter;
+use super::options::{ConnectOptions, Purpose};
+use super::socket::{End, EndNote};
 
-/// One connection to one server, cheap to clone.
+/// Most commands in one write; a larger batch is cut, so that neither side has to hold all of it.
+const MAX_PIPELINE: usize = 10_000;
+
+/// One connection to one server, cheap to clone. It does not reconnect: after [`LinkError::Lost`] or
+/// [`LinkError::Timeout`] it refuses everything, and the owner connects again with a [`super::Backoff`].
 #[derive(Clone)]
 pub struct Link {
     connection: MultiplexedConnection,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
     target: String,
+    safe_url: String,
+    purpose: Purpose,
     limit: Duration,
+    mode: Mode,
+    lenient: bool,
+    insecure: bool,
+    meter: Arc<Meter>,
+    end: EndNote,
+    /// A reply did not come in time. Later ones would come after it, so nobody may wait for them here.
+    late: AtomicBool,
+    driver: AbortHandle,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Shared { target, purpose, mode, .. } = &*self.shared;
+        formatter.debug_struct("Link").field("target", target).field("purpose", purpose).field("mode", mode).finish()
+    }
 }
 
 impl Link {
-    /// Connects to a URL.
-    pub async fn connect(url: &str, limit: Duration) -> Result<Self, LinkError> {
-        let failed = |cause: redis::RedisError| LinkError::Connect { target: url.to_owned(), cause: cause.to_string() };
-        let client = redis::Client::open(url).map_err(failed)?;
-        let config = redis::AsyncConnectionConfig::new().set_response_timeout(Some(limit));
-        let connection = client.get_multiplexed_async_connection_with_config(&config).await.map_err(failed)?;
-        Ok(Self { connection, target: url.to_owned(), limit })
+    pub(super) fn new(raw: Raw, target: String, safe_url: String, options: &ConnectOptions, purpose: Purpose) -> Self {
+        let Raw { connection, driver, end, meter } = raw;
+        let shared = Shared {
+            target,
+            insecure: options.tls.insecure && safe_url.starts_with("rediss"),
+            safe_url,
+            purpose,
+            limit: options.limits.reply(purpose),
+            mode: options.mode,
+            lenient: options.lenient_gate,
+            meter,
+            end,
+            late: AtomicBool::new(false),
+            driver,
+        };
+        Self { connection, shared: Arc::new(shared) }
     }
 
-    /// Sends all commands in one write and returns one reply each, in order.
+    /// Sends all commands in one write (one for each 10,000) and returns one reply each, in order.
+    ///
+    /// # Errors
+    ///
+    /// [`LinkError::Gate`] before anything is sent if one of the commands may not leave; in debug builds it panics if
+    /// that is a bug rather than read-only mode. [`LinkError::Lost`] and [`LinkError::Timeout`] make the link unusable.
     pub async fn send(&self, batch: &Batch) -> Result<Vec<Reply>, LinkError> {
-        if batch.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut pipeline = Pipeline::with_capacity(batch.len());
+        let mut indices = Vec::with_capacity(batch.len());
         for command in batch.commands() {
-            pipeline.add_command(command.clone());
+            indices.push(self.pass(command)?);
         }
-        let mut connection = self.connection.clone();
-        let values: Vec<Value> = pipeline
-            .ignore_errors()
-            .query_async(&mut connection)
-            .await
-            .map_err(|error| LinkError::Lost { target: self.target.clone(), cause: error.to_string() })?;
-        Ok(values.into_iter().map(into_reply).collect())
+        let mut replies = Vec::with_capacity(batch.len());
+        for (commands, indices) in batch.commands().chunks(MAX_PIPELINE).zip(indices.chunks(MAX_PIPELINE)) {
+            let values = self.exchange(commands, indices).await?;
+            replies.extend(values.into_iter().map(into_reply));
+        }
+        Ok(replies)
     }
 
     /// Sends one command. An error reply becomes [`LinkError::Command`].
@@ -52,9 +101,94 @@ impl Link {
         Ok(replies.pop().unwrap_or(Err(CommandError::Missing))?)
     }
 
+    /// Host and port, or path; without secrets.
+    pub fn target(&self) -> &str {
+        &self.shared.target
+    }
+
+    /// The URL without secrets.
+    pub fn safe_url(&self) -> &str {
+        &self.shared.safe_url
+    }
+
+    /// What it is for.
+    pub fn purpose(&self) -> Purpose {
+        self.shared.purpose
+    }
+
     /// Time limit for a reply.
     pub fn limit(&self) -> Duration {
-        self.limit
+        self.shared.limit
+    }
+
+    /// What may leave.
+    pub fn mode(&self) -> Mode {
+        self.shared.mode
+    }
+
+    /// Its counters, or those it shares with others.
+    pub fn meter(&self) -> &Arc<Meter> {
+        &self.shared.meter
+    }
+
+    /// True if the server's certificate was not verified (S16).
+    pub fn is_insecure(&self) -> bool {
+        self.shared.insecure
+    }
+
+    /// False once the connection is known to be gone or late. True is no promise.
+    pub fn is_usable(&self) -> bool {
+        !self.shared.late.load(Relaxed) && self.shared.end.read().is_none()
+    }
+
+    pub(super) fn end(&self) -> Option<End> {
+        self.shared.end.read()
+    }
+
+    fn pass(&self, command: &Cmd) -> Result<usize, LinkError> {
+        gate::check(command, self.shared.mode).map_err(|breach| {
+            debug_assert!(self.shared.lenient || !breach.bug, "{} must not leave: {}", breach.command, breach.reason);
+            tracing::error!(command = breach.command, reason = breach.reason, "the gate stopped a command");
+            LinkError::Gate { command: breach.command, reason: breach.reason }
+        })
+    }
+
+    async fn exchange(&self, commands: &[Cmd], indices: &[usize]) -> Result<Vec<Value>, LinkError> {
+        if self.shared.late.load(Relaxed) {
+            return Err(self.lost("an earlier reply did not come in time"));
+        }
+        let mut pipeline = Pipeline::with_capacity(commands.len());
+        for command in commands {
+            pipeline.add_command(command.clone());
+        }
+        let mut connection = self.connection.clone();
+        let sending = connection.send_packed_commands(&pipeline, 0, commands.len());
+        let values = match tokio::time::timeout(self.shared.limit, sending).await {
+            Ok(Ok(values)) => values,
+            Ok(Err(error)) => return Err(self.lost(&error.to_string())),
+            Err(_) => {
+                self.shared.late.store(true, Relaxed);
+                return Err(LinkError::Timeout { target: self.shared.target.clone(), limit: self.shared.limit });
+            }
+        };
+        self.shared.meter.count_round_trip(indices);
+        if values.len() != commands.len() {
+            self.shared.late.store(true, Relaxed);
+            return Err(self.lost(&format!("{} replies came to {} commands", values.len(), commands.len())));
+        }
+        Ok(values)
+    }
+
+    /// The multiplexer only knows that the connection is closed; the socket knows why.
+    fn lost(&self, otherwise: &str) -> LinkError {
+        let cause = match self.shared.end.read() {
+            Some(End::Closed) => "the server closed it".to_owned(),
+            Some(End::Reset) => "it was reset".to_owned(),
+            Some(End::Tls(failure)) => failure.to_string(),
+            Some(End::Broken(cause)) => cause,
+            None => otherwise.to_owned(),
+        };
+        LinkError::Lost { target: self.shared.target.clone(), cause }
     }
 }
 

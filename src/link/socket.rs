@@ -1,0 +1,124 @@
+//! The bytes of one connection: TCP, TLS or a unix socket, counted, with the cause of its end kept.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+use super::error::TlsFailure;
+use super::meter::Meter;
+use super::tls;
+
+/// Any of the three.
+pub(super) enum Socket {
+    Tcp(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+    #[cfg(unix)]
+    Unix(tokio::net::UnixStream),
+}
+
+/// Why the bytes stopped. The multiplexer above loses this: to those who wait it only says "closed".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The other side closed in an orderly way.
+    Closed,
+    /// The other side, or something between, cut it.
+    Reset,
+    /// TLS failed after the handshake; a refused client certificate shows here.
+    Tls(TlsFailure),
+    /// Anything else, in the system's words.
+    Broken(String),
+}
+
+/// Where the end is noted. Only the first one counts.
+#[derive(Clone, Default)]
+pub(super) struct EndNote(Arc<Mutex<Option<End>>>);
+
+impl EndNote {
+    pub(super) fn read(&self) -> Option<End> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn write(&self, end: End) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(end);
+    }
+
+    fn write_error(&self, error: &io::Error) {
+        self.write(match tls::inside(error) {
+            Some(failure) => End::Tls(failure),
+            None if error.kind() == io::ErrorKind::ConnectionReset => End::Reset,
+            None if error.kind() == io::ErrorKind::UnexpectedEof => End::Closed,
+            None => End::Broken(error.to_string()),
+        });
+    }
+}
+
+/// A socket that counts what passes, before encryption, and notes why it ended.
+pub(super) struct Counted {
+    pub(super) socket: Socket,
+    pub(super) meter: Arc<Meter>,
+    pub(super) end: EndNote,
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buffer.filled().len();
+        let had_room = buffer.remaining() > 0;
+        let polled = match &mut this.socket {
+            Socket::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
+            Socket::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+            #[cfg(unix)]
+            Socket::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
+        };
+        match &polled {
+            Poll::Ready(Ok(())) => match buffer.filled().len() - before {
+                0 if had_room => this.end.write(End::Closed),
+                count => this.meter.count_bytes_in(count as u64),
+            },
+            Poll::Ready(Err(error)) => this.end.write_error(error),
+            Poll::Pending => {}
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let polled = match &mut this.socket {
+            Socket::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
+            Socket::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
+            #[cfg(unix)]
+            Socket::Unix(stream) => Pin::new(stream).poll_write(context, bytes),
+        };
+        match &polled {
+            Poll::Ready(Ok(count)) => this.meter.count_bytes_out(*count as u64),
+            Poll::Ready(Err(error)) => this.end.write_error(error),
+            Poll::Pending => {}
+        }
+        polled
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().socket {
+            Socket::Tcp(stream) => Pin::new(stream).poll_flush(context),
+            Socket::Tls(stream) => Pin::new(stream).poll_flush(context),
+            #[cfg(unix)]
+            Socket::Unix(stream) => Pin::new(stream).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().socket {
+            Socket::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
+            Socket::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+            #[cfg(unix)]
+            Socket::Unix(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+}

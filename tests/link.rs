@@ -1,0 +1,10 @@
+//! The link against real servers: connecting, login, batches, time limits, the gate, the ACL made from the table.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail a test as directly as tests do")]
+
+#[path = "link/connect.rs"]
+mod connect;
+#[path = "link/gate.rs"]
+mod gate;
+#[path = "link/send.rs"]
+mod send;
