@@ -3,9 +3,12 @@
 //! [`state::State`] is plain data with one owner; `update` is the only thing that changes it and answers with
 //! [`effect::Effect`]s for the tasks. Nothing here waits, locks, reads a file or knows Redis.
 
+pub mod actions;
+pub mod chord;
 pub mod columns;
 pub mod effect;
 pub mod filter;
+pub mod keymap;
 pub mod list;
 pub mod message;
 pub mod rows;

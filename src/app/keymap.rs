@@ -1,0 +1,210 @@
+//! Which keys run which action: the defaults of the action table, laid over by the configuration's `[keys]`.
+
+use std::collections::BTreeMap;
+
+use crossterm::event::{KeyCode, KeyModifiers};
+
+use super::actions::{ACTIONS, ActionId, Danger};
+use super::chord::{Chord, parse_sequence, print_sequence};
+
+/// The keys in effect.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Keymap {
+    root: Node,
+    /// For each action its keys, the preferred first.
+    reverse: BTreeMap<ActionId, Vec<Vec<Chord>>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Default)]
+struct Node {
+    action: Option<ActionId>,
+    next: Vec<(Chord, Node)>,
+}
+
+/// What the keys pressed so far mean.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Lookup {
+    /// They run an action.
+    Action(ActionId),
+    /// More keys must follow; these may, with what they lead to.
+    Pending(Vec<(Chord, Option<ActionId>)>),
+    /// Nothing.
+    Nothing,
+}
+
+impl Default for Keymap {
+    fn default() -> Self {
+        Self::build(&BTreeMap::new()).0
+    }
+}
+
+impl Keymap {
+    /// Lays the configuration's keys over the defaults: an action named there has exactly the keys given there.
+    /// Returns what cannot be done beside the keymap; the rest is in effect.
+    pub fn build(overrides: &BTreeMap<String, Vec<String>>) -> (Self, Vec<String>) {
+        let mut problems = Vec::new();
+        let mut keymap = Self { root: Node::default(), reverse: BTreeMap::new() };
+        let mut chosen = BTreeMap::new();
+        for (name, keys) in overrides {
+            match name.parse::<ActionId>() {
+                Ok(id) => _ = chosen.insert(id, keys),
+                Err(_) => problems.push(format!("keys: there is no action `{name}`{}", nearest(name))),
+            }
+        }
+        // What a person chose comes first, so that a default in its way is the one that gives way.
+        for (id, keys) in &chosen {
+            for text in *keys {
+                let bound = parse_sequence(text).and_then(|keys| keymap.bind(*id, keys));
+                if let Err(problem) = bound {
+                    problems.push(format!("keys: {}: {problem}", id.name()));
+                }
+            }
+        }
+        for spec in ACTIONS.iter().filter(|spec| !chosen.contains_key(&spec.id)) {
+            let keys = spec.keys.iter().filter_map(|text| parse_sequence(text).ok());
+            let bound = keys.filter(|keys| keymap.bind(spec.id, keys.clone()).is_ok()).count();
+            if bound == 0 && !spec.keys.is_empty() {
+                problems.push(format!("keys: {} has lost its keys to others; give it one", spec.id.name()));
+            }
+        }
+        (keymap, problems)
+    }
+
+    fn bind(&mut self, id: ActionId, keys: Vec<Chord>) -> Result<(), String> {
+        let text = print_sequence(&keys);
+        if id.spec().danger != Danger::Safe && !may_change(&keys) {
+            return Err(format!("`{text}` is too easily pressed for something that changes a queue; use upper case"));
+        }
+        let mut node = &mut self.root;
+        for chord in &keys {
+            if let Some(other) = node.action {
+                return Err(format!("`{text}` begins with a key of {}", other.name()));
+            }
+            let index = node.next.iter().position(|(known, _)| known == chord).unwrap_or_else(|| {
+                node.next.push((*chord, Node::default()));
+                node.next.len() - 1
+            });
+            node = &mut node.next[index].1;
+        }
+        match node.action {
+            Some(other) => Err(format!("`{text}` is a key of {} already", other.name())),
+            None if !node.next.is_empty() => Err(format!("`{text}` is the beginning of other keys")),
+            None => {
+                node.action = Some(id);
+                self.reverse.entry(id).or_default().push(keys);
+                Ok(())
+            }
+        }
+    }
+
+    /// What keys pressed one after the other mean.
+    pub fn lookup(&self, keys: &[Chord]) -> Lookup {
+        let mut node = &self.root;
+        for chord in keys {
+            match node.next.iter().find(|(known, _)| known == chord) {
+                Some((_, next)) => node = next,
+                None => return Lookup::Nothing,
+            }
+        }
+        match node.action {
+            Some(action) => Lookup::Action(action),
+            None => Lookup::Pending(node.next.iter().map(|(chord, next)| (*chord, next.action)).collect()),
+        }
+    }
+
+    /// The preferred key of an action as printed, if it has one.
+    pub fn key(&self, id: ActionId) -> Option<String> {
+        Some(print_sequence(self.reverse.get(&id)?.first()?))
+    }
+
+    /// All keys of an action as printed.
+    pub fn keys(&self, id: ActionId) -> Vec<String> {
+        self.reverse.get(&id).into_iter().flatten().map(|keys| print_sequence(keys)).collect()
+    }
+}
+
+/// True if keys are safe enough for an action that changes a queue (S13): no Control, no lower case, no key that
+/// moves the cursor or lies under the same finger.
+pub fn may_change(keys: &[Chord]) -> bool {
+    keys.iter().all(|chord| {
+        matches!(chord.code, KeyCode::Char(c) if c.is_ascii_uppercase() && !"GJKHL".contains(c))
+            && chord.modifiers == KeyModifiers::NONE
+    })
+}
+
+fn nearest(name: &str) -> String {
+    let similar = |known: &&'static str| {
+        known.split('.').next_back() == name.split('.').next_back()
+            || known.starts_with(name)
+            || name.starts_with(known)
+    };
+    super::actions::action_names().find(similar).map(|known| format!("; did you mean `{known}`?")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn overrides(entries: &[(&str, &[&str])]) -> BTreeMap<String, Vec<String>> {
+        let entry =
+            |(name, keys): &(&str, &[&str])| ((*name).to_owned(), keys.iter().map(|k| (*k).to_owned()).collect());
+        entries.iter().map(entry).collect()
+    }
+
+    fn look(keymap: &Keymap, keys: &str) -> Lookup {
+        keymap.lookup(&parse_sequence(keys).unwrap())
+    }
+
+    #[test]
+    fn the_defaults_have_no_problem() {
+        assert_eq!(Keymap::build(&BTreeMap::new()).1, Vec::<String>::new());
+    }
+
+    #[test]
+    fn keys_that_follow_each_other_wait_for_the_second() {
+        let keymap = Keymap::default();
+        assert!(matches!(look(&keymap, "g"), Lookup::Pending(next) if next.len() == 1));
+        assert_eq!(look(&keymap, "g g"), Lookup::Action(ActionId::Top));
+        assert_eq!(look(&keymap, "g x"), Lookup::Nothing);
+        assert_eq!(keymap.key(ActionId::Top).as_deref(), Some("g g"));
+    }
+
+    #[test]
+    fn a_chosen_key_wins_over_a_default() {
+        let (keymap, problems) = Keymap::build(&overrides(&[("app.quit", &["x", "w"])]));
+        assert_eq!(look(&keymap, "x"), Lookup::Action(ActionId::Quit));
+        assert_eq!(look(&keymap, "q"), Lookup::Nothing);
+        assert_eq!(look(&keymap, "w"), Lookup::Action(ActionId::Quit));
+        assert_eq!(problems, ["keys: queue.why has lost its keys to others; give it one"]);
+    }
+
+    #[test]
+    fn conflicts_and_unknown_names_are_reported() {
+        let (_, problems) = Keymap::build(&overrides(&[
+            ("app.quit", &["x"]),
+            ("app.help", &["x", "nonsense"]),
+            ("list.opn", &["y"]),
+            ("quit", &["y"]),
+        ]));
+        assert_eq!(problems.len(), 4, "{problems:?}");
+        assert!(problems.iter().any(|problem| problem.contains("`x` is a key of app.quit already")
+            || problem.contains("`x` is a key of app.help already")));
+        assert!(problems.iter().any(|problem| problem.contains("did you mean `app.quit`?")));
+    }
+
+    #[test]
+    fn s13_keys_beside_navigation_may_not_change_anything() {
+        for (keys, allowed) in [
+            ("R", true),
+            ("D", true),
+            ("X X", true),
+            ("r", false),
+            ("ctrl-d", false),
+            ("G", false),
+            ("J", false),
+            ("delete", false),
+        ] {
+            assert_eq!(may_change(&parse_sequence(keys).unwrap()), allowed, "{keys}");
+        }
+    }
+}
