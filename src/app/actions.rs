@@ -128,9 +128,9 @@ pub enum ActionId {
     /// Payload as tree, as stored, as bytes.
     #[strum(serialize = "job.payload_mode")]
     PayloadMode,
-    /// Read more of a cut payload.
-    #[strum(serialize = "job.payload_more")]
-    PayloadMore,
+    /// Read more of a cut payload, go on with a paused search.
+    #[strum(serialize = "view.more")]
+    More,
     /// Search in payloads too.
     #[strum(serialize = "queue.search_deep")]
     SearchDeep,
@@ -361,7 +361,7 @@ pub const ACTIONS: &[ActionSpec] = &[
     reads(ActionId::Why, "Why does it not move?", Scope::Target, &["w"]).hint(50, "why"),
     reads(ActionId::Follow, "Follow the end of the log lines", Scope::Tail, &["f"]).hint(25, "follow"),
     reads(ActionId::PayloadMode, "Payload as tree, as stored, as bytes", Scope::Job, &["m"]).hint(27, "raw/hex"),
-    reads(ActionId::PayloadMore, "Read more of a cut payload", Scope::Job, &["."]),
+    reads(ActionId::More, "Read more of a cut payload, go on with a paused search", Scope::Lines, &["."]),
     reads(ActionId::SearchDeep, "Search in payloads too", Scope::Queue, &["&"]).needs(Caps::LIST),
     reads(ActionId::WorkersConfirm, "Ask the server for its client list in spite of the cost", Scope::Workers, &["c"]),
     reads(ActionId::Freeze, "Freeze the screen", Scope::Global, &["Z"]),

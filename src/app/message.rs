@@ -6,6 +6,9 @@ use std::time::Instant;
 use crossterm::event::KeyEvent;
 
 use super::effect::Slot;
+use super::settings::Settings;
+use super::state::{Banner, ServerView};
+use super::views::LogLine;
 use crate::domain::fetch::{FetchError, Fetched};
 use crate::domain::ids::Ticket;
 use crate::domain::snapshot::Snapshot;
@@ -35,6 +38,26 @@ pub enum Message {
         task: String,
         /// Why.
         error: String,
+    },
+    /// The configuration was read anew.
+    Configured(Box<Settings>),
+    /// The configuration is broken; the last good one stays. `None`: it is good again.
+    ConfigBroken(Option<Banner>),
+    /// Another server is watched from now on.
+    Server(ServerView),
+    /// Lines of qtop's own log, and how many were lost before them.
+    Logged {
+        /// Oldest first.
+        lines: Vec<LogLine>,
+        /// Lost because the feed was full.
+        dropped: u64,
+    },
+    /// Something to say for a moment, for example what became of a copy.
+    Notice {
+        /// The text.
+        text: String,
+        /// It reports something that went wrong.
+        bad: bool,
     },
     /// The last frame was drawn; where things are on it.
     Drawn(Geometry),

@@ -4,14 +4,20 @@
 //! [`effect::Effect`]s for the tasks. Nothing here waits, locks, reads a file or knows Redis.
 
 pub mod actions;
+pub mod availability;
 pub mod chord;
 pub mod columns;
 pub mod effect;
 pub mod filter;
+pub mod guide;
 pub mod keymap;
 pub mod list;
 pub mod message;
+pub mod pages;
+pub mod palette;
 pub mod rows;
 pub mod screen;
+pub mod settings;
 pub mod state;
+pub mod target;
 pub mod views;

@@ -3,14 +3,20 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::chord::Chord;
+use super::keymap::Keymap;
 use super::message::{Clock, Geometry};
 use super::screen::Navigation;
+use super::settings::Settings;
 use super::views::{FailuresView, JobView, LogsView, QueueView, QueuesView, RunningView, ScheduledView, WorkersView};
-use crate::domain::fetch::FetchError;
-use crate::domain::ids::{JobId, QueueId, Ticket};
+use crate::domain::fetch::{FetchError, QueuedRow};
+use crate::domain::ids::{JobId, QueueId, ServerId, Ticket};
 use crate::domain::reason::Reason;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Timestamp;
+
+/// An answer that has not come by then never will: its reader was restarted.
+const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 
 /// The whole state.
 #[derive(Clone, Debug)]
@@ -23,8 +29,12 @@ pub struct State {
     pub geometry: Geometry,
     /// The server that is watched.
     pub server: ServerView,
-    /// Names of the configured servers, for `:server` and completion.
-    pub server_names: Vec<String>,
+    /// What the configuration says about the screen.
+    pub settings: Settings,
+    /// The keys in effect.
+    pub keymap: Keymap,
+    /// Keys pressed so far of a sequence such as `g g`.
+    pub pending: Vec<Chord>,
     /// The newest sample of it.
     pub snapshot: Arc<Snapshot>,
     /// The sample that is shown instead while the screen is frozen (`Z`).
@@ -61,8 +71,16 @@ pub struct State {
     pub time_style: TimeStyle,
     /// The zone local times are in; found once at the start, because finding it reads files.
     pub zone: jiff::tz::TimeZone,
+    /// Where the details of the selected row are shown.
+    pub details: Details,
+    /// The mouse is captured.
+    pub mouse: bool,
     /// Interval between ticks a person asked for.
     pub interval: Duration,
+    /// Nobody is looking, so sampling is slow (P16).
+    pub idle: bool,
+    /// A job that is looked for in all queues.
+    pub find: Loaded<JobId>,
     /// Last key, for P16.
     pub last_input: Instant,
     /// The terminal has the focus, as far as it tells.
@@ -96,6 +114,20 @@ pub enum TimeStyle {
     Utc,
 }
 
+/// Where the details of the selected row are shown, if there is room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Details {
+    /// Where they fit best.
+    #[default]
+    Auto,
+    /// Beside the list.
+    Right,
+    /// Under the list.
+    Bottom,
+    /// Nowhere.
+    Off,
+}
+
 /// Something read on demand: the last good answer stays while a newer one is awaited.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Loaded<T> {
@@ -114,6 +146,41 @@ pub struct Loaded<T> {
 impl<T> Default for Loaded<T> {
     fn default() -> Self {
         Self { data: None, received: None, awaiting: None, asked: None, error: None }
+    }
+}
+
+impl<T> Loaded<T> {
+    /// Notes that a fetch was sent.
+    pub fn ask(&mut self, ticket: Ticket, now: Instant) {
+        self.awaiting = Some(ticket);
+        self.asked = Some(now);
+    }
+
+    /// Takes an answer; false if it was not the one awaited. A failure keeps the last good data.
+    pub fn receive(&mut self, ticket: Ticket, answer: Result<T, FetchError>, now: Instant) -> bool {
+        if self.awaiting != Some(ticket) {
+            return false;
+        }
+        self.awaiting = None;
+        match answer {
+            Ok(data) => {
+                self.data = Some(data);
+                self.received = Some(now);
+                self.error = None;
+            }
+            Err(error) => self.error = Some(error),
+        }
+        true
+    }
+
+    /// True if no fetch is under way that could still be answered.
+    pub fn is_free(&self, now: Instant) -> bool {
+        self.awaiting.is_none() || self.asked.is_none_or(|asked| now.saturating_duration_since(asked) > ANSWER_LIMIT)
+    }
+
+    /// Age of the data.
+    pub fn age(&self, now: Instant) -> Option<Duration> {
+        self.received.map(|received| now.saturating_duration_since(received))
     }
 }
 
@@ -157,12 +224,14 @@ pub enum Overlay {
 }
 
 /// The palette.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PaletteView {
     /// What is typed.
     pub input: String,
     /// Cursor in the matches.
     pub index: usize,
+    /// Jobs of an id that several queues have, to choose from.
+    pub found: Vec<QueuedRow>,
 }
 
 /// A line being typed in the footer.
@@ -174,6 +243,10 @@ pub struct Prompt {
     pub text: String,
     /// Cursor, in characters from the start.
     pub at: usize,
+    /// Something was typed since it opened.
+    pub touched: bool,
+    /// The text before it opened, for `Esc`.
+    pub before: String,
 }
 
 /// What a typed line is for.
@@ -209,6 +282,55 @@ pub struct Banner {
 }
 
 impl State {
+    /// The state at the start: nothing is known yet.
+    pub fn new(server: ServerView, settings: Settings, zone: jiff::tz::TimeZone, clock: Clock) -> Self {
+        let name = ServerId(Arc::from(server.name.as_str()));
+        let (keymap, problems) = Keymap::build(&settings.keys);
+        let banner =
+            (!problems.is_empty()).then(|| Banner { title: problems[0].clone(), details: problems.join("\n") });
+        Self {
+            clock,
+            size: (80, 24),
+            geometry: Geometry::default(),
+            server,
+            snapshot: Arc::new(Snapshot::empty(name, Arc::from(""), clock.mono)),
+            frozen: None,
+            navigation: Navigation::default(),
+            queues: QueuesView::default(),
+            running: RunningView::default(),
+            failures: FailuresView::default(),
+            workers: WorkersView::default(),
+            scheduled: ScheduledView::default(),
+            logs: LogsView::default(),
+            server_scroll: 0,
+            queue: None,
+            job: None,
+            overlay: None,
+            prompt: None,
+            toasts: Vec::new(),
+            banner,
+            time_style: TimeStyle::default(),
+            zone,
+            details: Details::default(),
+            mouse: false,
+            interval: settings.interval,
+            idle: false,
+            find: Loaded::default(),
+            last_input: clock.mono,
+            focused: true,
+            tickets: Ticket::default(),
+            settings,
+            keymap,
+            pending: Vec::new(),
+        }
+    }
+
+    /// A ticket no fetch has had yet.
+    pub fn next_ticket(&mut self) -> Ticket {
+        self.tickets.0 += 1;
+        self.tickets
+    }
+
     /// The sample that is shown: the frozen one, or the newest.
     pub fn shown(&self) -> &Snapshot {
         self.frozen.as_deref().unwrap_or(&self.snapshot)

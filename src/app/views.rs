@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::list::ListState;
+use super::pages::Pages;
 use super::state::Loaded;
 use crate::domain::fetch::{FailureReport, Many, QueuedRow, ScheduledRow, WorkerReport};
 use crate::domain::ids::{JobId, JobRef, Name, QueueId};
@@ -47,6 +48,20 @@ pub struct ProgressTrack {
 }
 
 impl ProgressTrack {
+    /// A job seen for the first time.
+    pub fn start(percent: f64, now: Instant) -> Self {
+        Self { first: (percent, now), last: (percent, now) }
+    }
+
+    /// The job was seen again. Progress that fell means another attempt, which begins anew.
+    pub fn saw(&mut self, percent: f64, now: Instant) {
+        if percent < self.last.0 {
+            *self = Self::start(percent, now);
+        } else if percent > self.last.0 {
+            self.last = (percent, now);
+        }
+    }
+
     /// Percent per second, once it has moved.
     pub fn rate(&self) -> Option<f64> {
         let (gained, took) = (self.last.0 - self.first.0, self.last.1.saturating_duration_since(self.first.1));
@@ -134,14 +149,35 @@ pub struct QueueView {
     pub next: Option<Cursor>,
     /// Jobs in this state, as the last page told.
     pub total: Option<u64>,
-    /// The first page under way or its last failure (the rows are in `rows`).
+    /// The refresh of the page under the cursor or its last failure (the rows are in `rows`).
     pub page: Loaded<()>,
     /// The page ahead, likewise.
     pub ahead: Loaded<()>,
+    /// Which pages `rows` consists of, and which were dropped above it.
+    pub pages: Pages,
     /// Progress seen of each active job.
     pub seen: BTreeMap<JobId, ProgressTrack>,
     /// A search on the server, instead of the list.
     pub search: Option<SearchView>,
+}
+
+impl QueueView {
+    /// A queue that was just opened.
+    pub fn new(id: QueueId, tab: StateId) -> Self {
+        Self {
+            id,
+            tab,
+            list: ListState::default(),
+            rows: Vec::new(),
+            next: None,
+            total: None,
+            page: Loaded::default(),
+            ahead: Loaded::default(),
+            pages: Pages::default(),
+            seen: BTreeMap::new(),
+            search: None,
+        }
+    }
 }
 
 /// A search on the server, one bounded step after the other.
@@ -157,6 +193,8 @@ pub struct SearchView {
     pub total: Option<u64>,
     /// Where it goes on.
     pub next: Option<Cursor>,
+    /// It pauses after so many jobs (P20).
+    pub budget: u64,
     /// Still looking; false when done or stopped.
     pub running: bool,
     /// Stopped by a person before the end.
@@ -199,6 +237,25 @@ pub enum PayloadView {
     Hex,
 }
 
+impl JobView {
+    /// A job that was just opened.
+    pub fn new(id: JobRef, payload_limit: u64) -> Self {
+        Self {
+            id,
+            tab: JobTab::default(),
+            loaded: Loaded::default(),
+            payload: PayloadView::default(),
+            line: 0,
+            top: 0,
+            folded: BTreeSet::new(),
+            follow: true,
+            track: None,
+            payload_limit,
+            filter: String::new(),
+        }
+    }
+}
+
 /// Job screen.
 #[derive(Clone, Debug)]
 pub struct JobView {
@@ -222,4 +279,6 @@ pub struct JobView {
     pub track: Option<ProgressTrack>,
     /// Bytes of payload to read; grows on demand.
     pub payload_limit: u64,
+    /// Text that is looked for in the open part.
+    pub filter: String,
 }

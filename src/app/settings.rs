@@ -1,0 +1,52 @@
+//! What the configuration says about the screen; replaced as a whole when the file changes.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Settings of the screen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Keys by action name, laid over the defaults.
+    pub keys: BTreeMap<String, Vec<String>>,
+    /// Columns of the Queues screen by name, in order; empty: all.
+    pub queue_columns: Vec<String>,
+    /// The time of day is in the header. Off by default: it alone would redraw an idle screen every second (F5).
+    pub show_clock: bool,
+    /// Interval between ticks.
+    pub interval: Duration,
+    /// Rows in a page of jobs, 1 to 500 (P3).
+    pub page_rows: usize,
+    /// The newest so many failed jobs of each queue are grouped.
+    pub failure_window: usize,
+    /// At most so many jobs on the Running screen.
+    pub running_limit: usize,
+    /// At most so many jobs of each queue on the Scheduled screen.
+    pub scheduled_limit: usize,
+    /// Bytes of payload read of an opened job.
+    pub payload_bytes: u64,
+    /// Name of the theme.
+    pub theme: String,
+    /// Themes that can be chosen.
+    pub theme_names: Vec<String>,
+    /// Names of the configured servers, for `:server` and completion.
+    pub server_names: Vec<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            keys: BTreeMap::new(),
+            queue_columns: Vec::new(),
+            show_clock: false,
+            interval: Duration::from_secs(1),
+            page_rows: 100,
+            failure_window: 500,
+            running_limit: 500,
+            scheduled_limit: 100,
+            payload_bytes: 64 * 1024,
+            theme: "dark".to_owned(),
+            theme_names: Vec::new(),
+            server_names: Vec::new(),
+        }
+    }
+}
