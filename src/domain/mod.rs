@@ -15,6 +15,7 @@ pub mod payload;
 pub mod problem;
 pub mod queue;
 pub mod reason;
+pub mod record;
 pub mod secret;
 pub mod snapshot;
 pub mod state;

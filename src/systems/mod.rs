@@ -12,8 +12,9 @@ use crate::domain::caps::Caps;
 use crate::domain::described::Described;
 use crate::domain::ids::{InstanceId, JobId, Name, QueueId, SystemName};
 use crate::domain::job::{Job, JobRow, Page, PageRequest, Schedule, Search, SearchStep};
-use crate::domain::mutation::{Mutation, Outcome};
+use crate::domain::mutation::{Ability, Mutation, Outcome};
 use crate::domain::reason::Reason;
+use crate::domain::record::Record;
 use crate::domain::snapshot::{InstanceSample, Offer};
 use crate::domain::state::{StateId, StateSpec};
 use crate::domain::time::Timestamp;
@@ -132,6 +133,12 @@ pub enum SystemError {
 /// The future every deeper read returns.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, SystemError>>;
 
+/// The answer of a system to something it cannot do.
+pub fn unsupported<'a, T: Send + 'a>(what: &str) -> Answer<'a, T> {
+    let error = SystemError::Unsupported(format!("{what} is not possible for this queue system"));
+    Box::pin(async move { Err(error) })
+}
+
 /// A kind of queue software.
 pub trait System: Send + Sync {
     /// Name, states, capabilities, scans.
@@ -198,8 +205,31 @@ pub trait System: Send + Sync {
     /// Why a queue, or one job of it, does not move.
     fn why<'a>(&'a self, link: &'a Link, queue: &'a QueueId, job: Option<&'a JobId>) -> Answer<'a, Vec<Reason>>;
 
-    /// Change something.
+    /// What can be changed here, in which states, and what really happens.
+    fn abilities(&self) -> &'static [Ability] {
+        &[]
+    }
+
+    /// Change something: one piece, small enough for one call of a few milliseconds.
     fn mutate<'a>(&'a self, link: &'a Link, mutation: &'a Mutation) -> Answer<'a, Outcome>;
+
+    /// The states jobs are in right now; `None`: in no list. Used to tell the truth after a reply was lost (R9).
+    fn locate<'a>(&'a self, link: &'a Link, queue: &'a QueueId, ids: &'a [JobId]) -> Answer<'a, Vec<Option<StateId>>> {
+        let _ = (link, queue, ids);
+        unsupported("reading back a job's state")
+    }
+
+    /// Everything that belongs to jobs, byte for byte, for the trash. A job that is gone is left out.
+    fn record<'a>(&'a self, link: &'a Link, queue: &'a QueueId, ids: &'a [JobId]) -> Answer<'a, Vec<Record>> {
+        let _ = (link, queue, ids);
+        unsupported("taking a copy of a job")
+    }
+
+    /// Puts records back in state and order. A job whose id was taken since is refused.
+    fn restore<'a>(&'a self, link: &'a Link, queue: &'a QueueId, records: &'a [Record]) -> Answer<'a, Outcome> {
+        let _ = (link, queue, records);
+        unsupported("putting a job back")
+    }
 }
 
 /// Every system qtop knows, in display order, set up with what the configuration describes.

@@ -1,0 +1,77 @@
+//! A job as the system stores it, byte for byte: what the local trash keeps and undo puts back.
+
+use super::ids::{JobId, Name};
+use super::state::StateId;
+
+/// Everything that belongs to one job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The job.
+    pub id: JobId,
+    /// The state it was in; `None`: in none.
+    pub state: Option<StateId>,
+    /// Keys of its own, as `DUMP` gives them.
+    pub keys: Vec<KeyDump>,
+    /// Where other keys name it.
+    pub places: Vec<Place>,
+}
+
+/// One key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyDump {
+    /// The key.
+    pub key: Name,
+    /// The server's serialized value with version and checksum.
+    pub dump: Vec<u8>,
+    /// When it expires, ms since the epoch; 0: never. Absolute, so that a late undo does not prolong it.
+    pub expires_at: i64,
+}
+
+/// An entry in a key that is shared with other jobs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// An element of a list.
+    List {
+        /// The list.
+        key: Name,
+        /// The exact element.
+        element: Name,
+        /// Its neighbour towards the tail when it was read.
+        right: Option<Name>,
+        /// Its neighbour towards the head when it was read.
+        left: Option<Name>,
+    },
+    /// A member of a sorted set.
+    Sorted {
+        /// The sorted set.
+        key: Name,
+        /// The member.
+        member: Name,
+        /// Its score as the server prints it.
+        score: String,
+    },
+    /// A member of a set.
+    Member {
+        /// The set.
+        key: Name,
+        /// The member.
+        member: Name,
+    },
+    /// A field of a hash.
+    Field {
+        /// The hash.
+        key: Name,
+        /// The field.
+        field: Name,
+        /// Its value.
+        value: Vec<u8>,
+    },
+}
+
+impl Record {
+    /// Bytes it takes in the trash, about; compression comes on top.
+    pub fn weight(&self) -> usize {
+        let keys: usize = self.keys.iter().map(|key| key.key.as_bytes().len() + key.dump.len() + 16).sum();
+        keys + self.places.len() * 64 + 32
+    }
+}
