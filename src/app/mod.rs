@@ -7,6 +7,7 @@ pub mod actions;
 pub mod availability;
 pub mod chord;
 pub mod columns;
+pub mod document;
 pub mod effect;
 pub mod filter;
 pub mod guide;

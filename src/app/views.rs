@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
+use super::document::Documents;
 use super::list::ListState;
 use super::pages::Pages;
 use super::state::Loaded;
@@ -247,7 +248,7 @@ impl JobView {
             payload: PayloadView::default(),
             line: 0,
             top: 0,
-            folded: BTreeSet::new(),
+            documents: Documents::default(),
             follow: true,
             track: None,
             payload_limit,
@@ -271,8 +272,8 @@ pub struct JobView {
     pub line: usize,
     /// First visible line.
     pub top: usize,
-    /// Folded nodes of the tree, by their path.
-    pub folded: BTreeSet<String>,
+    /// Payload, options and result, parsed.
+    pub documents: Documents,
     /// Log lines follow the end.
     pub follow: bool,
     /// Progress seen.

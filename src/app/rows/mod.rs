@@ -4,6 +4,7 @@
 //! Nothing here changes anything or formats anything.
 
 mod cells;
+mod job;
 mod queues;
 
 #[cfg(test)]
@@ -11,6 +12,7 @@ mod tests;
 
 use std::cmp::Ordering;
 
+pub use job::{JobLine, JobLines, job_lines, open_job};
 pub use queues::{Figures, GroupLine, QueueLine, QueueRow, figures, queue_index, queues, totals};
 
 use super::columns::{self, Column};
