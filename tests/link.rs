@@ -8,3 +8,5 @@ mod connect;
 mod gate;
 #[path = "link/send.rs"]
 mod send;
+#[path = "link/tls.rs"]
+mod tls;

@@ -3,11 +3,13 @@
 //! Knows nothing of queues. Everything that leaves qtop for a Redis server passes [`Link::send`] and the gate in it:
 //! only commands of the table [`COMMANDS`], within their limits, and no writes unless the link allows them.
 
+mod acl;
 mod address;
 mod backoff;
 mod batch;
 mod commands;
 mod connect;
+mod cost;
 mod error;
 mod gate;
 mod limit;
@@ -15,11 +17,13 @@ mod login;
 mod meter;
 mod options;
 mod remedy;
+mod script;
 mod send;
 mod sentinel;
 mod socket;
 mod tls;
 
+pub use acl::acl_rule;
 pub use address::{Address, AddressError, Endpoint, Node, has_password, safe_url};
 pub use backoff::Backoff;
 pub use batch::{Batch, Replies, Reply, Section};
@@ -27,6 +31,7 @@ pub use commands::{
     Access, COMMANDS, CommandSpec, Cost, MAX_LPOS_LENGTH, MAX_MEMBER_SCAN_COUNT, MAX_NAMED, MAX_SCAN_COUNT, MAX_SPAN,
     MAX_VALUE_BYTES,
 };
+pub use cost::{CostWindow, ServerCost};
 pub use error::{CommandError, ConnectFailure, ConnectStep, LinkError, RefusalKind, Remedy, TlsFailure};
 pub use gate::{Breach, Mode, check};
 pub use limit::{Keyword, Limit};
@@ -34,5 +39,6 @@ pub use login::client_name;
 pub use meter::{Meter, Rate, RateWindow, Totals};
 pub use options::{ConnectOptions, Purpose, TimeLimits, TlsOptions};
 pub use redis::{Cmd, Value, cmd};
+pub use script::Script;
 pub use send::Link;
 pub use tls::install_crypto;

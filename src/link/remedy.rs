@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::address::AddressError;
-use super::error::{CommandError, ConnectFailure, LinkError, Remedy, TlsFailure};
+use super::error::{CommandError, ConnectFailure, ConnectStep, LinkError, Remedy, TlsFailure};
 
 impl Remedy for CommandError {
     fn remedy(&self) -> Option<Cow<'_, str>> {
@@ -127,8 +127,11 @@ impl Remedy for ConnectFailure {
             Self::SocketPermission => {
                 "Add this user to the socket's group, or see the server's `unixsocketperm`.".into()
             }
-            Self::Timeout { step: super::ConnectStep::Login, .. } => {
+            Self::Timeout { step: ConnectStep::Login, .. } => {
                 "The port is open but nothing answers: is it Redis, is it blocked, does it want TLS (rediss://)?".into()
+            }
+            Self::Timeout { step: ConnectStep::Tls, .. } => {
+                "The port is open but does not answer TLS: a Redis without TLS stays silent (write redis://).".into()
             }
             Self::Timeout { .. } => "Check the address, and firewalls that drop packets on the way.".into(),
             Self::Closed => "If the server expects TLS on this port, write rediss:// instead of redis://.".into(),
@@ -160,7 +163,7 @@ impl Remedy for TlsFailure {
                 "The client certificate must be valid now and signed by an authority the server trusts.".into()
             }
             Self::NotTls => "Write redis:// instead of rediss://, or use the server's TLS port.".into(),
-            Self::Other(_) => return None,
+            Self::Other(_) => "Compare with what `openssl s_client -connect HOST:PORT` says.".into(),
         })
     }
 }

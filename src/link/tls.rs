@@ -110,7 +110,8 @@ pub(super) fn failure(error: &rustls::Error) -> TlsFailure {
         Error::InvalidCertificate(problem) => match problem {
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => TlsFailure::Expired,
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => TlsFailure::NotValidYet,
-            CertificateError::UnknownIssuer => TlsFailure::UnknownIssuer,
+            // A bad signature: an authority of that name is trusted, but it is another one.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => TlsFailure::UnknownIssuer,
             CertificateError::NotValidForName => TlsFailure::WrongName { names: Vec::new() },
             CertificateError::NotValidForNameContext { presented, .. } => {
                 TlsFailure::WrongName { names: presented.clone() }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use qtop::link::{Access, COMMANDS, Cmd, ConnectOptions, Cost, Link, LinkError, Purpose, cmd};
+use qtop::link::{
+    Access, Batch, COMMANDS, Cmd, ConnectOptions, Cost, Link, LinkError, Mode, Purpose, acl_rule, check, cmd,
+};
 use redis::Value;
 
 use qtop_testkit::TestServer;
@@ -109,4 +111,149 @@ async fn s1_a_bug_panics_in_debug_builds() {
     let server = TestServer::start();
     let link = Link::open(&server.url()).await.unwrap();
     let _ = link.ask(forbidden().remove(0)).await;
+}
+
+/// One harmless call of each reading command, as words.
+const READS: &[&str] = &[
+    "PING",
+    "SELECT 0",
+    "TIME",
+    "CLIENT SETNAME x",
+    "CLIENT SETINFO LIB-NAME x",
+    "CLIENT NO-TOUCH ON",
+    "CLIENT ID",
+    "CLIENT NO-EVICT ON",
+    "CLIENT LIST",
+    "INFO server",
+    "ROLE",
+    "DBSIZE",
+    "SCAN 0 MATCH q:* COUNT 10 TYPE list",
+    "TYPE q:l",
+    "EXISTS q:l",
+    "TTL q:l",
+    "PTTL q:l",
+    "MEMORY USAGE q:l",
+    "DUMP q:l",
+    "GET q:s",
+    "MGET q:s q:t",
+    "STRLEN q:s",
+    "GETRANGE q:s 0 10",
+    "LLEN q:l",
+    "LINDEX q:l 0",
+    "LRANGE q:l 0 9",
+    "LPOS q:l x MAXLEN 1000",
+    "HGET q:h f",
+    "HMGET q:h f g",
+    "HLEN q:h",
+    "HSTRLEN q:h f",
+    "HEXISTS q:h f",
+    "HGETALL q:h",
+    "HSCAN q:h 0",
+    "SCARD q:set",
+    "SISMEMBER q:set x",
+    "SSCAN q:set 0 COUNT 100",
+    "ZCARD q:z",
+    "ZCOUNT q:z -inf +inf",
+    "ZSCORE q:z x",
+    "ZMSCORE q:z x y",
+    "ZRANK q:z x",
+    "ZREVRANK q:z x",
+    "ZRANGE q:z 0 9 REV WITHSCORES",
+    "ZREVRANGE q:z 0 9 WITHSCORES",
+    "ZRANGEBYSCORE q:z -inf +inf WITHSCORES LIMIT 0 10",
+    "ZREVRANGEBYSCORE q:z +inf -inf LIMIT 0 10",
+    "ZSCAN q:z 0",
+    "XLEN q:x",
+    "XRANGE q:x - + COUNT 10",
+    "XREVRANGE q:x + - COUNT 10",
+    "XINFO STREAM q:x",
+    "XINFO GROUPS q:x",
+    "XINFO CONSUMERS q:x g",
+    "XPENDING q:x g",
+];
+
+fn built(line: &str) -> Cmd {
+    let mut words = line.split(' ');
+    let mut command = cmd(words.next().unwrap());
+    command.arg(words.collect::<Vec<_>>());
+    command
+}
+
+/// Logs a user with the generated rule in and sends every reading command; the codes of the refusals come back.
+async fn refusals_with_rule(server: &TestServer, rule: &str) -> Vec<(String, String)> {
+    let mut user = redis::cmd("ACL");
+    user.arg("SETUSER").arg("reader").arg("reset").arg("on").arg(">pw");
+    user.arg(rule.split(' ').collect::<Vec<_>>());
+    user.exec(&mut server.client()).unwrap_or_else(|error| panic!("{rule}: {error}"));
+    let mut options = ConnectOptions::new(format!("redis://reader:pw@127.0.0.1:{}", server.port()));
+    options.mode = Mode::ReadWrite;
+    let link = Link::connect(&options, Purpose::Fetch).await.unwrap();
+    let known = command_info(server);
+    let mut batch = Batch::new();
+    let mut sent = Vec::new();
+    for line in READS {
+        let command = built(line);
+        let spec = &COMMANDS[check(&command, Mode::ReadOnly).unwrap_or_else(|breach| panic!("{line}: {breach:?}"))];
+        if known.contains_key(&spec.server_name()) {
+            sent.push(*line);
+            batch.ask(command);
+        }
+    }
+    let replies = link.send(&batch).await.unwrap();
+    let refused = sent
+        .iter()
+        .zip(&replies)
+        .filter_map(|(line, reply)| reply.as_ref().err().map(|error| ((*line).to_owned(), error.code().to_owned())));
+    let mut refused: Vec<_> = refused.collect();
+    for line in ["SET q:s x", "LPUSH q:l x", "DEL q:l", "GET other", "EVAL return+1 0"] {
+        match link.ask(built(line)).await {
+            Err(LinkError::Command(error)) => refused.push((line.to_owned(), error.code().to_owned())),
+            other => panic!("{line} was not refused: {other:?}"),
+        }
+    }
+    refused
+}
+
+#[tokio::test]
+async fn s2_the_generated_acl_allows_every_read_and_nothing_else() {
+    let server = TestServer::start();
+    for line in ["SET q:s x", "RPUSH q:l x", "HSET q:h f x", "SADD q:set x", "ZADD q:z 1 x", "XADD q:x * f x"] {
+        server.run(line);
+    }
+    server.run("XGROUP CREATE q:x g 0");
+    let listed: Vec<usize> = READS.iter().map(|line| check(&built(line), Mode::ReadOnly).unwrap()).collect();
+    for (index, spec) in COMMANDS.iter().enumerate() {
+        let elsewhere = matches!(spec.name, "HELLO" | "AUTH" | "SENTINEL");
+        assert!(spec.access == Access::Write || elsewhere || listed.contains(&index), "{} is not tried", spec.title());
+    }
+    let rule = acl_rule(version(&server), &["q:*"], Mode::ReadOnly).unwrap();
+    let refused = refusals_with_rule(&server, &rule).await;
+    let codes: Vec<(&str, &str)> = refused.iter().map(|(line, code)| (line.as_str(), code.as_str())).collect();
+    assert_eq!(
+        codes,
+        [
+            ("SET q:s x", "NOPERM"),
+            ("LPUSH q:l x", "NOPERM"),
+            ("DEL q:l", "NOPERM"),
+            ("GET other", "NOPERM"),
+            ("EVAL return+1 0", "NOPERM")
+        ]
+    );
+}
+
+#[tokio::test]
+async fn s20_each_missing_command_is_named_by_its_rule() {
+    let server = TestServer::start();
+    let rule = acl_rule(version(&server), &["*"], Mode::ReadOnly).unwrap();
+    for line in ["LLEN q", "XINFO GROUPS q", "CLIENT LIST", "INFO", "SCAN 0"] {
+        let command = built(line);
+        let name = COMMANDS[check(&command, Mode::ReadOnly).unwrap()].server_name();
+        let mut user = redis::cmd("ACL");
+        user.arg("SETUSER").arg("poor").arg("reset").arg("on").arg(">pw").arg(rule.split(' ').collect::<Vec<_>>());
+        user.arg(format!("-{name}")).exec(&mut server.client()).unwrap();
+        let link = Link::open(&format!("redis://poor:pw@127.0.0.1:{}", server.port())).await.unwrap();
+        let refused = link.ask(command).await.unwrap_err();
+        let remedy = qtop::link::Remedy::remedy(&refused).unwrap().into_owned();
+        assert!(remedy.ends_with(&format!("+{name}")), "{line}: {refused}: {remedy}");
+    }
 }

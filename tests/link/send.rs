@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use qtop::link::{Batch, Cmd, ConnectOptions, Link, LinkError, Mode, Purpose, Value, cmd};
+use qtop::link::{Batch, Cmd, ConnectOptions, CostWindow, Link, LinkError, Mode, Purpose, Remedy, Script, Value, cmd};
 
 use qtop_testkit::TestServer;
 
@@ -60,7 +60,6 @@ async fn s20_one_forbidden_command_does_not_spoil_the_others() {
         batch.ask(line(text));
     }
     let replies = link.send(&batch).await.unwrap();
-    use qtop::link::Remedy;
     let told: Vec<String> = replies
         .iter()
         .map(|reply| match reply {
@@ -180,4 +179,65 @@ async fn s1_a_read_only_link_writes_nothing() {
     options.mode = Mode::ReadWrite;
     let link = Link::connect(&options, Purpose::Mutate).await.unwrap();
     assert!(link.ask(line("SET k v")).await.is_ok());
+}
+
+#[tokio::test]
+async fn p11_own_server_time_is_within_a_tenth_of_what_the_server_counts() {
+    let server = TestServer::start();
+    let mut client = server.client();
+    for number in 0..2000 {
+        redis::cmd("ZADD").arg("z").arg(number).arg(format!("member {number}")).exec(&mut client).unwrap();
+    }
+    let link = Link::open(&server.url()).await.unwrap();
+    let mut window = CostWindow::new();
+    let mut commandstats = || -> String { redis::cmd("INFO").arg("commandstats").query(&mut client).unwrap() };
+    let total = |text: &str| -> f64 {
+        let own = ["zrange:", "llen:", "zcard:"];
+        let lines = text.lines().filter(|line| own.iter().any(|name| line.starts_with(&format!("cmdstat_{name}"))));
+        lines.map(|line| line.split("usec=").nth(1).unwrap().split(',').next().unwrap().parse::<f64>().unwrap()).sum()
+    };
+    let first = commandstats();
+    assert_eq!(window.observe(Instant::now(), &first, link.meter().calls()), None);
+    let start = Instant::now();
+    for _ in 0..50 {
+        let mut batch = Batch::new();
+        for _ in 0..20 {
+            batch.ask(line("ZRANGE z 1000 1499 WITHSCORES")).ask(line("LLEN none")).ask(line("ZCARD z"));
+        }
+        link.send(&batch).await.unwrap();
+    }
+    let now = Instant::now();
+    let second = commandstats();
+    let cost = window.observe(now, &second, link.meter().calls()).unwrap();
+    let told = cost.milliseconds_per_second * (now - start).as_secs_f64() * 1000.0;
+    let true_time = total(&second) - total(&first);
+    assert!((told - true_time).abs() < true_time / 10.0, "told {told} µs, spent {true_time} µs");
+    assert_eq!(cost.slowest.unwrap().0, "ZRANGE");
+}
+
+static ADD: Script = Script::new("return redis.call('INCRBY', KEYS[1], ARGV[1])");
+
+#[tokio::test]
+async fn scripts_run_by_hash_and_come_back_after_a_flush() {
+    let server = TestServer::start();
+    let mut options = ConnectOptions::new(server.url());
+    options.mode = Mode::ReadWrite;
+    let link = Link::connect(&options, Purpose::Mutate).await.unwrap();
+    assert_eq!(ADD.run(&link, &["n"], &["2"]).await, Ok(Value::Int(2)));
+    assert_eq!(ADD.run(&link, &["n"], &["2"]).await, Ok(Value::Int(4)));
+    server.run("SCRIPT FLUSH");
+    assert_eq!(ADD.run(&link, &["n"], &["2"]).await, Ok(Value::Int(6)));
+    let names = link.meter().calls_by_name();
+    assert!(names.contains(&("evalsha".to_owned(), 3)) && names.contains(&("eval".to_owned(), 2)), "{names:?}");
+    let none: [&str; 0] = [];
+    assert!(matches!(ADD.run(&link, &none, &none).await, Err(LinkError::Command(_))));
+}
+
+#[tokio::test]
+async fn s1_scripts_never_run_on_a_read_only_link() {
+    let server = TestServer::start();
+    let link = Link::open(&server.url()).await.unwrap();
+    let refused = ADD.run(&link, &["n"], &["2"]).await.unwrap_err();
+    assert!(matches!(&refused, LinkError::Gate { .. }), "{refused:?}");
+    assert_eq!(server.int("EXISTS n"), 0);
 }
