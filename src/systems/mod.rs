@@ -3,6 +3,9 @@
 //! Adapters are stateless and spawn nothing. Sampling writes commands into a shared [`Batch`] and later reads exactly
 //! the replies to them; deeper reads take several steps over a [`Link`].
 
+pub mod bullmq;
+pub mod reply;
+
 use std::any::Any;
 use std::sync::Arc;
 
@@ -234,5 +237,5 @@ pub trait System: Send + Sync {
 
 /// Every system qtop knows, in display order, set up with what the configuration describes.
 pub fn all(_described: &Described) -> Vec<Arc<dyn System>> {
-    vec![]
+    vec![Arc::new(bullmq::BullMq)]
 }

@@ -1,0 +1,174 @@
+//! BullMQ 4, 5 and 6: queues, jobs, flows and schedulers of the Node, Python, Elixir, PHP and Rust libraries.
+//!
+//! Facts come from watching the library on live servers; where versions differ, reading is right for all of them at
+//! once, because nothing in Redis tells which version the workers run. This folder only reads.
+
+mod detail;
+mod facts;
+mod family;
+mod jobs;
+mod keys;
+mod membership;
+mod memo;
+mod plan;
+mod progress;
+mod rows;
+mod sample;
+mod schedules;
+mod search;
+mod tally;
+mod version;
+mod warnings;
+mod why;
+mod workers;
+
+use crate::domain::caps::Caps;
+use crate::domain::ids::{JobId, QueueId, SystemName};
+use crate::domain::job::{Job, JobRow, Page, PageRequest, Schedule, Search, SearchStep};
+use crate::domain::mutation::{Mutation, Outcome};
+use crate::domain::reason::Reason;
+use crate::domain::snapshot::InstanceSample;
+use crate::domain::state::{StateId, StateKind, StateSpec};
+use crate::domain::worker::Worker;
+use crate::link::{Batch, Link, Replies};
+
+use super::{Answer, Instance, Memo, ReadError, ScanPass, Sighting, System, SystemError, SystemSpec};
+use keys::Keys;
+
+/// Name in addresses and configuration.
+pub const NAME: SystemName = "bullmq";
+
+/// States by BullMQ's own words.
+pub mod state {
+    use crate::domain::state::StateId;
+
+    /// `wait`, and `paused` where a pause moved the jobs there.
+    pub const WAITING: StateId = StateId("waiting");
+    /// Waiting with a priority; taken after all that wait without one.
+    pub const PRIORITIZED: StateId = StateId("prioritized");
+    /// Running.
+    pub const ACTIVE: StateId = StateId("active");
+    /// Scheduled for later; also failed jobs in back-off.
+    pub const DELAYED: StateId = StateId("delayed");
+    /// Parents of a flow whose children are not finished.
+    pub const WAITING_CHILDREN: StateId = StateId("waiting-children");
+    /// Ended well.
+    pub const COMPLETED: StateId = StateId("completed");
+    /// Ended badly.
+    pub const FAILED: StateId = StateId("failed");
+    /// In none of the above: an orphaned record, or a job that moved while it was looked for.
+    pub const UNKNOWN: StateId = StateId("unknown");
+}
+
+const STATES: &[StateSpec] = &[
+    StateSpec::new(state::WAITING.0, "Waiting", StateKind::Waiting, 'W'),
+    StateSpec::new(state::PRIORITIZED.0, "Prioritized", StateKind::Waiting, 'P'),
+    StateSpec::new(state::ACTIVE.0, "Active", StateKind::Active, 'A'),
+    StateSpec::new(state::DELAYED.0, "Delayed", StateKind::Scheduled, 'D'),
+    StateSpec::new(state::WAITING_CHILDREN.0, "Waiting for children", StateKind::Blocked, 'B'),
+    StateSpec::new(state::COMPLETED.0, "Completed", StateKind::Completed, 'C'),
+    StateSpec::new(state::FAILED.0, "Failed", StateKind::Failed, 'F'),
+];
+
+const CAPS: Caps =
+    Caps::LIST.union(Caps::DETAIL).union(Caps::LOGS).union(Caps::WORKERS).union(Caps::SCHEDULES).union(Caps::PROGRESS);
+
+static SPEC: SystemSpec = SystemSpec {
+    name: NAME,
+    title: "BullMQ",
+    states: STATES,
+    caps: CAPS,
+    // One pass for `:meta` and `:id`: two passes would cost the server twice.
+    scans: &[ScanPass { pattern: "*:[mi][ed]*", kind: None }],
+};
+
+/// The adapter.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BullMq;
+
+impl System for BullMq {
+    fn spec(&self) -> &'static SystemSpec {
+        &SPEC
+    }
+
+    fn recognise(&self, key: &[u8]) -> Option<Sighting> {
+        keys::queue_of(key).map(Sighting::Queue)
+    }
+
+    fn plan(&self, instance: &Instance, memo: &Memo, batch: &mut Batch) {
+        let own = memo.peek::<memo::InstanceMemo>();
+        let fresh = memo::QueueMemo::default();
+        let questions = plan::questions(instance, own, memo.tick, memo.server_time);
+        for (name, asks) in instance.queues.iter().zip(questions) {
+            let keys = Keys::of(&instance.queue(name));
+            let queue = own.and_then(|own| own.queues.get(name)).unwrap_or(&fresh);
+            for ask in asks {
+                batch.ask(ask.command(&keys, queue, memo.server_time));
+            }
+        }
+    }
+
+    fn read(
+        &self,
+        instance: &Instance,
+        memo: &mut Memo,
+        replies: &mut Replies<'_>,
+    ) -> Result<InstanceSample, ReadError> {
+        sample::read(instance, memo, replies)
+    }
+
+    fn jobs<'a>(
+        &'a self,
+        link: &'a Link,
+        queue: &'a QueueId,
+        state: StateId,
+        page: PageRequest,
+    ) -> Answer<'a, Page<JobRow>> {
+        Box::pin(async move { jobs::page(link, queue, state, &page).await })
+    }
+
+    fn job<'a>(
+        &'a self,
+        link: &'a Link,
+        queue: &'a QueueId,
+        id: &'a JobId,
+        payload_limit: u64,
+    ) -> Answer<'a, Option<Job>> {
+        Box::pin(detail::open(link, queue, id, payload_limit))
+    }
+
+    fn search<'a>(
+        &'a self,
+        link: &'a Link,
+        queue: &'a QueueId,
+        state: StateId,
+        search: &'a Search,
+        page: PageRequest,
+    ) -> Answer<'a, SearchStep> {
+        Box::pin(async move { search::step(link, queue, state, search, &page).await })
+    }
+
+    fn workers<'a>(
+        &'a self,
+        link: &'a Link,
+        instance: &'a Instance,
+        clients: Option<&'a str>,
+    ) -> Answer<'a, Vec<Worker>> {
+        Box::pin(workers::list(link, instance, clients))
+    }
+
+    fn schedules<'a>(&'a self, link: &'a Link, queue: &'a QueueId, page: PageRequest) -> Answer<'a, Page<Schedule>> {
+        Box::pin(async move { schedules::page(link, queue, &page).await })
+    }
+
+    fn why<'a>(&'a self, link: &'a Link, queue: &'a QueueId, job: Option<&'a JobId>) -> Answer<'a, Vec<Reason>> {
+        Box::pin(why::answer(link, queue, job))
+    }
+
+    fn mutate<'a>(&'a self, _link: &'a Link, mutation: &'a Mutation) -> Answer<'a, Outcome> {
+        let verb: &'static str = mutation.verb.into();
+        let address = mutation.queue.full_address();
+        let text = format!("{verb} on {address}: this version of qtop only reads BullMQ queues");
+        Box::pin(async move { Err(SystemError::Unsupported(text)) })
+    }
+}

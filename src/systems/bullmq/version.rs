@@ -1,0 +1,66 @@
+//! Which BullMQ wrote a queue. `meta.version` names the library of the last `Queue` object opened, not of the workers,
+//! so it is a hint: reading must be right for every version.
+
+use std::sync::Arc;
+
+/// What `meta.version` says.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Version {
+    /// The number without the library's name, for example `6.7.0`.
+    pub text: Option<Arc<str>>,
+    major: Option<u64>,
+}
+
+impl Version {
+    /// From the field as stored, for example `bullmq:6.7.0`.
+    pub fn parse(field: &[u8]) -> Self {
+        let field = String::from_utf8_lossy(field);
+        let text = field.strip_prefix("bullmq:").unwrap_or(&field).trim();
+        let major = text.split('.').next().and_then(|part| part.parse().ok());
+        Self { text: (!text.is_empty()).then(|| text.into()), major }
+    }
+
+    /// Up to 5.x a pause renames `wait` to `paused`; from 6.0 on jobs stay in `wait`. Unknown counts as old, because
+    /// then both lists are looked at.
+    pub fn moves_jobs_on_pause(&self) -> bool {
+        self.major.is_none_or(|major| major < 6)
+    }
+
+    /// 4.x wakes its workers by entries of `wait` that begin with `0:` and are no jobs.
+    pub fn marks_in_wait(&self) -> bool {
+        self.major.is_some_and(|major| major < 5)
+    }
+
+    /// For sentences: `BullMQ 6.7.0`, or that it is not known.
+    pub fn spoken(&self) -> String {
+        self.text.as_ref().map_or_else(|| "a BullMQ of unknown version".to_owned(), |text| format!("BullMQ {text}"))
+    }
+}
+
+/// True for an entry of a waiting list that is a 4.x wake-up mark (`0:0`, `0:<ms>`) and no job.
+pub fn is_mark(entry: &[u8]) -> bool {
+    entry.strip_prefix(b"0:").is_some_and(|rest| !rest.is_empty() && rest.iter().all(u8::is_ascii_digit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_is_read_with_or_without_the_library_name() {
+        let six = Version::parse(b"bullmq:6.7.0");
+        assert_eq!(six.text.as_deref(), Some("6.7.0"));
+        assert!(!six.moves_jobs_on_pause() && !six.marks_in_wait());
+        let four = Version::parse(b"bullmq:4.18.3");
+        assert!(four.moves_jobs_on_pause() && four.marks_in_wait());
+        let unknown = Version::default();
+        assert!(unknown.moves_jobs_on_pause() && !unknown.marks_in_wait());
+        assert_eq!(Version::parse(b"bullmq:").text, None);
+    }
+
+    #[test]
+    fn marks_are_told_from_jobs() {
+        assert!(is_mark(b"0:0") && is_mark(b"0:1700000000000"));
+        assert!(!is_mark(b"0") && !is_mark(b"0:") && !is_mark(b"0:x") && !is_mark(b"repeat:0:1"));
+    }
+}
