@@ -83,6 +83,9 @@ impl Sizes {
             };
             batch.ask(cmd(length).arg(&key).to_owned()).ask(cmd("PTTL").arg(&key).to_owned());
         }
+        for part in ["processed", "failed"] {
+            batch.ask(cmd("MEMORY").arg("USAGE").arg(keys.part(id, part)).arg("SAMPLES").arg(20).to_owned());
+        }
         let replies = link.send(&batch).await?;
         let mut replies = Replies::new(&replies);
         let mut next = || replies.next().ok().and_then(reply::int);
@@ -109,7 +112,8 @@ impl Sizes {
             *slot = add(keys.part(id, part), kind, next(), next());
         }
         let [_, logs, dependencies, processed, failed, unsuccessful] = lengths;
-        let family = family::Sizes { dependencies, processed, failed, unsuccessful };
+        let values = [next(), next()].map(|bytes| bytes.and_then(|bytes| u64::try_from(bytes).ok()));
+        let family = family::Sizes { dependencies, processed, failed, unsuccessful, values };
         Ok(Self { large, keys: found, logs, family })
     }
 }

@@ -3,13 +3,15 @@
 use crate::domain::ids::JobId;
 use crate::domain::job::Relative;
 use crate::domain::text;
-use crate::link::{Batch, Link, Replies, cmd};
+use crate::link::{Batch, Cmd, Link, Replies, Value, cmd};
 use crate::systems::{SystemError, reply};
 
 use super::keys::{self, Keys};
 
 /// Most children of each kind that are named.
 const MOST: u64 = 200;
+/// Most memory of a hash that is read with its values.
+const VALUES: u64 = 256 << 10;
 
 /// How many children of each kind there are.
 #[derive(Clone, Copy, Debug, Default)]
@@ -22,6 +24,8 @@ pub struct Sizes {
     pub failed: Option<u64>,
     /// Failed, and the parent with them.
     pub unsuccessful: Option<u64>,
+    /// Bytes of memory that the results of completed and the errors of failed children take.
+    pub values: [Option<u64>; 2],
 }
 
 /// Relatives of a job.
@@ -55,27 +59,16 @@ pub async fn read(
     let mut asked = Vec::new();
     for (part, word, size) in kinds {
         let size = size.unwrap_or(0);
-        let key = keys.part(id.as_bytes(), part);
-        let mut command = match part {
-            "dependencies" => cmd("SSCAN"),
-            "unsuccessful" => cmd("ZRANGE"),
-            // Values are results of any size: only the names are fetched, and only of a bounded number.
-            _ if size > MOST => {
-                family.facts.push((format!("children {word}"), format!("{}, not named here", text::count(size))));
-                continue;
-            }
-            _ => cmd("HKEYS"),
-        };
         if size == 0 {
             continue;
         }
-        command.arg(key);
-        match part {
-            "dependencies" => command.arg(0).arg("COUNT").arg(MOST),
-            "unsuccessful" => command.arg(0).arg(MOST - 1),
-            _ => &mut command,
-        };
-        batch.ask(command);
+        let key = keys.part(id.as_bytes(), part);
+        batch.ask(match part {
+            "dependencies" => cmd("SSCAN").arg(key).arg(0).arg("COUNT").arg(MOST).to_owned(),
+            "unsuccessful" => cmd("ZRANGE").arg(key).arg(0).arg(MOST - 1).to_owned(),
+            "processed" => names_of_hash(key, sizes.values[0]),
+            _ => names_of_hash(key, sizes.values[1]),
+        });
         asked.push((part, word, size));
     }
     let replies = link.send(&batch).await?;
@@ -83,8 +76,10 @@ pub async fn read(
     for (part, word, size) in asked {
         let value = replies.next();
         let names = match (part, &value) {
+            ("unsuccessful", Ok(value)) => reply::names(value),
             ("dependencies", Ok(value)) => reply::scan(value).map(|(_, names)| names),
-            (_, Ok(value)) => reply::names(value),
+            ("processed", Ok(value)) => hash_names(value, sizes.values[0]),
+            (_, Ok(value)) => hash_names(value, sizes.values[1]),
             (_, Err(refused)) => {
                 family.facts.push((format!("children {word}"), format!("{size}; cannot be read: {refused}")));
                 continue;
@@ -102,6 +97,27 @@ pub async fn read(
         }));
     }
     Ok(family)
+}
+
+/// A step over a hash whose values are results of any size. Where they take much memory only the names are asked for,
+/// which servers before 7.4 refuse.
+fn names_of_hash(key: Vec<u8>, bytes: Option<u64>) -> Cmd {
+    let mut command = cmd("HSCAN");
+    command.arg(key).arg(0).arg("COUNT").arg(MOST);
+    if !values_are_small(bytes) {
+        command.arg("NOVALUES");
+    }
+    command
+}
+
+fn values_are_small(bytes: Option<u64>) -> bool {
+    bytes.is_some_and(|bytes| bytes <= VALUES)
+}
+
+fn hash_names(value: &Value, bytes: Option<u64>) -> Option<Vec<Vec<u8>>> {
+    let (_, items) = reply::scan(value)?;
+    let each = if values_are_small(bytes) { 2 } else { 1 };
+    Some(items.into_iter().step_by(each).collect())
 }
 
 /// The parent from the field `parent` (which names queue and id apart), else from `parentKey`.

@@ -15,8 +15,17 @@ use super::version::Version;
 pub struct InstanceMemo {
     /// By queue name.
     pub queues: HashMap<Name, QueueMemo>,
-    /// Connected workers by queue name, and the list of clients they were read from.
-    pub workers: Option<(Arc<[Name]>, HashMap<Name, u64>)>,
+    /// Connected workers.
+    pub workers: Option<Connected>,
+}
+
+/// Worker connections, counted once for each list of clients.
+#[derive(Debug)]
+pub struct Connected {
+    /// The list they were counted in.
+    pub clients: Arc<[Name]>,
+    /// By queue name.
+    pub by_queue: HashMap<Name, u64>,
 }
 
 /// Whether a base key is a BullMQ queue at all.

@@ -166,7 +166,7 @@ impl System for BullMq {
     }
 
     fn mutate<'a>(&'a self, _link: &'a Link, mutation: &'a Mutation) -> Answer<'a, Outcome> {
-        let verb: &'static str = mutation.verb.into();
+        let verb = mutation.change.verb().word();
         let address = mutation.queue.full_address();
         let text = format!("{verb} on {address}: this version of qtop only reads BullMQ queues");
         Box::pin(async move { Err(SystemError::Unsupported(text)) })

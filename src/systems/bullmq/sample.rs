@@ -1,6 +1,7 @@
 //! Reading the replies of a tick into samples.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::ids::{JobId, Name, QueueId};
@@ -11,7 +12,7 @@ use crate::link::{CommandError, Replies, Value};
 use crate::systems::{Instance, Memo, ReadError, reply};
 
 use super::keys::{self, Keys};
-use super::memo::{InstanceMemo, Lengths, Meta, Nature, QueueMemo};
+use super::memo::{Connected, InstanceMemo, Lengths, Meta, Nature, QueueMemo};
 use super::plan::{self, Ask, DELAYED_STEP, Place};
 use super::version::{Version, is_mark};
 use super::{CAPS, STATES, state, tally, warnings};
@@ -26,10 +27,10 @@ pub fn read(instance: &Instance, memo: &mut Memo, replies: &mut Replies<'_>) -> 
     let questions = plan::questions(instance, Some(own), tick, now);
     own.queues.retain(|name, _| instance.queues.binary_search(name).is_ok());
     if let Some(clients) = clients
-        && own.workers.as_ref().is_none_or(|(of, _)| !std::sync::Arc::ptr_eq(of, &clients))
+        && own.workers.as_ref().is_none_or(|connected| !Arc::ptr_eq(&connected.clients, &clients))
     {
-        let counted = workers_by_queue(instance, &clients);
-        own.workers = Some((clients, counted));
+        let by_queue = workers_by_queue(instance, &clients);
+        own.workers = Some(Connected { clients, by_queue });
     }
     let mut queues = Vec::with_capacity(instance.queues.len());
     for (name, asks) in instance.queues.iter().zip(questions) {
@@ -40,8 +41,8 @@ pub fn read(instance: &Instance, memo: &mut Memo, replies: &mut Replies<'_>) -> 
         let seen = Seen::read(&Keys::of(&id), &asks, &mut replies.take(asks.len()))?;
         let queue = own.queues.entry(name.clone()).or_default();
         if let Some(mut sample) = seen.settle(id, queue, tick, now) {
-            if let Some((_, counted)) = &own.workers {
-                sample.workers.alive = told_workers(counted.get(name).copied(), &sample);
+            if let Some(connected) = &own.workers {
+                sample.workers.alive = told_workers(connected.by_queue.get(name).copied(), &sample);
             }
             queues.push(sample);
         }

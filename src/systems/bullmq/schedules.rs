@@ -164,6 +164,6 @@ mod tests {
         let fields = [string("x"), Value::Nil, string("1000"), Value::Nil, string("1"), Value::Nil, Value::Nil];
         let read = schedule(b"s".to_vec(), 1000.0, &fields, false, Some(Timestamp(60_000)));
         assert!(read.note.is_some_and(|note| note.contains("only a worker")));
-        assert_eq!(read.rule, "every 1s");
+        assert_eq!(read.rule, "every 1.0s");
     }
 }
