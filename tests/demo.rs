@@ -134,6 +134,26 @@ async fn without_a_server_it_asks_and_takes_no_answer_for_no() {
 }
 
 #[tokio::test]
+async fn a_server_built_earlier_is_used_again_and_told_nothing_it_does_not_know() {
+    let home = home();
+    let real = std::env::split_paths(&std::env::var_os("PATH").unwrap())
+        .flat_map(|directory| ["redis-server", "valkey-server"].map(|name| directory.join(name)))
+        .find(|candidate| candidate.is_file())
+        .expect("a server on PATH");
+    let built = home.path().join("meebis-0.15.0/bin/meebis");
+    std::fs::create_dir_all(built.parent().unwrap()).unwrap();
+    let script = format!(
+        "#!/bin/sh\n[ $# -eq 2 ] && [ \"$1\" = --unixsocket ] && exec {} --port 0 --save '' \"$@\"",
+        real.display()
+    );
+    std::fs::write(&built, script).unwrap();
+    std::fs::set_permissions(&built, std::fs::Permissions::from_mode(0o755)).unwrap();
+    // Nothing to search in: neither a server nor cargo.
+    let demo = demo::start(DemoOptions { search_path: OsString::new(), ..options(&home) }).await.expect("it starts");
+    assert!(demo.notes()[0].contains("meebis"), "{:?}", demo.notes());
+}
+
+#[tokio::test]
 async fn a_server_that_does_not_start_is_reported_with_its_words() {
     let home = home();
     let server = home.path().join("redis-server");

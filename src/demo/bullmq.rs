@@ -47,7 +47,9 @@ pub(super) async fn start(url: &str) -> Result<(), DemoError> {
     let orders = shop.queue(SHOP, "orders").await.map_err(&failed)?;
     let invoices = shop.queue(SHOP, "invoices").await.map_err(&failed)?;
 
-    seed(&mail, 25, data::mail, |options| options.attempts(3).backoff(BackoffStrategy::Exponential(2_000))).await?;
+    // Some without a second try, so that there are failures to look at from the start.
+    seed(&mail, 15, data::mail, |options| options).await?;
+    seed(&mail, 15, data::mail, |options| options.attempts(3).backoff(BackoffStrategy::Exponential(2_000))).await?;
     seed(&mail, 12, data::mail, |options| options.delay(seconds(20..180))).await?;
     seed(&video, 7, data::video, |options| options).await?;
     seed(&thumbnails, 30, data::picture, |options| options.priority(fastrand::u32(1..10))).await?;
