@@ -12,7 +12,7 @@ mod terminal;
 
 use std::time::{Duration, Instant};
 
-pub use proxy::{Proxy, Sent, Traffic};
+pub use proxy::{Proxy, Sent, Traffic, TurnTime};
 pub use server::{ServerBuilder, TestServer, free_port};
 pub use terminal::{Exit, Terminal, TerminalBuilder};
 

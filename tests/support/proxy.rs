@@ -47,6 +47,19 @@ pub struct Traffic {
     pub bytes_to_client: u64,
     /// Connections ever opened, also before the last clear.
     pub connections: u64,
+    /// How long each finished turn took, from its first byte to the last byte of its answer, as the proxy saw it.
+    pub turn_times: Vec<TurnTime>,
+}
+
+/// Duration of one round trip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TurnTime {
+    /// Number of the connection.
+    pub connection: u64,
+    /// When its first byte came from the client.
+    pub began: Instant,
+    /// Until the last byte of the answer went to the client.
+    pub took: Duration,
 }
 
 #[derive(Default)]
@@ -64,6 +77,8 @@ struct Record {
     sent: Vec<Sent>,
     /// Connections whose last bytes went to the client; the next bytes from it begin a turn.
     answered: BTreeMap<u64, bool>,
+    /// The turn each connection is in, with the time of its last answered byte.
+    turns: BTreeMap<u64, (Instant, Option<Instant>)>,
     /// Commands that may still pass before everything is cut.
     left_before_cut: Option<u64>,
     open: BTreeMap<u64, Vec<TcpStream>>,
@@ -158,6 +173,7 @@ impl Proxy {
     pub fn clear(&self) {
         let mut record = self.shared.record();
         record.sent.clear();
+        record.turns.clear();
         record.traffic = Traffic { connections: record.traffic.connections, ..Traffic::default() };
     }
 }
@@ -226,6 +242,9 @@ fn pump(connection: u64, from: &TcpStream, to: &TcpStream, from_client: bool, sh
                 let mut record = writing.record();
                 record.answered.insert(connection, true);
                 record.traffic.bytes_to_client += bytes.len() as u64;
+                if let Some((_, answered)) = record.turns.get_mut(&connection) {
+                    *answered = Some(Instant::now());
+                }
             }
             if to.write_all(&bytes).is_err() {
                 break;
@@ -244,6 +263,10 @@ fn note_sent(connection: u64, bytes: &[u8], commands: &mut Commands, shared: &Sh
     if record.answered.insert(connection, false) == Some(true) {
         record.traffic.turns += 1;
         *record.traffic.turns_by_connection.entry(connection).or_default() += 1;
+        let last = record.turns.insert(connection, (Instant::now(), None));
+        if let Some((began, Some(answered))) = last {
+            record.traffic.turn_times.push(TurnTime { connection, began, took: answered - began });
+        }
     }
     let mut end = 0_usize;
     for (words, length) in found {

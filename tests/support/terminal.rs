@@ -303,6 +303,29 @@ impl Terminal {
         self.wait_for(&format!("{text:?} on the screen"), limit, |screen| screen.contents().contains(text))
     }
 
+    /// Sends keys and returns how long it took until the program wrote something.
+    pub fn time_of_answer(&mut self, keys: &str, limit: Duration) -> Duration {
+        let before = self.bytes_written();
+        let start = Instant::now();
+        self.send(keys);
+        self.wait_for_more_than(before, &format!("an answer to {keys:?}"), limit);
+        self.last_output().saturating_duration_since(start)
+    }
+
+    fn wait_for_more_than(&self, bytes: usize, what: &str, limit: Duration) {
+        let start = Instant::now();
+        let mut state = self.shared.state();
+        while state.raw.len() <= bytes {
+            let left = limit.saturating_sub(start.elapsed());
+            if left.is_zero() || state.ended {
+                let shown = state.parser.screen().contents();
+                drop(state);
+                panic!("waited {limit:?} for {what}; the screen is\n{shown}");
+            }
+            state = self.shared.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
     /// Waits until the program has written nothing for `quiet`.
     pub fn wait_for_quiet(&self, quiet: Duration, limit: Duration) {
         wait_until("the program to write nothing", limit, || self.last_output().elapsed() >= quiet);
