@@ -1,6 +1,5 @@
 //! From a URL to a connection that is logged in and named: lookup, socket, TLS, login, each with its own error.
 
-use std::cell::Cell;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,17 +8,18 @@ use std::time::Duration;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, RedisConnectionInfo};
 use socket2::{SockRef, TcpKeepalive};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::address::{Address, Endpoint, Node};
-use super::error::{ConnectFailure, ConnectStep, LinkError, TlsFailure};
+use super::error::{ConnectFailure, ConnectStep, LinkError};
 use super::login::{Credentials, log_in};
 use super::meter::Meter;
 use super::options::{ConnectOptions, Purpose};
 use super::send::Link;
 use super::sentinel;
 use super::socket::{Counted, EndNote, Socket};
+use super::step::StepNote;
 use super::tls;
 
 /// Idle time after which the system asks whether the other side is still there. Keeps NAT entries alive, too.
@@ -43,7 +43,7 @@ impl Link {
     ) -> Result<Self, LinkError> {
         let address = Address::parse(&options.url)?;
         let target = address.target();
-        let step = Cell::new(ConnectStep::Lookup);
+        let step = StepNote::default();
         let limit = options.limits.connect;
         let connecting = reach(&address, options, purpose, meter, &step);
         match tokio::time::timeout(limit, connecting).await {
@@ -67,13 +67,12 @@ async fn reach(
     options: &ConnectOptions,
     purpose: Purpose,
     meter: Arc<Meter>,
-    step: &Cell<ConnectStep>,
+    step: &StepNote,
 ) -> Result<Link, ConnectFailure> {
     let credentials = Credentials {
         username: options.username.clone().or_else(|| address.username.clone()),
         password: options.password.clone().or_else(|| address.password.clone()),
         db: options.db.or(address.db).unwrap_or(0),
-        limit: options.limits.connect,
     };
     let make = |raw: Raw, target: String| Link::new(raw, target, address.safe_url(), options, purpose);
     match &address.endpoint {
@@ -87,8 +86,7 @@ async fn reach(
             log_in(make(raw, address.target()), &credentials, step).await
         }
         Endpoint::Sentinel { sentinels, group, username, password } => {
-            let limit = options.limits.connect;
-            let login = Credentials { username: username.clone(), password: password.clone(), db: 0, limit };
+            let login = Credentials { username: username.clone(), password: password.clone(), db: 0 };
             let primary = sentinel::find_primary(sentinels, group, &login, address.tls, options, step).await?;
             let raw = open_tcp(&primary, address.tls, options, meter, step).await?;
             let link = log_in(make(raw, primary.to_string()), &credentials, step).await?;
@@ -111,7 +109,7 @@ pub(super) async fn open_tcp(
     tls: bool,
     options: &ConnectOptions,
     meter: Arc<Meter>,
-    step: &Cell<ConnectStep>,
+    step: &StepNote,
 ) -> Result<Raw, ConnectFailure> {
     // Files are read before the network is bothered: their errors are the person's own and come at once.
     let tls = match tls {
@@ -153,12 +151,18 @@ pub(super) async fn open_tcp(
     attach(socket, meter).await
 }
 
+#[cfg(unix)]
 async fn open_unix(path: &Path) -> Result<Socket, ConnectFailure> {
-    UnixStream::connect(path).await.map(Socket::Unix).map_err(|error| match error.kind() {
+    tokio::net::UnixStream::connect(path).await.map(Socket::Unix).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => ConnectFailure::NoSocket,
         io::ErrorKind::PermissionDenied => ConnectFailure::SocketPermission,
         _ => open_failure(&error),
     })
+}
+
+#[cfg(not(unix))]
+async fn open_unix(_path: &Path) -> Result<Socket, ConnectFailure> {
+    Err(ConnectFailure::Other("this system has no unix sockets".to_owned()))
 }
 
 fn open_failure(error: &io::Error) -> ConnectFailure {
@@ -176,7 +180,7 @@ fn handshake(error: &io::Error) -> ConnectFailure {
     match tls::inside(error) {
         Some(failure) => ConnectFailure::Tls(failure),
         None if error.kind() == io::ErrorKind::UnexpectedEof => {
-            ConnectFailure::Tls(TlsFailure::Other("the server hung up".to_owned()))
+            ConnectFailure::Tls(super::error::TlsFailure::Other("the server hung up".to_owned()))
         }
         None => ConnectFailure::Other(error.to_string()),
     }

@@ -1,14 +1,12 @@
 //! The first words on a new connection: who qtop is, which database, and what the connection is called (P12).
 
-use std::cell::Cell;
-use std::time::Duration;
-
 use redis::cmd;
 
 use super::batch::{Batch, Replies, Reply};
 use super::error::{CommandError, ConnectFailure, ConnectStep, LinkError, RefusalKind};
 use super::send::Link;
 use super::socket::End;
+use super::step::StepNote;
 use crate::domain::secret::Secret;
 
 /// User, password and database.
@@ -16,16 +14,10 @@ pub(super) struct Credentials {
     pub(super) username: Option<String>,
     pub(super) password: Option<Secret>,
     pub(super) db: u32,
-    /// Longest wait for the answers.
-    pub(super) limit: Duration,
 }
 
 /// Logs in, in one round trip. Whatever is not needed to read queues may be refused.
-pub(super) async fn log_in(
-    link: Link,
-    credentials: &Credentials,
-    step: &Cell<ConnectStep>,
-) -> Result<Link, ConnectFailure> {
+pub(super) async fn log_in(link: Link, credentials: &Credentials, step: &StepNote) -> Result<Link, ConnectFailure> {
     step.set(ConnectStep::Login);
     let username = credentials.username.as_deref().filter(|_| credentials.password.is_some());
     match introduce(&link, username, credentials).await {
@@ -69,7 +61,7 @@ async fn introduce(link: &Link, username: Option<&str>, credentials: &Credential
         client(&["SETINFO", "LIB-NAME", env!("CARGO_PKG_NAME")]);
         client(&["SETINFO", "LIB-VER", env!("CARGO_PKG_VERSION")]);
     });
-    let replies: Vec<Reply> = link.send_within(&batch, credentials.limit).await.map_err(|error| lost(link, error))?;
+    let replies: Vec<Reply> = link.send(&batch).await.map_err(|error| lost(link, error))?;
     let mut answers = Replies::section(&replies, &needed);
     while answers.left() > 0 {
         answers.next().map_err(ConnectFailure::Login)?;

@@ -21,6 +21,7 @@ mod script;
 mod send;
 mod sentinel;
 mod socket;
+mod step;
 mod tls;
 
 pub use acl::acl_rule;

@@ -1,16 +1,16 @@
 //! Finding the primary of a group that Sentinels watch.
 
-use std::cell::Cell;
 use std::sync::Arc;
 
 use redis::{Value, cmd};
 
 use super::address::Node;
 use super::connect::open_tcp;
-use super::error::{ConnectFailure, ConnectStep};
+use super::error::ConnectFailure;
 use super::login::{Credentials, log_in, lost};
 use super::options::{ConnectOptions, Purpose};
 use super::send::Link;
+use super::step::StepNote;
 
 /// Asks the Sentinels in order for the primary; the first that knows it is believed.
 ///
@@ -21,7 +21,7 @@ pub(super) async fn find_primary(
     login: &Credentials,
     tls: bool,
     options: &ConnectOptions,
-    step: &Cell<ConnectStep>,
+    step: &StepNote,
 ) -> Result<Node, ConnectFailure> {
     let mut tried = Vec::new();
     for sentinel in sentinels {
@@ -40,7 +40,7 @@ async fn ask_one(
     login: &Credentials,
     tls: bool,
     options: &ConnectOptions,
-    step: &Cell<ConnectStep>,
+    step: &StepNote,
 ) -> Result<Option<Node>, ConnectFailure> {
     let raw = open_tcp(sentinel, tls, options, Arc::default(), step).await?;
     let link = Link::new(raw, sentinel.to_string(), String::new(), options, Purpose::Fetch);
