@@ -2,6 +2,8 @@
 //!
 //! Pure: no clock, no network, no terminal. Everything else imports from here; this folder imports nothing of qtop.
 
+pub mod address;
+pub mod alert;
 pub mod appearance;
 pub mod caps;
 pub mod described;
