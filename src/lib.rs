@@ -6,6 +6,7 @@
 pub mod app;
 pub mod demo;
 pub mod domain;
+pub mod engine;
 pub mod link;
 pub mod systems;
 pub mod theme;

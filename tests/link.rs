@@ -6,8 +6,6 @@
 mod connect;
 #[path = "link/gate.rs"]
 mod gate;
-#[path = "link/refusals.rs"]
-mod refusals;
 #[path = "link/send.rs"]
 mod send;
 #[path = "link/tls.rs"]

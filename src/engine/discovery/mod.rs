@@ -1,0 +1,356 @@
+//! Finding queues: one shared, bounded walk over the keyspace for all systems.
+//!
+//! Says which SCAN to send next and reads the replies; it sends nothing itself. The first walk is made as fast as
+//! politeness allows and in parts asked for at the same time; later ones go along with the ticks, one step each.
+
+mod partition;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use self::partition::Part;
+use super::scope::Scope;
+use crate::domain::ids::{Name, QueueId};
+use crate::domain::snapshot::{DiscoveryProgress, Offer};
+use crate::link::{Cmd, CommandError, Reply, Value};
+use crate::systems::{ScanPass, Sighting, System};
+
+/// A call should take the server about this long; well under the millisecond of P10.
+const CALL_TARGET: Duration = Duration::from_micros(500);
+/// Server time of one looked-at key before anything was measured; generous.
+const ASSUMED_KEY_MICROS: f64 = 0.6;
+/// Share of the server's time the first walk may take.
+const FIRST_DUTY: f64 = 0.25;
+/// Calls of the first walk that may be under way at the same time.
+const IN_FLIGHT: usize = 64;
+/// Keys offered to a person at most.
+const OFFERS: usize = 200;
+/// Rest between two walks, at least and at most. In between it grows with the number of keys.
+const REST: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(180));
+
+/// One SCAN to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Call {
+    index: usize,
+    walk: u64,
+    pass: ScanPass,
+    cursor: u64,
+    count: u64,
+}
+
+impl Call {
+    /// The command.
+    pub fn command(&self) -> Cmd {
+        let mut command = crate::link::cmd("SCAN");
+        command.arg(self.cursor).arg("MATCH").arg(self.pass.pattern).arg("COUNT").arg(self.count);
+        if let Some(kind) = self.pass.kind {
+            command.arg("TYPE").arg(kind);
+        }
+        command
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    Idle,
+    Asked,
+    Done,
+}
+
+struct Piece {
+    pass: ScanPass,
+    part: Part,
+    progress: Progress,
+}
+
+/// What a finished walk or a step of it changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Found {
+    /// Queues were found that were not known.
+    pub new: bool,
+    /// The walk is done: what it did not meet is gone.
+    pub walk_done: bool,
+}
+
+/// The state of the search.
+pub struct Discovery {
+    systems: Arc<Vec<Arc<dyn System>>>,
+    scope: Scope,
+    passes: Vec<ScanPass>,
+    pieces: Vec<Piece>,
+    walk: u64,
+    fast: bool,
+    finished: u64,
+    next_walk: Option<Instant>,
+    met: BTreeSet<QueueId>,
+    known: BTreeSet<QueueId>,
+    offers: BTreeMap<Name, Offer>,
+    keys: Option<u64>,
+    splits: bool,
+    key_micros: f64,
+    refused: Option<CommandError>,
+    refused_now: Option<CommandError>,
+}
+
+impl Discovery {
+    /// `known`: queues from the configuration or an earlier run; they are verified by the first walk.
+    pub fn new(systems: Arc<Vec<Arc<dyn System>>>, scope: Scope, known: impl IntoIterator<Item = QueueId>) -> Self {
+        let mut passes: Vec<ScanPass> = Vec::new();
+        if scope.exact(&systems).is_none() {
+            for pass in systems.iter().filter(|s| scope.admits_system(s.spec().name)).flat_map(|s| s.spec().scans) {
+                if !passes.contains(pass) {
+                    passes.push(*pass);
+                }
+            }
+        }
+        let mut discovery = Self {
+            known: BTreeSet::new(),
+            scope,
+            passes,
+            pieces: Vec::new(),
+            walk: 0,
+            fast: false,
+            finished: 0,
+            next_walk: None,
+            met: BTreeSet::new(),
+            offers: BTreeMap::new(),
+            keys: None,
+            splits: false,
+            key_micros: ASSUMED_KEY_MICROS,
+            refused: None,
+            refused_now: None,
+            systems,
+        };
+        let known: Vec<QueueId> = known.into_iter().chain(discovery.lasting()).collect();
+        discovery.known = known.into_iter().filter(|id| discovery.scope.admits(id)).collect();
+        discovery
+    }
+
+    /// Queues that are there whatever a walk meets: described ones and those named exactly.
+    fn lasting(&self) -> Vec<QueueId> {
+        let exact = self.scope.exact(&self.systems).unwrap_or_default();
+        self.systems
+            .iter()
+            .flat_map(|system| system.described())
+            .chain(exact)
+            .filter(|id| self.scope.admits(id))
+            .collect()
+    }
+
+    /// Every queue known now.
+    pub fn known(&self) -> &BTreeSet<QueueId> {
+        &self.known
+    }
+
+    /// Learns what the server said about itself: `keys` in the database, and whether its cursors can be split.
+    pub fn describe_server(&mut self, keys: Option<u64>, product: Option<&str>, mode: Option<&str>) {
+        self.keys = keys.or(self.keys);
+        self.splits = matches!(product, Some("redis" | "valkey")) && matches!(mode, Some("standalone" | "sentinel"));
+    }
+
+    /// Learns what looking at one key costs the server, from its own statistics.
+    pub fn calibrate(&mut self, scan_calls: u64, scan_time: Duration, keys_asked: u64) {
+        if scan_calls >= 4 && keys_asked > 0 {
+            let measured = scan_time.as_micros() as f64 / keys_asked as f64;
+            // A small keyspace ends calls early and makes keys look free.
+            self.key_micros = measured.clamp(0.05, 20.0);
+        }
+    }
+
+    /// Begins a walk at once, as fast as politeness allows. Nothing is forgotten before it has ended.
+    pub fn start_fast(&mut self) {
+        let keys = self.keys.unwrap_or(0);
+        let per_piece = 4 * self.count().max(1);
+        let bits = if self.splits { (keys / per_piece).max(1).ilog2().min(6) } else { 0 };
+        self.start(bits);
+        self.fast = true;
+    }
+
+    fn start(&mut self, bits: u32) {
+        self.walk += 1;
+        self.met.clear();
+        self.refused_now = None;
+        self.next_walk = None;
+        self.pieces = self
+            .passes
+            .iter()
+            .flat_map(|pass| {
+                Part::split(bits).into_iter().map(|part| Piece { pass: *pass, part, progress: Progress::Idle })
+            })
+            .collect();
+        if self.pieces.is_empty() {
+            self.finished += 1;
+        }
+    }
+
+    /// True while a fast walk is under way.
+    pub fn is_fast(&self) -> bool {
+        self.fast && !self.pieces.is_empty()
+    }
+
+    /// True once the whole keyspace has been looked at, or nothing needs to be.
+    pub fn is_complete(&self) -> bool {
+        self.finished > 0
+    }
+
+    /// Walks that were finished.
+    pub fn passes(&self) -> u64 {
+        self.finished
+    }
+
+    /// Pause between two calls of a fast walk.
+    pub fn gap(&self) -> Duration {
+        Duration::from_secs_f64(self.count() as f64 * self.key_micros / 1e6 / FIRST_DUTY)
+    }
+
+    /// Keys one call looks at.
+    fn count(&self) -> u64 {
+        (CALL_TARGET.as_micros() as f64 / self.key_micros).clamp(100.0, 2000.0) as u64
+    }
+
+    /// True if a call of a fast walk could be sent now.
+    pub fn can_go_fast(&self) -> bool {
+        let asked = self.pieces.iter().filter(|piece| piece.progress == Progress::Asked).count();
+        self.fast && asked < IN_FLIGHT && self.pieces.iter().any(|piece| piece.progress == Progress::Idle)
+    }
+
+    /// The next call of a fast walk, if one may be sent now.
+    pub fn next_fast(&mut self) -> Option<Call> {
+        if self.can_go_fast() { self.next() } else { None }
+    }
+
+    /// The one call that goes along with a tick, if a walk is under way or due.
+    pub fn next_slow(&mut self, now: Instant) -> Option<Call> {
+        if self.fast {
+            return None;
+        }
+        if self.pieces.is_empty() && self.next_walk.is_some_and(|due| now >= due) && !self.passes.is_empty() {
+            self.start(0);
+        }
+        if self.pieces.iter().any(|piece| piece.progress == Progress::Asked) { None } else { self.next() }
+    }
+
+    fn next(&mut self) -> Option<Call> {
+        let count = self.count();
+        let index = self.pieces.iter().position(|piece| piece.progress == Progress::Idle)?;
+        let piece = &mut self.pieces[index];
+        piece.progress = Progress::Asked;
+        Some(Call { index, walk: self.walk, pass: piece.pass, cursor: piece.part.cursor(), count })
+    }
+
+    /// Number of keys a call asked the server to look at.
+    pub fn keys_asked(call: &Call) -> u64 {
+        call.count
+    }
+
+    /// Takes the reply to a call. A refused SCAN ends its part; the next walk tries again.
+    pub fn answer(&mut self, call: Call, reply: &Reply, now: Instant) -> Found {
+        if call.walk != self.walk {
+            return Found::default();
+        }
+        let mut found = Found::default();
+        let done = match reply {
+            Ok(value) => match scan_reply(value) {
+                Some((cursor, keys)) => {
+                    for key in keys {
+                        found.new |= self.meet(key);
+                    }
+                    self.pieces[call.index].part.advance(cursor)
+                }
+                None => {
+                    self.refused_now = Some(CommandError::Missing);
+                    true
+                }
+            },
+            Err(error) => {
+                self.refused_now = Some(error.clone());
+                true
+            }
+        };
+        self.pieces[call.index].progress = if done { Progress::Done } else { Progress::Idle };
+        if self.pieces.iter().all(|piece| piece.progress == Progress::Done) {
+            found.walk_done = true;
+            self.finish(now);
+        }
+        found
+    }
+
+    /// The connection broke: calls under way will not be answered.
+    pub fn interrupted(&mut self) {
+        for piece in &mut self.pieces {
+            if piece.progress == Progress::Asked {
+                piece.progress = Progress::Idle;
+            }
+        }
+    }
+
+    fn meet(&mut self, key: &[u8]) -> bool {
+        let mut new = false;
+        for system in self.systems.iter() {
+            match system.recognise(key) {
+                Some(Sighting::Queue(id)) if self.scope.admits(&id) => {
+                    self.met.insert(id.clone());
+                    new |= self.known.insert(id);
+                }
+                Some(Sighting::Offer(offer)) if self.offers.len() < OFFERS => {
+                    self.offers.insert(offer.key.clone(), offer);
+                }
+                _ => {}
+            }
+        }
+        new
+    }
+
+    fn finish(&mut self, now: Instant) {
+        self.pieces.clear();
+        self.fast = false;
+        self.finished += 1;
+        self.refused = self.refused_now.take();
+        if self.refused.is_none() {
+            let lasting = self.lasting();
+            self.known = std::mem::take(&mut self.met);
+            self.known.extend(lasting);
+        }
+        let effort = Duration::from_secs_f64(self.keys.unwrap_or(0) as f64 * self.key_micros / 1e3);
+        self.next_walk = Some(now + effort.clamp(REST.0, REST.1));
+    }
+
+    /// Why the keyspace could not be searched, if it could not.
+    pub fn refused(&self) -> Option<&CommandError> {
+        self.refused.as_ref()
+    }
+
+    /// How far it has come.
+    pub fn progress(&self) -> DiscoveryProgress {
+        let share = match self.pieces.len() {
+            0 if self.finished > 0 => 1.0,
+            0 => 0.0,
+            all => {
+                let done = |piece: &Piece| if piece.progress == Progress::Done { 1.0 } else { piece.part.share() };
+                self.pieces.iter().map(done).sum::<f64>() / all as f64
+            }
+        };
+        DiscoveryProgress {
+            passes: self.finished,
+            share,
+            scanned: (share * self.keys.unwrap_or(0) as f64) as u64,
+            offers: self.offers.values().cloned().collect(),
+        }
+    }
+}
+
+/// Cursor and keys of a SCAN reply.
+fn scan_reply(value: &Value) -> Option<(u64, Vec<&[u8]>)> {
+    let Value::Array(parts) = value else { return None };
+    let [cursor, keys] = parts.as_slice() else { return None };
+    let cursor = match cursor {
+        Value::BulkString(text) => std::str::from_utf8(text).ok()?.parse().ok()?,
+        Value::SimpleString(text) => text.parse().ok()?,
+        Value::Int(number) => u64::try_from(*number).ok()?,
+        _ => return None,
+    };
+    let Value::Array(keys) = keys else { return None };
+    let keys = keys.iter().filter_map(|key| if let Value::BulkString(key) = key { Some(key.as_slice()) } else { None });
+    Some((cursor, keys.collect()))
+}

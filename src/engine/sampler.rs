@@ -1,0 +1,246 @@
+//! The task that watches one server: connect, tick, publish, connect again.
+//!
+//! One connection, one batch under way (P5). While the first walk over the keyspace lasts, its SCANs go over the same
+//! connection beside the ticks, spread in time so that no client of the server waits behind a row of them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::{Notify, watch};
+use tokio::time::sleep_until;
+use tokio_util::sync::CancellationToken;
+
+use super::cache;
+use super::discovery::{Call, Discovery};
+use super::scope::Scope;
+use super::tick::{Plan, Ticker, Timing};
+use super::{Clients, Dialer, Pace, Systems};
+use crate::domain::ids::ServerId;
+use crate::domain::snapshot::{LinkHealth, Snapshot};
+use crate::link::{Backoff, Batch, Link, LinkError, Purpose, Remedy, Reply};
+
+/// Ticks that follow each other at once, because queues were just found, are at least this far apart.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(150);
+/// A timer that rang late may be made up for by so much.
+const LATE: Duration = Duration::from_millis(5);
+
+/// What the sampler is told once.
+pub struct SamplerConfig {
+    /// The server's name.
+    pub server: ServerId,
+    /// Its URL without secrets.
+    pub url: Arc<str>,
+    /// Makes connections.
+    pub dial: Arc<Dialer>,
+    /// Every system to look for.
+    pub systems: Systems,
+    /// What to show.
+    pub scope: Scope,
+    /// File that keeps the found queues for the next start.
+    pub cache: Option<PathBuf>,
+}
+
+/// What the sampler hears and says while it runs.
+#[derive(Clone)]
+pub struct SamplerChannels {
+    /// Newest snapshot.
+    pub snapshots: Arc<watch::Sender<Arc<Snapshot>>>,
+    /// How fast.
+    pub pace: watch::Receiver<Pace>,
+    /// Sample now.
+    pub refresh: Arc<Notify>,
+    /// Search the whole keyspace again now.
+    pub rescan: Arc<Notify>,
+    /// Names of clients, when the Workers screen has asked for them.
+    pub clients: watch::Receiver<Option<Clients>>,
+}
+
+/// Runs until cancelled.
+pub async fn run(config: &SamplerConfig, mut channels: SamplerChannels, cancel: CancellationToken) {
+    let known = match &config.cache {
+        Some(path) => cache::load(path, &config.url, &config.systems).await,
+        None => Vec::new(),
+    };
+    let discovery = Discovery::new(Arc::clone(&config.systems), config.scope.clone(), known);
+    let ticker = Ticker::new(config.server.clone(), Arc::clone(&config.url), Arc::clone(&config.systems), discovery);
+    let mut sampler = Sampler { config, ticker, walked: false };
+    let mut back_off = Backoff::new();
+    let mut down_since: Option<Instant> = None;
+    while !cancel.is_cancelled() {
+        let connected = tokio::select! {
+            () = cancel.cancelled() => return,
+            link = config.dial.dial(Purpose::Sample) => link,
+        };
+        let seq = sampler.ticker.last().seq;
+        let error = match connected {
+            Ok(link) => tokio::select! {
+                () = cancel.cancelled() => return,
+                error = sampler.serve(link, &mut channels) => error,
+            },
+            Err(error) => error,
+        };
+        sampler.ticker.discovery.interrupted();
+        if sampler.ticker.last().seq > seq {
+            back_off.reset();
+            down_since = None;
+        }
+        tracing::warn!(server = %config.server, %error, "the connection is down");
+        let since = *down_since.get_or_insert_with(Instant::now);
+        channels.snapshots.send_replace(sampler.ticker.without_link(health(since, &error, sampler.ticker.last().seq)));
+        tokio::select! {
+            () = cancel.cancelled() => return,
+            () = channels.refresh.notified() => {}
+            () = tokio::time::sleep(back_off.failed()) => {}
+        }
+    }
+}
+
+fn health(since: Instant, error: &LinkError, seq: u64) -> LinkHealth {
+    let remedy = error.remedy().map(std::borrow::Cow::into_owned);
+    if seq == 0 {
+        let text = match remedy {
+            Some(remedy) => format!("{error}. {remedy}"),
+            None => error.to_string(),
+        };
+        LinkHealth::Connecting { last_error: Some(text) }
+    } else {
+        LinkHealth::Down { since, error: error.to_string(), remedy }
+    }
+}
+
+struct Sampler<'a> {
+    config: &'a SamplerConfig,
+    ticker: Ticker,
+    /// The first walk has been started.
+    walked: bool,
+}
+
+type Sent = (Plan, Timing, Result<Vec<Reply>, LinkError>, u64);
+type Scanned = (Call, Result<Reply, LinkError>);
+
+impl Sampler<'_> {
+    /// Ticks over one connection until it fails.
+    async fn serve(&mut self, link: Link, channels: &mut SamplerChannels) -> LinkError {
+        let mut tick: Option<BoxFuture<'static, Sent>> = None;
+        let mut scans: FuturesUnordered<BoxFuture<'static, Scanned>> = FuturesUnordered::new();
+        let mut next_tick = Some(Instant::now());
+        let mut next_scan = Instant::now();
+        let mut started = Instant::now();
+        loop {
+            let idle = tick.is_none();
+            let scan_call = self.ticker.discovery.can_go_fast();
+            tokio::select! {
+                sent = wait_for(&mut tick) => {
+                    tick = None;
+                    let (plan, timing, result, bytes) = sent;
+                    match result {
+                        Ok(replies) => self.publish(&plan, &replies, timing, bytes, channels),
+                        Err(error) => return error,
+                    }
+                    if !self.walked {
+                        // Only now is it known how large the keyspace is and whether it can be split.
+                        self.walked = true;
+                        self.ticker.discovery.start_fast();
+                    }
+                    let pace = *channels.pace.borrow();
+                    let interval = self.ticker.cost.interval(pace.interval, pace.idle);
+                    next_tick = if self.ticker.is_behind() {
+                        Some(started + SHORTEST_PAUSE)
+                    } else {
+                        (!pace.paused).then_some(started + interval)
+                    };
+                }
+                Some((call, result)) = scans.next() => {
+                    match result {
+                        Ok(reply) => {
+                            let found = self.ticker.scanned(call, &reply, Instant::now());
+                            if found.new || found.walk_done {
+                                next_tick = Some(started + SHORTEST_PAUSE);
+                            }
+                            if found.walk_done {
+                                self.remember();
+                            }
+                        }
+                        Err(error) => return error,
+                    }
+                }
+                () = sleep_until(next_scan.into()), if scan_call => {
+                    if let Some(call) = self.ticker.discovery.next_fast() {
+                        self.ticker.note_scan(&call);
+                        scans.push(Box::pin(scan(link.clone(), call)));
+                        next_scan = next_scan.max(Instant::now() - LATE) + self.ticker.discovery.gap();
+                    }
+                }
+                () = sleep_until(next_tick.unwrap_or(started).into()), if idle && next_tick.is_some() => {
+                    started = Instant::now();
+                    let clients = channels.clients.borrow().as_ref().and_then(|clients| clients.young(started));
+                    let plan = self.ticker.plan(started, clients.as_ref());
+                    tick = Some(Box::pin(send(link.clone(), plan, Arc::clone(&self.config.dial))));
+                    next_tick = None;
+                }
+                () = channels.refresh.notified() => next_tick = Some(Instant::now()),
+                () = channels.rescan.notified() => {
+                    self.ticker.discovery.start_fast();
+                    next_scan = Instant::now();
+                }
+                Ok(()) = channels.pace.changed() => {
+                    let pace = *channels.pace.borrow_and_update();
+                    let interval = self.ticker.cost.interval(pace.interval, pace.idle);
+                    next_tick = (!pace.paused).then_some(started + interval);
+                }
+            }
+        }
+    }
+
+    fn publish(&mut self, plan: &Plan, replies: &[Reply], timing: Timing, bytes: u64, channels: &SamplerChannels) {
+        let walks = self.ticker.discovery.passes();
+        let snapshot = self.ticker.read(plan, replies, timing, self.config.dial.meter(), bytes);
+        channels.snapshots.send_replace(snapshot);
+        if self.ticker.discovery.passes() > walks {
+            self.remember();
+        }
+    }
+
+    /// Keeps the found queues for the next start, without waiting for the disk.
+    fn remember(&self) {
+        if let Some(path) = &self.config.cache {
+            let queues = self.ticker.discovery.known().clone();
+            tokio::task::spawn_blocking({
+                let (path, url) = (path.clone(), Arc::clone(&self.config.url));
+                move || {
+                    if let Err(error) = cache::store(&path, &url, &queues) {
+                        tracing::warn!(path = %path.display(), %error, "the list of queues could not be kept");
+                    }
+                }
+            });
+        }
+    }
+}
+
+async fn wait_for(tick: &mut Option<BoxFuture<'static, Sent>>) -> Sent {
+    match tick {
+        Some(tick) => tick.await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn send(link: Link, plan: Plan, dial: Arc<Dialer>) -> Sent {
+    let before = dial.meter().totals();
+    let sent = Instant::now();
+    let result = link.send(&plan.batch).await;
+    let timing = Timing { sent, received: Instant::now() };
+    let moved = dial.meter().totals().since(&before);
+    let bytes = moved.bytes_in + moved.bytes_out;
+    (plan, timing, result, bytes)
+}
+
+async fn scan(link: Link, call: Call) -> Scanned {
+    let mut batch = Batch::new();
+    batch.ask(call.command());
+    let result = link.send(&batch).await;
+    (call, result.map(|mut replies| replies.pop().unwrap_or(Err(crate::link::CommandError::Missing))))
+}

@@ -1,0 +1,98 @@
+//! Starting the tasks of one server and handing out their channels.
+
+use std::hash::Hash;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::{Mutex, Notify, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::fetcher::{self, Answer, Ask, LazyLink};
+use super::gather::Asker;
+use super::sampler::{self, SamplerChannels, SamplerConfig};
+use super::scope::Scope;
+use super::supervise::{self, TaskEnded};
+use super::{Dialer, Pace, Systems};
+use crate::domain::ids::ServerId;
+use crate::domain::snapshot::Snapshot;
+use crate::link::ConnectOptions;
+
+/// Everything the tasks of one server need.
+pub struct EngineConfig {
+    /// The server's name.
+    pub server: ServerId,
+    /// How to connect to it.
+    pub connect: ConnectOptions,
+    /// Every system to look for.
+    pub systems: Systems,
+    /// What to show.
+    pub scope: Scope,
+    /// How fast to begin with.
+    pub pace: Pace,
+    /// File that keeps the found queues for the next start ([`super::cache_path`]); none: do not keep them.
+    pub cache: Option<PathBuf>,
+}
+
+/// The other ends of the tasks' channels. Dropping them stops nothing; cancel the token.
+pub struct EngineHandles<S> {
+    /// The newest snapshot.
+    pub snapshots: watch::Receiver<Arc<Snapshot>>,
+    /// Deeper reads to make. Full means that the fetcher is far behind; say so instead of waiting.
+    pub asks: mpsc::Sender<Ask<S>>,
+    /// Their answers.
+    pub answers: mpsc::Receiver<Answer<S>>,
+    /// How fast to sample.
+    pub pace: watch::Sender<Pace>,
+    /// Sample now.
+    pub refresh: Arc<Notify>,
+    /// Search the whole keyspace again now.
+    pub rescan: Arc<Notify>,
+    /// Tasks that ended and were started again.
+    pub ended: mpsc::Receiver<TaskEnded>,
+}
+
+/// Starts the tasks of one server. They end when `cancel` is cancelled. Must be called inside a tokio runtime.
+pub fn start<S>(config: EngineConfig, cancel: &CancellationToken) -> EngineHandles<S>
+where
+    S: Copy + Eq + Hash + Send + 'static,
+{
+    let EngineConfig { server, connect, systems, scope, pace, cache } = config;
+    let url: Arc<str> = connect.safe_url().into();
+    let dial = Arc::new(Dialer::new(connect));
+    let first = Arc::new(Snapshot::empty(server.clone(), Arc::clone(&url), Instant::now()));
+    let (snapshot_sender, snapshots) = watch::channel(first);
+    let (pace_sender, pace) = watch::channel(pace);
+    let (client_sender, clients) = watch::channel(None);
+    let (ask_sender, asks) = mpsc::channel(16);
+    let (answer_sender, answers) = mpsc::channel(64);
+    let (ended_sender, ended) = mpsc::channel(16);
+    let refresh = Arc::new(Notify::new());
+    let rescan = Arc::new(Notify::new());
+
+    let channels = SamplerChannels {
+        snapshots: Arc::new(snapshot_sender),
+        pace,
+        refresh: Arc::clone(&refresh),
+        rescan: Arc::clone(&rescan),
+        clients,
+    };
+    let sampler =
+        Arc::new(SamplerConfig { server, url, dial: Arc::clone(&dial), systems: Arc::clone(&systems), scope, cache });
+    supervise::keep("sampler", cancel.clone(), ended_sender.clone(), move |cancel| {
+        let (config, channels) = (Arc::clone(&sampler), channels.clone());
+        async move { sampler::run(&config, channels, cancel).await }
+    });
+
+    let asker = Arc::new(Asker::new(systems, client_sender));
+    let asks = Arc::new(Mutex::new(asks));
+    let known = snapshots.clone();
+    let lazy = Arc::new(LazyLink::new(dial));
+    supervise::keep("fetcher", cancel.clone(), ended_sender, move |cancel| {
+        let (lazy, asker, known) = (Arc::clone(&lazy), Arc::clone(&asker), known.clone());
+        let (asks, answers) = (Arc::clone(&asks), answer_sender.clone());
+        fetcher::run(lazy, asker, known, asks, answers, cancel)
+    });
+
+    EngineHandles { snapshots, asks: ask_sender, answers, pace: pace_sender, refresh, rescan, ended }
+}
