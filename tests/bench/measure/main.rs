@@ -1,0 +1,46 @@
+//! Measures what README promises, on the built program: cost of a refresh, start, keys, silence, memory.
+//!
+//! Run by `tests/bench/run.sh`. Everything is measured from outside: a proxy counts what goes to Redis, Redis itself
+//! tells how long its commands took, a pseudo-terminal counts what is written to the screen, `/proc` tells memory and
+//! processor time. Prints Markdown.
+
+#![expect(clippy::print_stdout, reason = "its figures are for standard output")]
+
+mod machine;
+mod picture;
+mod screen;
+mod seed;
+mod server;
+
+/// The built program.
+const QTOP: &str = env!("CARGO_BIN_EXE_qtop");
+
+const SECTIONS: [(&str, fn()); 7] = [
+    ("refresh", server::refresh),
+    ("link", server::slow_link),
+    ("start", screen::start),
+    ("keys", screen::keys),
+    ("idle", screen::idle),
+    ("memory", screen::memory),
+    ("large", screen::large_queue),
+];
+
+fn main() {
+    // Cargo adds `--bench`.
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    if let [picture, file] = wanted.as_slice()
+        && picture == "picture"
+    {
+        return picture::draw(std::path::Path::new(file));
+    }
+    if let Some(unknown) = wanted.iter().find(|name| SECTIONS.iter().all(|(section, _)| section != name)) {
+        eprintln!("no section {unknown:?}; there are: {}", SECTIONS.map(|(name, _)| name).join(", "));
+        std::process::exit(2);
+    }
+    machine::print();
+    for (name, measure) in SECTIONS {
+        if wanted.is_empty() || wanted.iter().any(|one| one == name) {
+            measure();
+        }
+    }
+}
