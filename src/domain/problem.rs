@@ -192,15 +192,18 @@ pub fn cover_secrets(text: &str) -> String {
 
 fn cover_line(line: &str) -> String {
     let mut covered: Vec<Range<usize>> = Vec::new();
-    if let Some(equals) = line.find('=') {
-        let name = line[..equals].trim().trim_matches(['"', '\'']).to_ascii_lowercase();
+    let mut from = 0;
+    while let Some(found) = line[from..].find('=') {
+        let equals = from + found;
+        let name: String = line[..equals].trim_end().chars().rev().take_while(|c| !" {,?&".contains(*c)).collect();
+        let name = name.chars().rev().collect::<String>().trim_matches(['"', '\'']).to_ascii_lowercase();
         let indirect = name.ends_with("_env") || name.ends_with("_file");
-        let secret = ["password", "passwd", "secret", "token"].iter().any(|word| name.contains(word));
-        if secret && !indirect {
-            let value = line[equals + 1..].trim();
-            let start = equals + 1 + line[equals + 1..].find(value).unwrap_or(0);
-            covered.push(start..start + value.len());
+        if !indirect && ["password", "passwd", "secret", "token"].iter().any(|word| name.contains(word)) {
+            // To the end of the line: where the value ends is not certain in a file that may be broken.
+            let value = line[equals + 1..].trim_start();
+            covered.push(line.len() - value.len()..line.len());
         }
+        from = equals + 1;
     }
     let mut from = 0;
     while let Some(found) = line[from..].find("://") {
@@ -278,6 +281,8 @@ mod tests {
             r#"password = "s3cret""#,
             r#"  "password" = 's3cret' # s3cret"#,
             r#"token="s3cret"#,
+            r#"url = "redis://h?db=1&password=s3cret&x=1""#,
+            r#"server.x = { url = "redis://b", password = "s3cret" }"#,
             r#"server.x = { url = "redis://a:s3cret@b", insecure = 1 }"#,
         ] {
             let file = TextFile::new("config.toml", format!("a = 1\n{line}\n"));

@@ -1,0 +1,33 @@
+//! The configuration: one TOML file, laid over shipped defaults, with environment and arguments on top.
+//!
+//! Finds, reads, checks and compares; every problem of a file is told together, each with place and remedy. Knows no
+//! action, no system and no URL syntax by itself: who loads it says what is [`Known`]. It watches nothing and applies
+//! nothing.
+
+mod change;
+mod check;
+mod document;
+mod error;
+mod keys;
+mod load;
+mod overlay;
+mod schema;
+mod server;
+mod show;
+#[cfg(test)]
+mod tests;
+mod trusted;
+mod values;
+
+pub use change::Changes;
+pub use check::{Known, ThemeNames, UrlTest};
+pub use error::ConfigProblems;
+pub use keys::{Chords, KeyProblem};
+pub use load::{Environment, load, parse};
+pub use overlay::Overrides;
+pub use schema::{Budget, Config, Discovery, Log, Origin, Refresh, Systems, TimeStyle, Ui};
+pub use server::{Server, ServerUrl};
+pub use show::{paths, print};
+
+/// The shipped example: every setting with its default and what it means.
+pub const EXAMPLE: &str = include_str!("../../config.example.toml");

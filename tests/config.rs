@@ -1,0 +1,6 @@
+//! The configuration from outside: files good and bad, precedence, permissions, reloading.
+
+#[path = "config/corpus.rs"]
+mod corpus;
+#[path = "config/loading.rs"]
+mod loading;
