@@ -173,6 +173,9 @@ pub enum ActionId {
     /// What qtop costs this server, and connection details.
     #[strum(serialize = "app.cost")]
     Cost,
+    /// The problem in the banner with all its details.
+    #[strum(serialize = "app.problem")]
+    Problem,
     /// Mouse on or off.
     #[strum(serialize = "view.mouse")]
     Mouse,
@@ -377,6 +380,8 @@ pub const ACTIONS: &[ActionSpec] = &[
     reads(ActionId::External, "Open in $PAGER or $EDITOR", Scope::Job, &["e"]).hint(35, "pager"),
     reads(ActionId::Menu, "Everything that can be done here", Scope::Global, &["a"]),
     reads(ActionId::Cost, "What qtop costs this server, and connection details", Scope::Global, &["i"]),
+    reads(ActionId::Problem, "The problem in the banner with all its details", Scope::Global, &["ctrl-e"])
+        .hint(5, "problem"),
     reads(ActionId::Mouse, "Mouse on or off", Scope::Global, &["M"]),
     reads(ActionId::Help, "Help", Scope::Global, &["?", "f1"]).hint(80, "help"),
     reads(ActionId::Quit, "Back; at the top level: quit", Scope::Global, &["q"]).hint(90, "quit"),

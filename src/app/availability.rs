@@ -63,6 +63,7 @@ fn missing_object(id: ActionId, state: &State) -> Option<String> {
             state.job.as_ref().is_none_or(|job| !matches!(job.loaded.data, Some(Some(_)))),
             "the job is not loaded",
         ),
+        ActionId::Problem => because(state.banner.is_none(), "there is no problem"),
         ActionId::Follow => because(
             matches!(screen, Screen::Job(_)) && state.job.as_ref().is_none_or(|job| job.tab != JobTab::Logs),
             "only log lines can be followed; Tab leads to them",

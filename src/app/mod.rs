@@ -21,4 +21,5 @@ pub mod screen;
 pub mod settings;
 pub mod state;
 pub mod target;
+pub mod update;
 pub mod views;

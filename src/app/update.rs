@@ -1,0 +1,150 @@
+//! The only place where the state changes. Split by what happens: keys, movements, going places, answers.
+
+mod answers;
+mod copy;
+mod cursor;
+mod fetch;
+mod find;
+mod input;
+mod open;
+mod overlay;
+mod perform;
+mod prompt;
+mod sorting;
+
+use std::time::Duration;
+
+use super::effect::{Effect, PaceWish};
+use super::keymap::Keymap;
+use super::message::{Clock, Message};
+use super::settings::Settings;
+use super::state::{Banner, ServerView, State, Toast};
+use super::views::LogLine;
+
+/// Without a key for so long nobody is looking (P16).
+const IDLE_AFTER: Duration = Duration::from_secs(600);
+/// How long a notice stays.
+const TOAST_TIME: Duration = Duration::from_secs(5);
+/// Lines of qtop's own log that are kept.
+const LOG_LINES: usize = 2_000;
+
+/// Changes the state for what happened, and says what the tasks shall do.
+pub fn update(state: &mut State, message: Message) -> Vec<Effect> {
+    match message {
+        Message::Input(input) => input::input(state, input),
+        Message::Clock(clock) => tick(state, clock),
+        Message::Sampled(snapshot) => {
+            state.snapshot = snapshot;
+            if state.frozen.is_some() {
+                return Vec::new();
+            }
+            cursor::settle(state);
+            fetch::refresh(state)
+        }
+        Message::Fetched { ticket, slot, result } => answers::answer(state, ticket, slot, result),
+        Message::TaskEnded { task, error } => {
+            notice(state, format!("{task} ended and is started again: {error}"), true);
+            Vec::new()
+        }
+        Message::Configured(settings) => configured(state, *settings),
+        Message::ConfigBroken(banner) => {
+            state.banner = banner;
+            Vec::new()
+        }
+        Message::Server(server) => switched(state, server),
+        Message::Logged { lines, dropped } => {
+            logged(state, lines, dropped);
+            Vec::new()
+        }
+        Message::Notice { text, bad } => {
+            notice(state, text, bad);
+            Vec::new()
+        }
+        Message::Drawn(geometry) => {
+            let changed = state.geometry.list_rows != geometry.list_rows;
+            state.geometry = geometry;
+            if changed {
+                cursor::settle(state);
+            }
+            Vec::new()
+        }
+    }
+}
+
+/// Shows a short notice. The same one again only stays longer.
+fn notice(state: &mut State, text: impl Into<String>, bad: bool) {
+    let text = text.into();
+    state.toasts.retain(|toast| toast.text != text);
+    state.toasts.push(Toast { text, bad, until: state.clock.mono + TOAST_TIME });
+}
+
+fn tick(state: &mut State, clock: Clock) -> Vec<Effect> {
+    state.clock = clock;
+    state.toasts.retain(|toast| toast.until > clock.mono);
+    pace(state)
+}
+
+/// Slows down when nobody looks, and speeds up again when somebody does.
+fn pace(state: &mut State) -> Vec<Effect> {
+    let unattended = state.clock.mono.saturating_duration_since(state.last_input) >= IDLE_AFTER;
+    let idle = unattended || !state.focused;
+    if idle == state.idle {
+        return Vec::new();
+    }
+    state.idle = idle;
+    let mut effects = vec![wish(state)];
+    if !idle {
+        effects.push(Effect::Refresh);
+    }
+    effects
+}
+
+fn wish(state: &State) -> Effect {
+    Effect::Pace(PaceWish { interval: state.interval, idle: state.idle })
+}
+
+fn configured(state: &mut State, settings: Settings) -> Vec<Effect> {
+    let (keymap, problems) = Keymap::build(&settings.keys);
+    state.keymap = keymap;
+    state.pending.clear();
+    let paced = state.settings.interval != settings.interval;
+    state.settings = settings;
+    state.banner = problems.first().map(|first| Banner { title: first.clone(), details: problems.join("\n") });
+    notice(state, "configuration read", false);
+    if paced {
+        state.interval = state.settings.interval;
+        return vec![wish(state)];
+    }
+    Vec::new()
+}
+
+/// Another server: nothing that was known of the old one may stay on the screen.
+fn switched(state: &mut State, server: ServerView) -> Vec<Effect> {
+    let fresh = State::new(server, state.settings.clone(), state.zone.clone(), state.clock);
+    let old = std::mem::replace(state, fresh);
+    state.size = old.size;
+    state.geometry = old.geometry;
+    state.logs = old.logs;
+    state.time_style = old.time_style;
+    state.details = old.details;
+    state.mouse = old.mouse;
+    state.interval = old.interval;
+    // Tickets go on counting, so that a late answer of the old server cannot be taken for one of the new.
+    state.tickets = old.tickets;
+    let name = state.server.name.clone();
+    notice(state, format!("watching {name}"), false);
+    Vec::new()
+}
+
+fn logged(state: &mut State, lines: Vec<LogLine>, dropped: u64) {
+    let logs = &mut state.logs;
+    logs.dropped += dropped;
+    let added = lines.len();
+    logs.lines.extend(lines);
+    let surplus = logs.lines.len().saturating_sub(LOG_LINES);
+    logs.lines.drain(..surplus);
+    // Somebody who has scrolled up reads on undisturbed.
+    if logs.scroll > 0 {
+        logs.scroll = (logs.scroll + added).min(logs.lines.len());
+    }
+}
