@@ -6,6 +6,8 @@
 mod connect;
 #[path = "link/gate.rs"]
 mod gate;
+#[path = "link/refusals.rs"]
+mod refusals;
 #[path = "link/send.rs"]
 mod send;
 #[path = "link/tls.rs"]

@@ -8,11 +8,11 @@ use std::time::Duration;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, RedisConnectionInfo};
 use socket2::{SockRef, TcpKeepalive};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
 use super::address::{Address, Endpoint, Node};
-use super::error::{ConnectFailure, ConnectStep, LinkError};
+use super::error::{ConnectFailure, ConnectStep, LinkError, TlsFailure};
 use super::login::{Credentials, log_in};
 use super::meter::Meter;
 use super::options::{ConnectOptions, Purpose};
@@ -73,6 +73,7 @@ async fn reach(
         username: options.username.clone().or_else(|| address.username.clone()),
         password: options.password.clone().or_else(|| address.password.clone()),
         db: options.db.or(address.db).unwrap_or(0),
+        limit: options.limits.connect,
     };
     let make = |raw: Raw, target: String| Link::new(raw, target, address.safe_url(), options, purpose);
     match &address.endpoint {
@@ -86,7 +87,8 @@ async fn reach(
             log_in(make(raw, address.target()), &credentials, step).await
         }
         Endpoint::Sentinel { sentinels, group, username, password } => {
-            let login = Credentials { username: username.clone(), password: password.clone(), db: 0 };
+            let limit = options.limits.connect;
+            let login = Credentials { username: username.clone(), password: password.clone(), db: 0, limit };
             let primary = sentinel::find_primary(sentinels, group, &login, address.tls, options, step).await?;
             let raw = open_tcp(&primary, address.tls, options, meter, step).await?;
             let link = log_in(make(raw, primary.to_string()), &credentials, step).await?;
@@ -151,18 +153,12 @@ pub(super) async fn open_tcp(
     attach(socket, meter).await
 }
 
-#[cfg(unix)]
 async fn open_unix(path: &Path) -> Result<Socket, ConnectFailure> {
-    tokio::net::UnixStream::connect(path).await.map(Socket::Unix).map_err(|error| match error.kind() {
+    UnixStream::connect(path).await.map(Socket::Unix).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => ConnectFailure::NoSocket,
         io::ErrorKind::PermissionDenied => ConnectFailure::SocketPermission,
         _ => open_failure(&error),
     })
-}
-
-#[cfg(not(unix))]
-async fn open_unix(_path: &Path) -> Result<Socket, ConnectFailure> {
-    Err(ConnectFailure::Other("this system has no unix sockets".to_owned()))
 }
 
 fn open_failure(error: &io::Error) -> ConnectFailure {
@@ -180,7 +176,7 @@ fn handshake(error: &io::Error) -> ConnectFailure {
     match tls::inside(error) {
         Some(failure) => ConnectFailure::Tls(failure),
         None if error.kind() == io::ErrorKind::UnexpectedEof => {
-            ConnectFailure::Tls(super::error::TlsFailure::Other("the server hung up".to_owned()))
+            ConnectFailure::Tls(TlsFailure::Other("the server hung up".to_owned()))
         }
         None => ConnectFailure::Other(error.to_string()),
     }

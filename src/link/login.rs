@@ -1,6 +1,7 @@
 //! The first words on a new connection: who qtop is, which database, and what the connection is called (P12).
 
 use redis::cmd;
+use std::time::Duration;
 
 use super::batch::{Batch, Replies, Reply};
 use super::error::{CommandError, ConnectFailure, ConnectStep, LinkError, RefusalKind};
@@ -14,6 +15,8 @@ pub(super) struct Credentials {
     pub(super) username: Option<String>,
     pub(super) password: Option<Secret>,
     pub(super) db: u32,
+    /// Longest wait for the answers.
+    pub(super) limit: Duration,
 }
 
 /// Logs in, in one round trip. Whatever is not needed to read queues may be refused.
@@ -61,7 +64,7 @@ async fn introduce(link: &Link, username: Option<&str>, credentials: &Credential
         client(&["SETINFO", "LIB-NAME", env!("CARGO_PKG_NAME")]);
         client(&["SETINFO", "LIB-VER", env!("CARGO_PKG_VERSION")]);
     });
-    let replies: Vec<Reply> = link.send(&batch).await.map_err(|error| lost(link, error))?;
+    let replies: Vec<Reply> = link.send_within(&batch, credentials.limit).await.map_err(|error| lost(link, error))?;
     let mut answers = Replies::section(&replies, &needed);
     while answers.left() > 0 {
         answers.next().map_err(ConnectFailure::Login)?;

@@ -19,7 +19,7 @@ pub struct Meter {
 /// A reading of a [`Meter`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Totals {
-    /// Writes that waited for their replies.
+    /// Writes that are followed by a wait for the replies.
     pub round_trips: u64,
     /// Commands in them.
     pub commands: u64,

@@ -186,3 +186,124 @@ impl Remedy for LinkError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::link::RefusalKind;
+
+    fn refused(line: &str) -> CommandError {
+        let (code, detail) = line.split_once(' ').unwrap();
+        CommandError::Refused { code: code.to_owned(), detail: detail.to_owned() }
+    }
+
+    #[test]
+    fn r11_each_refusal_has_its_class_and_its_own_remedy() {
+        use RefusalKind::{Command, Data, Login, Passing, Permission, WrongNode};
+        // The words are those of Redis 7.0 and 7.2.
+        let table = [
+            ("READONLY You can't write against a read only replica.", WrongNode, "connect to the primary"),
+            ("OOM command not allowed when used memory > 'maxmemory'.", Passing, "maxmemory"),
+            ("BUSY Redis is busy running a script. You can only call SCRIPT KILL", Passing, "script blocks"),
+            ("LOADING Redis is loading the dataset in memory", Passing, "reading its data"),
+            ("MISCONF Redis is configured to save RDB snapshots", Passing, "save to disk"),
+            ("NOREPLICAS Not enough good replicas to write.", Passing, "Too few replicas"),
+            ("CLUSTERDOWN Hash slot not served", Passing, "misses nodes or slots"),
+            ("MASTERDOWN Link with MASTER is down", Passing, "lost its primary"),
+            ("TRYAGAIN Multiple keys request during rehashing of slot", Passing, "tries again"),
+            (
+                "NOPERM this user has no permissions to run the 'client|list' command",
+                Permission,
+                "SETUSER NAME +client|list",
+            ),
+            ("NOPERM User ann has no permissions to run the 'get' command", Permission, "SETUSER ann +get"),
+            ("NOPERM User ann has no permissions to access the 'k' key", Permission, "ACL SETUSER ann %R~PATTERN"),
+            (
+                "NOPERM this user has no permissions to access one of the channels used as arguments",
+                Permission,
+                "&PATTERN",
+            ),
+            ("NOPERM something new", Permission, "ACL GETUSER"),
+            ("NOAUTH Authentication required.", Login, "wants a password"),
+            ("WRONGPASS invalid username-password pair or user is disabled.", Login, "Check user name"),
+            ("DENIED Redis is running in protected mode", Login, "protected mode"),
+            ("CROSSSLOT Keys in request don't hash to the same slot", Command, "hash tag"),
+            ("MOVED 3999 10.0.0.7:6381", WrongNode, "10.0.0.7:6381"),
+            ("ASK 3999 10.0.0.7:6381", WrongNode, "10.0.0.7:6381"),
+            ("MOVED nonsense", WrongNode, "connect to the node"),
+            ("UNBLOCKED force unblock from blocking operation", WrongNode, "role"),
+            ("WRONGTYPE Operation against a key holding the wrong kind of value", Data, "another type"),
+            ("NOGROUP No such key 'q' or consumer group 'g'", Data, "consumer group"),
+            ("NOSCRIPT No matching script.", Command, "forgot the script"),
+            ("EXECABORT Transaction discarded because of previous errors.", Command, "nothing was changed"),
+            ("ERR unknown command 'zmscore', with args beginning with: ", Command, "too old"),
+            ("ERR unknown subcommand 'NO-TOUCH'. Try CLIENT HELP.", Command, "too old"),
+            ("ERR DB index is out of range", Command, "0 to 15"),
+            ("ERR SELECT is not allowed in cluster mode", Command, "database 0"),
+            ("ERR max number of clients reached", Command, "maxclients"),
+            (
+                "ERR AUTH <password> called without any password configured for the default user.",
+                Command,
+                "has no password",
+            ),
+        ];
+        for (line, kind, words) in table {
+            let error = refused(line);
+            assert_eq!(error.kind(), kind, "{line}");
+            let remedy = error.remedy().unwrap_or_else(|| panic!("{line} has no remedy"));
+            assert!(remedy.contains(words), "{line}: {remedy}");
+            // Said again wherever the refusal travels.
+            assert_eq!(LinkError::Command(error.clone()).remedy().as_deref(), Some(&*remedy));
+            assert_eq!(ConnectFailure::Login(error.clone()).remedy().as_deref(), Some(&*remedy));
+        }
+        assert_eq!(refused("ERR syntax error").remedy(), None);
+        assert!(CommandError::Missing.remedy().is_some());
+    }
+
+    #[test]
+    fn every_way_not_to_connect_has_a_remedy_and_knows_who_must_act() {
+        let limit = std::time::Duration::from_secs(5);
+        let file = ConnectFailure::File { what: "client key", path: "/k.pem".into(), cause: "gone".to_owned() };
+        let tls = [
+            TlsFailure::Expired,
+            TlsFailure::NotValidYet,
+            TlsFailure::UnknownIssuer,
+            TlsFailure::WrongName { names: vec!["a".to_owned(), "b".to_owned()] },
+            TlsFailure::Revoked,
+            TlsFailure::ClientCertificateMissing,
+            TlsFailure::ClientCertificateRefused("UnknownCA".to_owned()),
+            TlsFailure::NotTls,
+            TlsFailure::Other("odd".to_owned()),
+        ];
+        let passing = [
+            ConnectFailure::Lookup("no".to_owned()),
+            ConnectFailure::Refused,
+            ConnectFailure::Unreachable("no route".to_owned()),
+            ConnectFailure::NoSocket,
+            ConnectFailure::Timeout { step: ConnectStep::Lookup, limit },
+            ConnectFailure::Timeout { step: ConnectStep::Open, limit },
+            ConnectFailure::Timeout { step: ConnectStep::Tls, limit },
+            ConnectFailure::Timeout { step: ConnectStep::Login, limit },
+            ConnectFailure::Closed,
+            ConnectFailure::Login(refused("LOADING Redis is loading the dataset in memory")),
+            ConnectFailure::Sentinel("none".to_owned()),
+        ];
+        let lasting = tls.into_iter().map(ConnectFailure::Tls).chain([
+            file,
+            ConnectFailure::SocketPermission,
+            ConnectFailure::Login(refused("WRONGPASS invalid")),
+        ]);
+        let all = passing.into_iter().map(|failure| (failure, false)).chain(lasting.map(|failure| (failure, true)));
+        for (failure, configuration) in all {
+            let error = LinkError::Connect { target: "h:1".to_owned(), failure };
+            assert!(error.remedy().is_some(), "{error}");
+            assert!(error.needs_reconnect(), "{error}");
+            assert_eq!(error.is_configuration(), configuration, "{error}");
+            assert!(error.to_string().starts_with("cannot connect to h:1: "), "{error}");
+        }
+        for url in ["", "http://h", "redis://h:x", "redis://h/x", "unix://x", "redis-sentinel://h", "redis://%ff@h"] {
+            let error = LinkError::from(crate::link::Address::parse(url).unwrap_err());
+            assert!(error.remedy().is_some() && error.is_configuration() && !error.needs_reconnect(), "{error}");
+        }
+    }
+}

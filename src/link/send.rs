@@ -81,13 +81,18 @@ impl Link {
     /// [`LinkError::Gate`] before anything is sent if one of the commands may not leave; in debug builds it panics if
     /// that is a bug rather than read-only mode. [`LinkError::Lost`] and [`LinkError::Timeout`] make the link unusable.
     pub async fn send(&self, batch: &Batch) -> Result<Vec<Reply>, LinkError> {
+        self.send_within(batch, self.shared.limit).await
+    }
+
+    /// [`Link::send`] with another limit than that of the purpose.
+    pub(super) async fn send_within(&self, batch: &Batch, limit: Duration) -> Result<Vec<Reply>, LinkError> {
         let mut indices = Vec::with_capacity(batch.len());
         for command in batch.commands() {
             indices.push(self.pass(command)?);
         }
         let mut replies = Vec::with_capacity(batch.len());
         for (commands, indices) in batch.commands().chunks(MAX_PIPELINE).zip(indices.chunks(MAX_PIPELINE)) {
-            let values = self.exchange(commands, indices).await?;
+            let values = self.exchange(commands, indices, limit).await?;
             replies.extend(values.into_iter().map(into_reply));
         }
         Ok(replies)
@@ -148,30 +153,31 @@ impl Link {
     fn pass(&self, command: &Cmd) -> Result<usize, LinkError> {
         gate::check(command, self.shared.mode).map_err(|breach| {
             debug_assert!(self.shared.lenient || !breach.bug, "{} must not leave: {}", breach.command, breach.reason);
-            tracing::error!(command = breach.command, reason = breach.reason, "the gate stopped a command");
+            tracing::warn!(command = breach.command, reason = breach.reason, "the gate stopped a command");
             LinkError::Gate { command: breach.command, reason: breach.reason }
         })
     }
 
-    async fn exchange(&self, commands: &[Cmd], indices: &[usize]) -> Result<Vec<Value>, LinkError> {
-        if self.shared.late.load(Relaxed) {
+    async fn exchange(&self, commands: &[Cmd], indices: &[usize], limit: Duration) -> Result<Vec<Value>, LinkError> {
+        if !self.is_usable() {
             return Err(self.lost("an earlier reply did not come in time"));
         }
         let mut pipeline = Pipeline::with_capacity(commands.len());
         for command in commands {
             pipeline.add_command(command.clone());
         }
+        // Counted when sent: the server has the work whether or not its replies arrive.
+        self.shared.meter.count_round_trip(indices);
         let mut connection = self.connection.clone();
         let sending = connection.send_packed_commands(&pipeline, 0, commands.len());
-        let values = match tokio::time::timeout(self.shared.limit, sending).await {
+        let values = match tokio::time::timeout(limit, sending).await {
             Ok(Ok(values)) => values,
             Ok(Err(error)) => return Err(self.lost(&error.to_string())),
             Err(_) => {
                 self.shared.late.store(true, Relaxed);
-                return Err(LinkError::Timeout { target: self.shared.target.clone(), limit: self.shared.limit });
+                return Err(LinkError::Timeout { target: self.shared.target.clone(), limit });
             }
         };
-        self.shared.meter.count_round_trip(indices);
         if values.len() != commands.len() {
             self.shared.late.store(true, Relaxed);
             return Err(self.lost(&format!("{} replies came to {} commands", values.len(), commands.len())));

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
 use super::error::TlsFailure;
@@ -17,8 +17,7 @@ use super::tls;
 pub(super) enum Socket {
     Tcp(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
-    #[cfg(unix)]
-    Unix(tokio::net::UnixStream),
+    Unix(UnixStream),
 }
 
 /// Why the bytes stopped. The multiplexer above loses this: to those who wait it only says "closed".
@@ -72,7 +71,6 @@ impl AsyncRead for Counted {
         let polled = match &mut this.socket {
             Socket::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
             Socket::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
-            #[cfg(unix)]
             Socket::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
         };
         match &polled {
@@ -93,7 +91,6 @@ impl AsyncWrite for Counted {
         let polled = match &mut this.socket {
             Socket::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
             Socket::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
-            #[cfg(unix)]
             Socket::Unix(stream) => Pin::new(stream).poll_write(context, bytes),
         };
         match &polled {
@@ -108,7 +105,6 @@ impl AsyncWrite for Counted {
         match &mut self.get_mut().socket {
             Socket::Tcp(stream) => Pin::new(stream).poll_flush(context),
             Socket::Tls(stream) => Pin::new(stream).poll_flush(context),
-            #[cfg(unix)]
             Socket::Unix(stream) => Pin::new(stream).poll_flush(context),
         }
     }
@@ -117,7 +113,6 @@ impl AsyncWrite for Counted {
         match &mut self.get_mut().socket {
             Socket::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
             Socket::Tls(stream) => Pin::new(stream).poll_shutdown(context),
-            #[cfg(unix)]
             Socket::Unix(stream) => Pin::new(stream).poll_shutdown(context),
         }
     }

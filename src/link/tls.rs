@@ -55,7 +55,7 @@ pub(super) fn server_name(options: &TlsOptions, host: &str) -> Result<ServerName
         .map_err(|_| ConnectFailure::Tls(TlsFailure::Other(format!("{name:?} cannot be the name in a certificate"))))
 }
 
-/// Public authorities and those the system trusts. Read once: a system's file holds more than a hundred.
+/// Public authorities and those the system trusts. Read once: it takes some milliseconds.
 fn known_authorities() -> &'static RootCertStore {
     static KNOWN: OnceLock<RootCertStore> = OnceLock::new();
     KNOWN.get_or_init(|| {

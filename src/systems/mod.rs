@@ -237,5 +237,5 @@ pub trait System: Send + Sync {
 
 /// Every system qtop knows, in display order, set up with what the configuration describes.
 pub fn all(_described: &Described) -> Vec<Arc<dyn System>> {
-    vec![Arc::new(bullmq::BullMq)]
+    vec![Arc::new(self::bullmq::BullMq)]
 }

@@ -6,7 +6,7 @@ use qtop::link::{
     Backoff, CommandError, ConnectFailure, ConnectOptions, ConnectStep, Link, LinkError, Purpose, Remedy, Value, cmd,
 };
 
-use qtop_testkit::{TestServer, free_port};
+use qtop_testkit::{Proxy, TestServer, free_port};
 
 fn failure(result: Result<Link, LinkError>) -> ConnectFailure {
     match result {
@@ -160,4 +160,52 @@ async fn refusals_before_the_login_keep_their_words() {
         failure(Err(error)),
         ConnectFailure::Login(CommandError::Refused { .. }) | ConnectFailure::Closed
     ));
+}
+
+#[tokio::test]
+async fn p12_the_login_is_one_turn_of_these_commands() {
+    let server = TestServer::start();
+    let proxy = Proxy::start(server.port());
+    let link = Link::open(&format!("redis://default:any@127.0.0.1:{}/2", proxy.port())).await.unwrap();
+    let sent: Vec<String> = proxy.sent().iter().map(|sent| sent.text()).collect();
+    let name = qtop::link::client_name();
+    assert_eq!(
+        sent,
+        [
+            "AUTH default any".to_owned(),
+            "SELECT 2".to_owned(),
+            format!("CLIENT SETNAME {name}"),
+            "CLIENT NO-EVICT ON".to_owned(),
+            "CLIENT NO-TOUCH ON".to_owned(),
+            "CLIENT SETINFO LIB-NAME qtop".to_owned(),
+            format!("CLIENT SETINFO LIB-VER {}", env!("CARGO_PKG_VERSION")),
+        ]
+    );
+    assert_eq!(proxy.traffic().turns, 1);
+    let totals = link.meter().totals();
+    assert_eq!((totals.round_trips, totals.commands), (1, 7));
+    assert_eq!(totals.bytes_out, proxy.traffic().bytes_to_server);
+    assert_eq!(totals.bytes_in, proxy.traffic().bytes_to_client);
+}
+
+#[tokio::test]
+async fn a_half_open_connection_is_noticed_within_the_limit() {
+    let server = TestServer::start();
+    let proxy = Proxy::start(server.port());
+    let mut options = ConnectOptions::new(proxy.url());
+    options.limits.sample = Duration::from_millis(500);
+    let link = Link::connect(&options, Purpose::Sample).await.unwrap();
+    proxy.blackhole(true);
+    let start = Instant::now();
+    let late = link.ask(cmd("PING")).await;
+    assert!(matches!(late, Err(LinkError::Timeout { .. })), "{late:?}");
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    // What was held back now arrives, but nobody may take it for the answer to something else.
+    proxy.blackhole(false);
+    assert!(matches!(link.ask(cmd("TIME")).await, Err(LinkError::Lost { .. })));
+    let link = Link::connect(&options, Purpose::Sample).await.unwrap();
+    ping(&link).await;
+    proxy.cut();
+    let lost = link.ask(cmd("PING")).await;
+    assert!(matches!(lost, Err(LinkError::Lost { .. })), "{lost:?}");
 }
