@@ -335,7 +335,7 @@ pub const ACTIONS: &[ActionSpec] = &[
         .hint(10, "open"),
     reads(ActionId::Back, "Back; first clears filter, then marks", Scope::Global, &["esc", "backspace"]),
     reads(ActionId::Previous, "Back to the last view", Scope::Global, &["-"]),
-    reads(ActionId::NextTab, "Next state or part", Scope::Global, &["tab"]).hint(20, "tab"),
+    reads(ActionId::NextTab, "Next state or part", Scope::Global, &["tab"]).hint(20, "next tab"),
     reads(ActionId::PreviousTab, "Previous state or part", Scope::Global, &["shift-tab"]),
     reads(ActionId::Palette, "Go to anything by name", Scope::Global, &[":", "ctrl-p"]).hint(70, "go to"),
     reads(ActionId::Down, "One line down", Scope::Global, &["down", "j"]),

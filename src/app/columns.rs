@@ -1,5 +1,7 @@
 //! Columns, declared once: their names in the configuration, titles, widths, and which give way on a narrow screen.
 
+use crate::domain::state::StateKind;
+
 /// How a cell lies in its column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Align {
@@ -54,20 +56,40 @@ pub const QUEUES: &[Column] = &[
     text("verdict", "WHY", 20, 3, 7),
 ];
 
-/// Columns of a queue's job table. Which of the times is shown depends on the state.
+/// Columns of a queue's job table; [`jobs`] says which of them a state needs.
 pub const JOBS: &[Column] = &[
     text("id", "ID", 10, 1, 0),
     text("name", "NAME", 12, 2, 0),
     text("progress", "PROGRESS", 16, 1, 2),
     number("attempts", "TRY", 5, 1),
+    number("due", "DUE", 7, 0),
+    number("ended", "ENDED", 7, 0),
     number("age", "AGE", 7, 0),
     number("wait", "WAIT", 7, 5),
     number("run", "RUN", 7, 3),
     text("worker", "WORKER", 10, 1, 4),
     number("priority", "PRIO", 5, 7),
     number("size", "SIZE", 8, 6),
-    text("error", "ERROR", 16, 4, 2),
+    text("error", "ERROR", 30, 4, 0),
 ];
+
+/// The columns that say something about jobs in a state of this kind.
+pub fn jobs(kind: StateKind) -> impl Iterator<Item = &'static Column> {
+    let names: &[&str] = match kind {
+        StateKind::Waiting | StateKind::Other => &["id", "name", "attempts", "age", "priority", "size"],
+        StateKind::Active => {
+            &["id", "name", "progress", "attempts", "age", "wait", "run", "worker", "priority", "size"]
+        }
+        StateKind::Scheduled => &["id", "name", "due", "attempts", "age", "priority", "size"],
+        StateKind::Retrying => &["id", "name", "due", "attempts", "age", "error"],
+        StateKind::Blocked => &["id", "name", "age", "priority", "size"],
+        StateKind::Completed => &["id", "name", "attempts", "ended", "wait", "run", "worker", "size"],
+        StateKind::Failed | StateKind::Dead | StateKind::Cancelled => {
+            &["id", "name", "attempts", "ended", "run", "worker", "size", "error"]
+        }
+    };
+    JOBS.iter().filter(move |column| names.contains(&column.name))
+}
 
 /// Columns of the Running screen.
 pub const RUNNING: &[Column] = &[

@@ -10,8 +10,8 @@ use super::state::Loaded;
 use crate::domain::fetch::{FailureReport, Many, QueuedRow, ScheduledRow, WorkerReport};
 use crate::domain::ids::{JobId, JobRef, Name, QueueId};
 use crate::domain::job::{Cursor, Job, JobRow, Search};
-pub use crate::domain::log_line::LogLine;
 use crate::domain::state::StateId;
+use crate::domain::time::Timestamp;
 
 /// Queues screen.
 #[derive(Clone, Debug, Default)]
@@ -120,6 +120,19 @@ pub struct LogsView {
     pub scroll: usize,
     /// Filter as typed.
     pub filter: String,
+}
+
+/// A line of qtop's own log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLine {
+    /// When.
+    pub time: Timestamp,
+    /// `ERROR`, `WARN`, `INFO`, `DEBUG` or `TRACE`.
+    pub level: &'static str,
+    /// Module it comes from.
+    pub target: String,
+    /// Message and fields.
+    pub text: String,
 }
 
 /// Queue screen.

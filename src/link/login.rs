@@ -1,8 +1,7 @@
 //! The first words on a new connection: who qtop is, which database, and what the connection is called (P12).
 
-use std::time::Duration;
-
 use redis::cmd;
+use std::time::Duration;
 
 use super::batch::{Batch, Replies, Reply};
 use super::error::{CommandError, ConnectFailure, ConnectStep, LinkError, RefusalKind};

@@ -13,7 +13,7 @@ mod tests;
 use std::cmp::Ordering;
 
 pub use job::{JobLine, JobLines, job_lines, open_job};
-pub use queues::{Figures, GroupLine, QueueLine, QueueRow, figures, queue_index, queues, totals};
+pub use queues::{Figures, GroupLine, QueueLine, QueueRow, figures, queue_index, queues, sums, totals};
 
 use super::columns::{self, Column};
 use super::filter::{Cell, Cells, Filter};

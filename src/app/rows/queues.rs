@@ -8,7 +8,7 @@ use crate::app::filter::{Cell, Cells};
 use crate::app::state::State;
 use crate::domain::ids::InstanceId;
 use crate::domain::queue::{Count, Drain, Oldest, QueueSample};
-use crate::domain::snapshot::InstanceSample;
+use crate::domain::snapshot::{InstanceSample, Snapshot};
 use crate::domain::state::StateKind;
 use crate::domain::time::Timestamp;
 
@@ -154,6 +154,13 @@ pub fn totals(state: &State) -> (usize, Figures) {
     let mut sums = Figures::default();
     rows.iter().for_each(|row| sums.add(&row.figures));
     (rows.len(), sums)
+}
+
+/// Sums over all queues of a sample, for the tab line.
+pub fn sums(snapshot: &Snapshot) -> Figures {
+    let mut sums = Figures::default();
+    snapshot.queues().for_each(|(instance, sample)| sums.add(&figures(instance, sample)));
+    sums
 }
 
 /// Index of the line under the cursor.

@@ -1,0 +1,125 @@
+//! The first line: where am I, is it production, is the data fresh, what do I cost.
+
+use ratatui::layout::Rect;
+
+use super::canvas::{Canvas, Phrase};
+use super::scene::Scene;
+use crate::domain::snapshot::LinkHealth;
+use crate::domain::text;
+use crate::theme::Role;
+
+/// A part of the line. Higher ranks give way first; rank 0 always stays.
+struct Part {
+    rank: u8,
+    phrase: Phrase,
+}
+
+/// Draws the line.
+pub fn draw(scene: &Scene<'_>, canvas: &mut Canvas<'_>, at: Rect) {
+    let mut left = facts(scene);
+    let mut right = badges(scene);
+    let room = at.width.saturating_sub(2);
+    while total(&left) + total(&right) + 2 > room {
+        let worst = left.iter().chain(&right).map(|part| part.rank).max().unwrap_or(0);
+        if worst == 0 {
+            break;
+        }
+        let drop = |parts: &mut Vec<Part>| {
+            let index = parts.iter().rposition(|part| part.rank == worst);
+            index.map(|index| parts.remove(index)).is_some()
+        };
+        if !drop(&mut left) {
+            drop(&mut right);
+        }
+    }
+    let right = joined(right);
+    let width = right.width();
+    canvas.phrase(at.x + 1, at.y, room.saturating_sub(width + 2), &joined(left));
+    canvas.phrase_right(at.x + 1, at.y, room, &right);
+}
+
+fn total(parts: &[Part]) -> u16 {
+    parts.iter().map(|part| part.phrase.width().saturating_add(2)).fold(0, u16::saturating_add).saturating_sub(2)
+}
+
+fn joined(parts: Vec<Part>) -> Phrase {
+    let mut line = Phrase::new();
+    parts.into_iter().for_each(|part| line.append_apart(part.phrase));
+    line
+}
+
+fn facts(scene: &Scene<'_>) -> Vec<Part> {
+    let (state, snapshot) = (scene.state, scene.snapshot);
+    let mut parts = vec![Part { rank: 8, phrase: Phrase::of(Role::Accent, "qtop") }];
+    let mut name = Phrase::of(Role::Text, text::fit(&state.server.name, 24));
+    if let Some(environment) = &state.server.environment {
+        let role = if is_production(environment) { Role::Prod } else { Role::Info };
+        name.push(Role::Text, " ");
+        name.push(role, text::fit(&environment.to_uppercase(), 16));
+    }
+    parts.push(Part { rank: 0, phrase: name });
+    let facts = &snapshot.facts;
+    if snapshot.seq > 0 {
+        let product = facts.product.as_deref().unwrap_or("redis");
+        let version = facts.version.as_deref().map(|version| short_version(version, 2)).unwrap_or_else(|| "?".into());
+        let mut words = format!("{product} {version}");
+        let mode = facts.mode.as_deref().filter(|mode| *mode != "standalone");
+        for fact in [mode, facts.role.as_deref()].into_iter().flatten() {
+            words.push(' ');
+            words.push_str(fact);
+        }
+        parts.push(Part { rank: 5, phrase: Phrase::of(Role::Muted, text::fit(&words, 36)) });
+    }
+    if snapshot.link == LinkHealth::Up {
+        let rtt = snapshot.rtt.as_secs_f64() * 1_000.0;
+        let rtt = if rtt < 10.0 { format!("{rtt:.1}") } else { format!("{rtt:.0}") };
+        parts.push(Part { rank: 3, phrase: Phrase::of(Role::Muted, "rtt ").and(Role::Text, format!("{rtt}ms")) });
+        let cost = &snapshot.cost;
+        let bytes = text::size(cost.bytes_per_second.max(0.0) as u64).replace(' ', "");
+        let words = format!("{}cmd/s {bytes}/s", text::count(cost.commands_per_second.max(0.0).round() as u64));
+        parts.push(Part { rank: 4, phrase: Phrase::of(Role::Muted, "cost ").and(Role::Text, words) });
+        if let Some(millis) = cost.server_ms_per_second {
+            let words = format!("{}ms/s", text::rate(millis));
+            parts.push(Part { rank: 6, phrase: Phrase::of(Role::Muted, words) });
+        }
+    }
+    parts
+}
+
+/// True for environments in which a mistake is expensive.
+fn is_production(environment: &str) -> bool {
+    let word = environment.to_ascii_lowercase();
+    word.starts_with("prod") || word == "live"
+}
+
+fn badges(scene: &Scene<'_>) -> Vec<Part> {
+    let (state, snapshot) = (scene.state, scene.snapshot);
+    let mut parts = Vec::new();
+    if state.server.read_only.is_some() {
+        parts.push(Part { rank: 2, phrase: Phrase::of(Role::Muted, "read-only") });
+    }
+    if state.frozen.is_some() {
+        parts.push(Part { rank: 0, phrase: Phrase::of(Role::Warn, format!("FROZEN {}", text::age(state.age()))) });
+    } else if scene.stale {
+        parts.push(Part { rank: 0, phrase: Phrase::of(Role::Warn, format!("STALE {}", text::age(state.age()))) });
+    }
+    match &snapshot.link {
+        LinkHealth::Up => {}
+        LinkHealth::Connecting { .. } => {
+            parts.push(Part { rank: 0, phrase: Phrase::of(Role::Warn, "connecting") });
+        }
+        LinkHealth::Down { since, .. } => {
+            let words = format!("DOWN {}", text::age(scene.since(*since)));
+            parts.push(Part { rank: 0, phrase: Phrase::of(Role::Error, words) });
+        }
+    }
+    if state.settings.show_clock {
+        parts.push(Part { rank: 1, phrase: Phrase::of(Role::Muted, scene.time_of_day(state.clock.wall, 8)) });
+    }
+    parts
+}
+
+/// The first parts of a version: `7.2.11` as `7.2`.
+pub fn short_version(version: &str, parts: usize) -> String {
+    version.split('.').take(parts).collect::<Vec<_>>().join(".")
+}

@@ -1,0 +1,89 @@
+//! What lies over a screen: the only things with a frame around them.
+//!
+//! An overlay takes its words from the action table or from the state, draws them over whatever is below, and changes
+//! nothing.
+
+mod cost;
+mod help;
+mod menu;
+mod palette;
+mod problem;
+mod which_key;
+mod why;
+
+use ratatui::layout::{Position, Rect};
+
+use super::canvas::{Canvas, Phrase};
+use super::scene::Scene;
+use crate::app::state::Overlay;
+use crate::domain::text;
+use crate::theme::Role;
+
+/// Draws what lies over the screen; returns where the terminal's cursor belongs, if somebody types.
+pub fn draw(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect) -> Option<Position> {
+    match &scene.state.overlay {
+        Some(Overlay::Help { scroll }) => help::draw(scene, canvas, area, *scroll),
+        Some(Overlay::Palette(view)) => return Some(palette::draw(scene, canvas, area, view)),
+        Some(Overlay::Why { queue, job, loaded, scroll }) => {
+            why::draw(scene, canvas, area, &why::Question { queue, job: job.as_ref(), loaded, scroll: *scroll });
+        }
+        Some(Overlay::Cost) => cost::draw(scene, canvas, area),
+        Some(Overlay::Menu { index }) => menu::draw(scene, canvas, area, *index),
+        Some(Overlay::Problem { title, text, scroll }) => problem::draw(scene, canvas, area, (title, text), *scroll),
+        None => which_key::draw(scene, canvas, area),
+    }
+    None
+}
+
+/// A frame around wiped space in the middle of the area, with a title at the upper left and the environment at the
+/// upper right (U18). Returns the space inside, one column away from the sides.
+fn frame(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect, size: (u16, u16), title: &str) -> Rect {
+    let width = size.0.saturating_add(4).min(area.width);
+    let height = size.1.saturating_add(2).min(area.height);
+    let at = Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 3, width, height };
+    canvas.wipe(at);
+    let border = canvas.glyphs().border;
+    let across = usize::from(width.saturating_sub(2));
+    let top = format!("{}{}{}", border.top_left, border.horizontal_top.repeat(across), border.top_right);
+    let low = format!("{}{}{}", border.bottom_left, border.horizontal_bottom.repeat(across), border.bottom_right);
+    canvas.text(at.x, at.y, width, Role::Border, &top);
+    canvas.text(at.x, at.bottom() - 1, width, Role::Border, &low);
+    for y in at.y + 1..at.bottom() - 1 {
+        canvas.text(at.x, y, 1, Role::Border, border.vertical_left);
+        canvas.text(at.right() - 1, y, 1, Role::Border, border.vertical_right);
+    }
+    let mut place = Phrase::of(Role::Muted, format!(" {}", text::fit(&scene.state.server.name, 20)));
+    if let Some(environment) = &scene.state.server.environment {
+        place.push(Role::Prod, format!(" {}", text::fit(&environment.to_uppercase(), 12)));
+    }
+    place.push(Role::Muted, " ");
+    let inside = width.saturating_sub(4);
+    let title = Phrase::of(Role::Title, format!(" {title} "));
+    if title.width() + place.width() + 2 <= inside {
+        canvas.phrase_right(at.x + 2, at.y, inside, &place);
+    }
+    canvas.phrase(at.x + 2, at.y, inside, &title);
+    Rect { x: at.x + 2, y: at.y + 1, width: inside, height: height.saturating_sub(2) }
+}
+
+/// Lines that may be more than fit, from `scroll` on; the last row then says how many are hidden.
+fn scrolled(canvas: &mut Canvas<'_>, area: Rect, lines: &[Phrase], scroll: usize) {
+    let rows = usize::from(area.height);
+    if lines.len() <= rows {
+        for (y, line) in (area.y..area.bottom()).zip(lines) {
+            canvas.phrase(area.x, y, area.width, line);
+        }
+        return;
+    }
+    let room = rows.saturating_sub(1);
+    let first = scroll.min(lines.len() - room);
+    for (y, line) in (area.y..area.bottom() - 1).zip(&lines[first..]) {
+        canvas.phrase(area.x, y, area.width, line);
+    }
+    let left = lines.len() - room - first;
+    let words = match left {
+        0 => "end".to_owned(),
+        left => format!("{left} more below"),
+    };
+    canvas.phrase_right(area.x, area.bottom() - 1, area.width, &Phrase::of(Role::Muted, words));
+}

@@ -1,0 +1,79 @@
+//! What every drawing function may look at, and how moments are written.
+
+use std::time::{Duration, Instant};
+
+use crate::app::state::{State, TimeStyle};
+use crate::domain::snapshot::Snapshot;
+use crate::domain::text;
+use crate::domain::time::Timestamp;
+
+/// The state, the sample that is shown, and the present moment by the server's clock.
+#[derive(Clone, Copy)]
+pub struct Scene<'a> {
+    /// Everything.
+    pub state: &'a State,
+    /// The newest sample, or the frozen one.
+    pub snapshot: &'a Snapshot,
+    /// The server's clock now.
+    pub now: Timestamp,
+    /// The sample is older than it should be (U17).
+    pub stale: bool,
+}
+
+impl<'a> Scene<'a> {
+    /// Of a state.
+    pub fn new(state: &'a State) -> Self {
+        let snapshot = state.shown();
+        Self { state, snapshot, now: snapshot.server_now(state.clock.mono), stale: state.is_stale() }
+    }
+
+    /// The local clock's time since `moment`.
+    pub fn since(&self, moment: Instant) -> Duration {
+        self.state.clock.mono.saturating_duration_since(moment)
+    }
+
+    /// A past moment in at most `columns` columns: its age, or the time of day if a person wants that.
+    pub fn past(&self, moment: Timestamp, columns: usize) -> String {
+        match self.state.time_style {
+            TimeStyle::Relative => text::age_in(moment.age(self.now), columns),
+            TimeStyle::Local | TimeStyle::Utc => self.time_of_day(moment, columns),
+        }
+    }
+
+    /// A coming moment: how long until then, or the time of day. What is overdue is `now`.
+    pub fn future(&self, moment: Timestamp, columns: usize) -> String {
+        match self.state.time_style {
+            TimeStyle::Relative if moment <= self.now => "now".to_owned(),
+            TimeStyle::Relative => text::age_in(moment.until(self.now), columns),
+            TimeStyle::Local | TimeStyle::Utc => self.time_of_day(moment, columns),
+        }
+    }
+
+    /// `14:03:22` where there is room, with the date in front where there is more and the day is another.
+    pub fn time_of_day(&self, moment: Timestamp, columns: usize) -> String {
+        let Some((at, today)) = self.zoned(moment).zip(self.zoned(self.now)) else { return "?".to_owned() };
+        if at.date() == today.date() || columns < 5 {
+            let format = if columns >= 8 { "%H:%M:%S" } else { "%H:%M" };
+            return at.strftime(format).to_string();
+        }
+        let format = match columns {
+            19.. => "%Y-%m-%d %H:%M:%S",
+            11..19 => "%m-%d %H:%M",
+            _ => "%m-%d",
+        };
+        at.strftime(format).to_string()
+    }
+
+    /// `14:01:30.250`, for timelines.
+    pub fn exact_time(&self, moment: Timestamp) -> String {
+        self.zoned(moment).map_or_else(|| "?".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M:%S%.3f").to_string())
+    }
+
+    fn zoned(&self, moment: Timestamp) -> Option<jiff::Zoned> {
+        let zone = match self.state.time_style {
+            TimeStyle::Utc => jiff::tz::TimeZone::UTC,
+            TimeStyle::Relative | TimeStyle::Local => self.state.zone.clone(),
+        };
+        Some(jiff::Timestamp::from_millisecond(moment.0).ok()?.to_zoned(zone))
+    }
+}

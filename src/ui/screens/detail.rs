@@ -1,0 +1,104 @@
+//! The pane below a tall Queues screen: the selected queue with its backlog as a chart and all its counts.
+
+use ratatui::layout::Rect;
+
+use crate::app::rows::QueueRow;
+use crate::domain::queue::Count;
+use crate::domain::text;
+use crate::theme::Role;
+use crate::ui::canvas::{Canvas, Phrase};
+use crate::ui::scene::Scene;
+use crate::ui::widgets::{badge, spark};
+use crate::ui::{figures, verdict};
+
+/// Rows it takes.
+pub const ROWS: u16 = 12;
+/// Columns of the list of counts on the right.
+const COUNTS: u16 = 32;
+
+/// Draws the pane.
+pub fn draw(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect, row: &QueueRow<'_>) {
+    let sample = row.sample;
+    canvas.rule(area.x, area.y, area.width);
+    let mut title = Phrase::of(Role::Muted, format!(" {} ", row.instance.id.system));
+    title.push(Role::Title, format!("{} ", text::fit(&sample.id.name.to_text(), 60)));
+    canvas.phrase(area.x + 2, area.y, area.width.saturating_sub(4), &title);
+
+    let inner = Rect { x: area.x + 1, y: area.y + 1, width: area.width.saturating_sub(2), height: area.height - 1 };
+    let left = Rect { width: inner.width.saturating_sub(COUNTS + 2), height: inner.height - 1, ..inner };
+    chart(canvas, left, &sample.trend.backlog);
+    let moving = movement(scene, canvas, row);
+    canvas.phrase(left.x, left.bottom() - 1, left.width, &moving);
+    let right = Rect { x: inner.right().saturating_sub(COUNTS), width: COUNTS, ..left };
+    counts(canvas, right, row);
+    if scene.stale {
+        canvas.tint(inner, Role::Stale);
+    }
+    warnings(canvas, Rect { y: inner.bottom() - 1, height: 1, ..inner }, row);
+}
+
+/// A heading and the backlog below it; the last line of the area stays free.
+fn chart(canvas: &mut Canvas<'_>, area: Rect, backlog: &[u64]) {
+    let heading = match backlog.iter().copied().max() {
+        Some(highest) => Phrase::of(Role::Muted, "waiting, last ")
+            .and(Role::Text, figures::plural(backlog.len() as u64, "sample", "samples"))
+            .and(Role::Muted, ", highest ")
+            .and(Role::Text, text::count(highest)),
+        None => Phrase::of(Role::Muted, "no samples of the backlog yet"),
+    };
+    canvas.phrase(area.x, area.y, area.width, &heading);
+    // Every sample two columns wide while that fits: one column each looks lost on a wide screen.
+    let wide = usize::from(area.width) >= backlog.len() * 2;
+    let samples: Vec<u64> =
+        backlog.iter().flat_map(|value| std::iter::repeat_n(*value, if wide { 2 } else { 1 })).collect();
+    let columns = u16::try_from(samples.len()).unwrap_or(u16::MAX).min(area.width);
+    let rows = area.height.saturating_sub(2);
+    let lines = spark::chart(canvas.glyphs(), &samples, columns, rows, Role::ChartBacklog);
+    for (y, line) in (area.y + 1..).zip(lines) {
+        canvas.phrase(area.x, y, area.width, &line);
+    }
+}
+
+fn movement(scene: &Scene<'_>, canvas: &Canvas<'_>, row: &QueueRow<'_>) -> Phrase {
+    let glyphs = canvas.glyphs();
+    let trend = &row.sample.trend;
+    let facts = [
+        ("in/s ", figures::rate(glyphs, trend.in_per_s, Role::ChartIn)),
+        ("out/s ", figures::rate(glyphs, trend.out_per_s, Role::ChartOut)),
+        ("failed/s ", figures::rate(glyphs, trend.failed_per_s, Role::ChartFailed)),
+        ("oldest ", verdict::oldest(glyphs, row.sample.oldest, scene.now, 9)),
+        ("clear ", verdict::clear(row.sample, 9)),
+        ("workers ", verdict::workers(row.sample)),
+    ];
+    let mut line = Phrase::new();
+    for (word, value) in facts {
+        let mut part = Phrase::of(Role::Muted, word);
+        part.append(value);
+        line.append_apart(part);
+    }
+    line
+}
+
+/// Every state of the system with its letter and its count.
+fn counts(canvas: &mut Canvas<'_>, area: Rect, row: &QueueRow<'_>) {
+    let glyphs = canvas.glyphs();
+    let counts = row.instance.states.iter().map(|state| (state, row.sample.count(state.id)));
+    for (y, (state, count)) in (area.y..area.bottom()).zip(counts) {
+        let role = Role::of_state(state.kind);
+        let quiet = matches!(count, Count::Exact(0) | Count::Unknown);
+        canvas.text(area.x, y, 1, if quiet { Role::Muted } else { role }, &state.letter.to_string());
+        canvas.text(area.x + 2, y, 20, if quiet { Role::Muted } else { Role::Text }, state.title);
+        let number = figures::count(glyphs, Some(count), 9, role);
+        canvas.phrase_right(area.x + 22, y, 9, &number);
+    }
+}
+
+/// The warnings, if there are more than the one that the verdict line tells.
+fn warnings(canvas: &mut Canvas<'_>, at: Rect, row: &QueueRow<'_>) {
+    let mut line = Phrase::new();
+    for warning in row.sample.warnings.iter().filter(|_| row.sample.warnings.len() > 1) {
+        let (role, sign) = badge::severity(canvas.glyphs(), warning.severity);
+        line.append_apart(Phrase::of(role, format!("{sign} {}", warning.text)));
+    }
+    canvas.phrase(at.x, at.y, at.width, &line);
+}

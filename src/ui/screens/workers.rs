@@ -1,0 +1,117 @@
+//! The Workers screen: who works, as far as each system lets it be known.
+
+use ratatui::layout::Rect;
+
+use super::listing::Listing;
+use super::{Body, no_rows};
+use crate::app::columns;
+use crate::app::rows;
+use crate::domain::text;
+use crate::domain::worker::{Liveness, Worker};
+use crate::theme::{Glyphs, Role};
+use crate::ui::canvas::{Canvas, Phrase};
+use crate::ui::figures;
+use crate::ui::scene::Scene;
+use crate::ui::widgets::badge;
+use crate::ui::widgets::table::Placed;
+
+/// Draws the screen.
+pub fn draw(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect) -> Body {
+    let view = &scene.state.workers;
+    let workers = rows::workers(scene.state);
+    let glyphs = canvas.glyphs();
+    let listing = Listing {
+        columns: columns::WORKERS.iter().collect(),
+        list: &view.list,
+        rows: &workers,
+        key: &|worker: &&Worker| rows::worker_key(worker),
+        sign: None,
+        cell: &|worker: &&Worker, placed: &Placed| cell(glyphs, worker, placed),
+        stale: false,
+    };
+    let notes = view.loaded.data.as_ref().map_or(&[][..], |report| &report.notes);
+    let below = u16::try_from(notes.len()).unwrap_or(3).min(3) + 1;
+    let shown = listing.draw(scene, canvas, Rect { height: area.height.saturating_sub(below), ..area });
+    if workers.is_empty() {
+        let rest = Rect { y: shown.body.top, height: shown.body.rows, ..area };
+        let all = view.loaded.data.as_ref().map_or(0, |report| report.workers.len());
+        let nothing: (&str, &[String]) = if all > 0 {
+            ("No worker matches the filter.", &["Esc clears it.".to_owned()])
+        } else {
+            (
+                "No worker is known.",
+                &["Either none runs, or the systems here leave no trace of theirs in Redis.".to_owned()],
+            )
+        };
+        no_rows(scene, canvas, rest, &view.loaded, "Workers", nothing);
+    }
+    let mut y = area.bottom().saturating_sub(below);
+    for note in notes.iter().take(3) {
+        let line = Phrase::of(Role::Info, format!("{} ", glyphs.dot)).and(Role::Muted, note);
+        canvas.phrase(area.x + 1, y, area.width.saturating_sub(2), &line);
+        y += 1;
+    }
+    canvas.phrase(area.x + 1, y, area.width.saturating_sub(2), &summary(scene, &workers));
+    shown.body
+}
+
+fn cell(glyphs: &Glyphs, worker: &Worker, placed: &Placed) -> Phrase {
+    let columns = usize::from(placed.width);
+    let optional = |value: Option<&str>| match value {
+        Some(value) => Phrase::of(Role::Text, value),
+        None => Phrase::of(Role::Muted, "?"),
+    };
+    match placed.column.name {
+        "system" => Phrase::of(Role::Muted, worker.instance.system),
+        "name" => Phrase::of(Role::Text, text::fit_middle(&worker.name.to_text(), columns)),
+        "state" => badge::liveness(glyphs, worker.state),
+        "heartbeat" => match worker.heartbeat {
+            Some(age) => {
+                let role = if worker.state == Liveness::Stale { Role::Warn } else { Role::Text };
+                Phrase::of(role, text::age_in(age, columns))
+            }
+            None => Phrase::of(Role::Muted, "?"),
+        },
+        "queues" => {
+            let names: Vec<String> = worker.queues.iter().map(ToString::to_string).collect();
+            Phrase::of(Role::Text, names.join(" "))
+        }
+        "running" if worker.running.is_empty() => Phrase::of(Role::Muted, glyphs.zero),
+        "running" => {
+            let ids: Vec<String> = worker.running.iter().take(20).map(|job| job.id.to_text()).collect();
+            let count = worker.running.len();
+            let before = if count > 1 { format!("{count}: ") } else { String::new() };
+            Phrase::of(Role::Muted, before).and(Role::StateActive, ids.join(" "))
+        }
+        "host" => optional(worker.host.as_deref()),
+        "pid" => optional(worker.pid.map(|pid| pid.to_string()).as_deref()),
+        "evidence" => Phrase::of(Role::Muted, &worker.evidence),
+        _ => Phrase::new(),
+    }
+}
+
+fn summary(scene: &Scene<'_>, workers: &[&Worker]) -> Phrase {
+    let view = &scene.state.workers;
+    let mut line = Phrase::new();
+    if !view.list.filter.is_empty() {
+        line.append_apart(Phrase::of(Role::Accent, format!("/{}", text::fit(&view.list.filter, 24))));
+    }
+    if !workers.is_empty() {
+        line.append_apart(Phrase::of(Role::Text, figures::plural(workers.len() as u64, "worker", "workers")));
+        for (state, word, role) in [
+            (Liveness::Live, "live", Role::Ok),
+            (Liveness::Stale, "stale", Role::Warn),
+            (Liveness::Gone, "gone", Role::Error),
+            (Liveness::Unknown, "unknown", Role::Muted),
+        ] {
+            let count = workers.iter().filter(|worker| worker.state == state).count();
+            if count > 0 {
+                line.append_apart(Phrase::of(role, format!("{count} {word}")));
+            }
+        }
+        let busy = workers.iter().filter(|worker| !worker.running.is_empty()).count();
+        line.append_apart(Phrase::of(Role::Muted, format!("{busy} busy")));
+    }
+    line.append_apart(super::refreshed(scene, &view.loaded));
+    line
+}
