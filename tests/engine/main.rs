@@ -1,5 +1,6 @@
 //! The engine's tasks against a real server, seen through a proxy that counts and delays.
 
+mod finding;
 mod sampling;
 mod tiny;
 

@@ -1,0 +1,170 @@
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use qtop::domain::ids::QueueId;
+use qtop::engine::discovery::Discovery;
+use qtop::engine::scope::Scope;
+use qtop::link::{Batch, Link};
+use qtop_testkit::{Proxy, TestServer};
+
+use crate::{config, queue, queues, run, systems};
+
+/// A server with many foreign keys and some queues.
+fn crowded(keys: u64, queues: u64) -> TestServer {
+    let server = TestServer::builder().args(["--enable-debug-command", "yes"]).start();
+    server.run(&format!("DEBUG POPULATE {keys} cache:entry 20"));
+    for n in 0..queues {
+        server.run(&format!("HSET tiny:t:q{n}:meta added 0 finished 0"));
+    }
+    server
+}
+
+async fn ask(link: &Link, command: qtop::link::Cmd) -> qtop::link::Reply {
+    let mut batch = Batch::new();
+    batch.ask(command);
+    link.send(&batch).await.unwrap().pop().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_walk_in_parts_meets_every_key_while_the_table_grows() {
+    let server = TestServer::start();
+    let mut client = server.client();
+    let mut insert = |from: u64, to: u64| {
+        let mut pipe = redis::pipe();
+        for n in from..to {
+            pipe.cmd("HSET").arg(format!("tiny:t:{n}:meta")).arg("added").arg(0).ignore();
+        }
+        pipe.query::<()>(&mut client).unwrap();
+    };
+    insert(0, 60_000);
+    let link = Link::open(&server.url()).await.unwrap();
+    let mut discovery = Discovery::new(systems(), Scope::default(), []);
+    discovery.describe_server(Some(60_000), Some("redis"), Some("standalone"));
+    discovery.start_fast();
+    let mut waiting = Vec::new();
+    let mut most_at_once = 0;
+    let mut added = 60_000;
+    while discovery.is_fast() {
+        while let Some(call) = discovery.next_fast() {
+            waiting.push(call);
+        }
+        most_at_once = most_at_once.max(waiting.len());
+        // The newest first: an order no single cursor would have.
+        let call = waiting.pop().expect("a fast walk has calls until it is done");
+        let reply = ask(&link, call.command()).await;
+        discovery.answer(call, &reply, Instant::now());
+        if added < 200_000 {
+            insert(added, added + 5_000);
+            added += 5_000;
+        }
+    }
+    assert!(most_at_once > 4, "asked in parts: {most_at_once}");
+    let met: BTreeSet<&QueueId> = discovery.known().iter().collect();
+    let missed = (0..60_000).filter(|n| !met.contains(&queue(&n.to_string()))).count();
+    assert_eq!(missed, 0, "keys that were there all the time must be met");
+    assert!(added > 130_000, "the table has grown over a power of two meanwhile: {added}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_of_unknown_make_is_walked_with_one_cursor() {
+    let mut discovery = Discovery::new(systems(), Scope::default(), []);
+    discovery.describe_server(Some(1_000_000), Some("dragonfly"), Some("standalone"));
+    discovery.start_fast();
+    assert!(discovery.next_fast().is_some());
+    assert!(discovery.next_fast().is_none(), "the second call needs the first one's cursor");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn queues_in_half_a_million_keys_behind_a_slow_link_are_found_in_time() {
+    let server = crowded(500_000, 50);
+    let proxy = Proxy::start(server.port());
+    // 60 ms there and back.
+    proxy.delay(Duration::from_millis(30));
+    let started = Instant::now();
+    let mut engine = run(config(&proxy.url()));
+    engine.wait_for("the first queue", |s| queues(s) >= 1).await;
+    let first = started.elapsed();
+    engine.wait_for("all queues", |s| queues(s) == 50).await;
+    let all = started.elapsed();
+    let (snapshot, _) = engine.wait_for("the end of the walk", |s| s.discovery.passes == 1).await;
+    println!("first queue {first:?}, all {all:?}, walk {:?}, {:?}", started.elapsed(), snapshot.cost);
+    assert!(first < Duration::from_secs(1), "first queue after {first:?}");
+    assert!(all < Duration::from_secs(5), "all queues after {all:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p10_no_scan_holds_the_server_up() {
+    let server = crowded(300_000, 5);
+    server.run("CONFIG RESETSTAT");
+    server.run("CONFIG SET slowlog-log-slower-than 2000");
+    let started = Instant::now();
+    let mut engine = run(config(&server.url()));
+    engine.wait_for("the first walk", |s| s.discovery.passes == 1).await;
+    let took = started.elapsed();
+    let stats = server.info("cmdstat_scan").expect("SCAN was used");
+    let number = |field: &str| {
+        let value = stats.split(',').find_map(|pair| pair.strip_prefix(field)).unwrap();
+        value.trim_start_matches('=').parse::<f64>().unwrap()
+    };
+    println!("{stats} in {took:?}");
+    assert!(number("usec_per_call") < 1000.0, "{stats}");
+    let duty = number("usec") / 1e6 / took.as_secs_f64();
+    assert!(duty < 0.5, "the first walk used {duty:.2} of the server: {stats} in {took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p10_found_queues_are_there_at_once_on_the_next_start() {
+    let server = crowded(1000, 3);
+    let directory = tempfile::tempdir().unwrap();
+    let path = qtop::engine::cache_path(&directory.path().join("state"), &server.url());
+    let with_cache = || {
+        let mut config = config(&server.url());
+        config.cache = Some(path.clone());
+        config
+    };
+    let mut engine = run(with_cache());
+    engine.wait_for("the first walk", |s| s.discovery.passes == 1).await;
+    qtop_testkit::wait_until("the cache", Duration::from_secs(5), || path.exists());
+    drop(engine);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&path), 0o600, "s17");
+        assert_eq!(mode(path.parent().unwrap()), 0o700, "s17");
+    }
+    server.run("DEL tiny:t:q1:meta");
+    let mut engine = run(with_cache());
+    let (first, _) = engine.wait_for("the first answer", |s| s.seq == 1).await;
+    assert_eq!(queues(&first), 3, "known from the last run, not yet verified");
+    assert_eq!(first.discovery.passes, 0);
+    engine.wait_for("the vanished queue to be forgotten", |s| queues(s) == 2).await;
+
+    drop(engine);
+    std::fs::write(&path, "{ not json").unwrap();
+    let mut engine = run(with_cache());
+    engine.wait_for("queues in spite of a broken cache", |s| queues(s) == 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p10_exactly_named_queues_need_no_search() {
+    let server = crowded(1000, 3);
+    let proxy = Proxy::start(server.port());
+    let mut config = config(&proxy.url());
+    config.scope = Scope { queues: vec!["tiny@t:q1".to_owned()], systems: vec![] };
+    let mut engine = run(config);
+    let (snapshot, _) = engine.wait_for("the named queue", |s| queues(s) == 1 && s.seq > 3).await;
+    assert!(snapshot.discovery.passes >= 1, "nothing is left to search");
+    assert!(proxy.sent().iter().all(|sent| sent.name != "SCAN"), "{:?}", proxy.sent());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn globs_narrow_what_is_shown() {
+    let server = crowded(10, 12);
+    let mut config = config(&server.url());
+    config.scope = Scope { queues: vec!["q1*".to_owned(), "tiny:q5".to_owned()], systems: vec![] };
+    let mut engine = run(config);
+    let (snapshot, _) = engine.wait_for("the first walk", |s| s.discovery.passes == 1 && queues(s) > 0).await;
+    let names: Vec<_> = snapshot.queues().map(|(_, queue)| queue.id.name.to_text()).collect();
+    assert_eq!(names, ["q1", "q10", "q11", "q5"]);
+}
