@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use super::Limits;
 use crate::domain::snapshot::{Cost, CostTotals};
 use crate::link::{CostWindow, Meter, Rate, RateWindow, ServerCost, Totals};
 
@@ -14,18 +15,12 @@ const LADDER: [Duration; 5] = [
     Duration::from_secs(10),
     Duration::from_secs(30),
 ];
-/// Interval while nobody looks (P16).
-pub const IDLE_INTERVAL: Duration = Duration::from_secs(30);
-/// Server time qtop's refreshes may use: 0.5 % of a core (P6).
-const BUDGET_MICROS_PER_SECOND: f64 = 5_000.0;
-/// Bytes they may use, both ways together (P6).
-const BUDGET_BYTES_PER_SECOND: f64 = 50.0 * 1024.0;
 /// Ticks the estimate of bytes looks back.
 const TICKS: usize = 5;
 
 /// Follows the cost of one server.
-#[derive(Default)]
 pub struct CostKeeper {
+    limits: Limits,
     rates: RateWindow,
     rate: Option<Rate>,
     totals: Totals,
@@ -33,13 +28,31 @@ pub struct CostKeeper {
     server: Option<ServerCost>,
     tick_bytes: VecDeque<u64>,
     tick_micros: f64,
+    tick_commands: usize,
     interval: Duration,
 }
 
 impl CostKeeper {
-    /// Takes in the meter after a tick that moved `bytes` in both directions.
-    pub fn observe(&mut self, now: Instant, totals: Totals, bytes: u64) {
+    /// Nothing measured yet.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            rates: RateWindow::default(),
+            rate: None,
+            totals: Totals::default(),
+            window: CostWindow::default(),
+            server: None,
+            tick_bytes: VecDeque::new(),
+            tick_micros: 0.0,
+            tick_commands: 0,
+            interval: Duration::ZERO,
+        }
+    }
+
+    /// Takes in the meter after a tick of so many commands that moved `bytes` in both directions.
+    pub fn observe(&mut self, now: Instant, totals: Totals, commands: usize, bytes: u64) {
         self.totals = totals;
+        self.tick_commands = commands;
         self.rate = self.rates.observe(now, totals).or(self.rate);
         if self.tick_bytes.len() == TICKS {
             self.tick_bytes.pop_front();
@@ -59,18 +72,19 @@ impl CostKeeper {
 
     /// The interval until the next tick: what a person asked for, or longer if that would cost too much.
     pub fn interval(&mut self, wanted: Duration, idle: bool) -> Duration {
-        let wanted = if idle { wanted.max(IDLE_INTERVAL) } else { wanted };
+        let wanted = if idle { wanted.max(self.limits.idle_interval) } else { wanted };
         // The smallest of the last ticks: deeper reads of other tasks share the meter and must not slow the ticks.
-        let bytes = self.tick_bytes.iter().min().copied().unwrap_or(0) as f64 / BUDGET_BYTES_PER_SECOND;
-        let needed = bytes.max(self.tick_micros / BUDGET_MICROS_PER_SECOND);
+        let bytes = self.tick_bytes.iter().min().copied().unwrap_or(0) as f64 / self.limits.bytes_per_second;
+        let time = self.tick_micros / 1e6 / self.limits.server_share;
+        let needed = bytes.max(time).max(self.tick_commands as f64 / self.limits.commands_per_second);
         let fits = |step: &Duration| {
             // Going faster again needs some room, or the interval would flutter.
             let room = if *step < self.interval { 0.8 } else { 1.0 };
             needed <= step.as_secs_f64() * room
         };
-        let longest = wanted.max(LADDER[LADDER.len() - 1]);
+        let longest = wanted.max(self.limits.max_interval);
         let mut steps = std::iter::once(wanted).chain(LADDER.into_iter().filter(|step| *step > wanted));
-        self.interval = steps.find(fits).unwrap_or(longest);
+        self.interval = steps.find(fits).unwrap_or(longest).min(longest);
         self.interval
     }
 
@@ -102,13 +116,13 @@ mod tests {
 
     fn ticks(keeper: &mut CostKeeper, bytes: u64) {
         for _ in 0..TICKS {
-            keeper.observe(Instant::now(), Totals::default(), bytes);
+            keeper.observe(Instant::now(), Totals::default(), 100, bytes);
         }
     }
 
     #[test]
     fn p6_many_bytes_stretch_the_interval_and_fewer_shrink_it() {
-        let mut keeper = CostKeeper::default();
+        let mut keeper = CostKeeper::new(Limits::default());
         ticks(&mut keeper, 10_000);
         assert_eq!(keeper.interval(SECOND, false), SECOND);
         ticks(&mut keeper, 120_000);
@@ -125,7 +139,7 @@ mod tests {
 
     #[test]
     fn p6_server_time_stretches_the_interval() {
-        let mut keeper = CostKeeper::default();
+        let mut keeper = CostKeeper::new(Limits::default());
         keeper.tick_time(10_000.0);
         assert_eq!(keeper.interval(SECOND, false), Duration::from_secs(2));
         keeper.tick_time(200.0);
@@ -134,8 +148,8 @@ mod tests {
 
     #[test]
     fn p16_nobody_looking_means_thirty_seconds() {
-        let mut keeper = CostKeeper::default();
-        assert_eq!(keeper.interval(Duration::from_millis(500), true), IDLE_INTERVAL);
+        let mut keeper = CostKeeper::new(Limits::default());
+        assert_eq!(keeper.interval(Duration::from_millis(500), true), Duration::from_secs(30));
         assert_eq!(keeper.interval(Duration::from_secs(60), true), Duration::from_secs(60));
         assert_eq!(keeper.interval(Duration::from_millis(500), false), Duration::from_millis(500));
     }

@@ -19,11 +19,12 @@ mod tick;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::config::Config;
 use crate::domain::ids::Name;
 use crate::link::{ConnectOptions, Link, LinkError, Meter, Purpose};
 
 pub use cache::path as cache_path;
-pub use start::{EngineConfig, EngineHandles, start};
+pub use start::{EngineConfig, EngineHandles, connect_options, start};
 
 /// How fast to sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +64,47 @@ impl Dialer {
     /// What all connections made here have sent and received.
     pub fn meter(&self) -> &Meter {
         &self.meter
+    }
+}
+
+/// What watching may cost a server.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    /// The interval never grows beyond this, unless a person wants it longer.
+    pub max_interval: Duration,
+    /// Interval while nobody looks (P16).
+    pub idle_interval: Duration,
+    /// Commands the ticks may send in a second.
+    pub commands_per_second: f64,
+    /// Bytes they may move in a second, both ways together (P6).
+    pub bytes_per_second: f64,
+    /// Share of one core of the server they may use (P6).
+    pub server_share: f64,
+    /// Search the keyspace at all.
+    pub scan: bool,
+    /// Share of the server's time for searching, after the first time (P10).
+    pub scan_share: f64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::of(&Config::default())
+    }
+}
+
+impl Limits {
+    /// As configured.
+    pub fn of(config: &Config) -> Self {
+        let budget = &config.refresh.budget;
+        Self {
+            max_interval: config.refresh.max_interval,
+            idle_interval: config.refresh.idle_interval,
+            commands_per_second: f64::from(budget.commands_per_second.max(1)),
+            bytes_per_second: budget.bytes_per_second.max(1) as f64,
+            server_share: budget.server_share.max(1e-6),
+            scan: config.discovery.scan,
+            scan_share: config.discovery.scan_share,
+        }
     }
 }
 

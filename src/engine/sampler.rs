@@ -18,7 +18,7 @@ use super::cache;
 use super::discovery::{Call, Discovery};
 use super::scope::Scope;
 use super::tick::{Plan, Ticker, Timing};
-use super::{Clients, Dialer, Pace, Systems};
+use super::{Clients, Dialer, Limits, Pace, Systems};
 use crate::domain::ids::ServerId;
 use crate::domain::snapshot::{LinkHealth, Snapshot};
 use crate::link::{Backoff, Batch, Link, LinkError, Purpose, Remedy, Reply};
@@ -40,6 +40,8 @@ pub struct SamplerConfig {
     pub systems: Systems,
     /// What to show.
     pub scope: Scope,
+    /// What it may cost.
+    pub limits: Limits,
     /// File that keeps the found queues for the next start.
     pub cache: Option<PathBuf>,
 }
@@ -65,8 +67,14 @@ pub async fn run(config: &SamplerConfig, mut channels: SamplerChannels, cancel: 
         Some(path) => cache::load(path, &config.url, &config.systems).await,
         None => Vec::new(),
     };
-    let discovery = Discovery::new(Arc::clone(&config.systems), config.scope.clone(), known);
-    let ticker = Ticker::new(config.server.clone(), Arc::clone(&config.url), Arc::clone(&config.systems), discovery);
+    let discovery = Discovery::new(Arc::clone(&config.systems), config.scope.clone(), config.limits, known);
+    let ticker = Ticker::new(
+        config.server.clone(),
+        Arc::clone(&config.url),
+        Arc::clone(&config.systems),
+        discovery,
+        config.limits,
+    );
     let mut sampler = Sampler { config, ticker, walked: false };
     let mut back_off = Backoff::new();
     let mut down_since: Option<Instant> = None;

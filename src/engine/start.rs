@@ -1,7 +1,7 @@
 //! Starting the tasks of one server and handing out their channels.
 
 use std::hash::Hash;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -13,10 +13,11 @@ use super::gather::Asker;
 use super::sampler::{self, SamplerChannels, SamplerConfig};
 use super::scope::Scope;
 use super::supervise::{self, TaskEnded};
-use super::{Dialer, Pace, Systems};
+use super::{Dialer, Limits, Pace, Systems};
+use crate::config::{Config, Server};
 use crate::domain::ids::ServerId;
 use crate::domain::snapshot::Snapshot;
-use crate::link::ConnectOptions;
+use crate::link::{ConnectOptions, TlsOptions};
 
 /// Everything the tasks of one server need.
 pub struct EngineConfig {
@@ -28,10 +29,56 @@ pub struct EngineConfig {
     pub systems: Systems,
     /// What to show.
     pub scope: Scope,
+    /// What it may cost.
+    pub limits: Limits,
     /// How fast to begin with.
     pub pace: Pace,
     /// File that keeps the found queues for the next start ([`super::cache_path`]); none: do not keep them.
     pub cache: Option<PathBuf>,
+}
+
+impl EngineConfig {
+    /// As configured, for one of the configured servers; found queues are kept in the state folder, if there is one.
+    ///
+    /// `None` if the configuration has no server of that name, or the server no URL.
+    pub fn of(config: &Config, name: &str, systems: Systems, state: Option<&Path>) -> Option<Self> {
+        let server = config.servers.get(name)?;
+        let connect = connect_options(server)?;
+        let cache = state.map(|state| super::cache_path(state, &connect.safe_url()));
+        Some(Self {
+            server: ServerId(name.into()),
+            connect,
+            scope: Scope {
+                queues: config.discovery.queues.clone(),
+                systems: systems
+                    .iter()
+                    .map(|s| s.spec().name)
+                    .filter(|name| config.systems.admits(name))
+                    .map(str::to_owned)
+                    .collect(),
+            },
+            systems,
+            limits: Limits::of(config),
+            pace: Pace { interval: config.refresh.interval, ..Pace::default() },
+            cache,
+        })
+    }
+}
+
+/// How to connect to a configured server; reading only. `None` without a URL.
+pub fn connect_options(server: &Server) -> Option<ConnectOptions> {
+    let mut options = ConnectOptions::new(server.url.as_ref()?.expose());
+    options.username.clone_from(&server.username);
+    options.password.clone_from(&server.password);
+    options.db = server.db;
+    options.tls = TlsOptions {
+        authorities: server.ca.clone(),
+        certificate: server.cert.clone(),
+        key: server.key.clone(),
+        server_name: server.server_name.clone(),
+        insecure: server.insecure,
+    };
+    Some(options)
 }
 
 /// The other ends of the tasks' channels. Dropping them stops nothing; cancel the token.
@@ -57,7 +104,7 @@ pub fn start<S>(config: EngineConfig, cancel: &CancellationToken) -> EngineHandl
 where
     S: Copy + Eq + Hash + Send + 'static,
 {
-    let EngineConfig { server, connect, systems, scope, pace, cache } = config;
+    let EngineConfig { server, connect, systems, scope, limits, pace, cache } = config;
     let url: Arc<str> = connect.safe_url().into();
     let dial = Arc::new(Dialer::new(connect));
     let first = Arc::new(Snapshot::empty(server.clone(), Arc::clone(&url), Instant::now()));
@@ -77,8 +124,15 @@ where
         rescan: Arc::clone(&rescan),
         clients,
     };
-    let sampler =
-        Arc::new(SamplerConfig { server, url, dial: Arc::clone(&dial), systems: Arc::clone(&systems), scope, cache });
+    let sampler = Arc::new(SamplerConfig {
+        server,
+        url,
+        dial: Arc::clone(&dial),
+        systems: Arc::clone(&systems),
+        scope,
+        limits,
+        cache,
+    });
     supervise::keep("sampler", cancel.clone(), ended_sender.clone(), move |cancel| {
         let (config, channels) = (Arc::clone(&sampler), channels.clone());
         async move { sampler::run(&config, channels, cancel).await }

@@ -5,11 +5,11 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::Systems;
 use super::cost::CostKeeper;
 use super::discovery::{Call, Discovery, Found};
 use super::facts::{self, CommandStat, Info};
 use super::known::{Known, Sampled};
+use super::{Limits, Systems};
 use crate::domain::alert::{self, Around};
 use crate::domain::history::History;
 use crate::domain::ids::{Name, QueueId, ServerId};
@@ -71,14 +71,14 @@ pub struct Ticker {
 
 impl Ticker {
     /// Before the first tick.
-    pub fn new(server: ServerId, url: Arc<str>, systems: Systems, discovery: Discovery) -> Self {
+    pub fn new(server: ServerId, url: Arc<str>, systems: Systems, discovery: Discovery, limits: Limits) -> Self {
         let last = Arc::new(Snapshot::empty(server.clone(), Arc::clone(&url), Instant::now()));
         Self {
             server,
             url,
             systems,
             discovery,
-            cost: CostKeeper::default(),
+            cost: CostKeeper::new(limits),
             known: Known::default(),
             followed: BTreeSet::new(),
             histories: HashMap::new(),
@@ -166,7 +166,7 @@ impl Ticker {
         let server_time = self.read_header(plan, replies);
         self.read_info(plan, replies, now);
         self.read_statistics(plan, replies, now, meter);
-        self.cost.observe(now, meter.totals(), bytes);
+        self.cost.observe(now, meter.totals(), plan.batch.len(), bytes);
         if let Some((call, section)) = &plan.scan {
             let reply = Replies::section(replies, section).next().cloned();
             self.scanned(*call, &reply, now);

@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use qtop::domain::ids::QueueId;
+use qtop::engine::Limits;
 use qtop::engine::discovery::Discovery;
 use qtop::engine::scope::Scope;
 use qtop::link::{Batch, Link};
@@ -38,7 +39,7 @@ async fn a_walk_in_parts_meets_every_key_while_the_table_grows() {
     };
     insert(0, 60_000);
     let link = Link::open(&server.url()).await.unwrap();
-    let mut discovery = Discovery::new(systems(), Scope::default(), []);
+    let mut discovery = Discovery::new(systems(), Scope::default(), Limits::default(), []);
     discovery.describe_server(Some(60_000), Some("redis"), Some("standalone"));
     discovery.start_fast();
     let mut waiting = Vec::new();
@@ -67,7 +68,7 @@ async fn a_walk_in_parts_meets_every_key_while_the_table_grows() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_of_unknown_make_is_walked_with_one_cursor() {
-    let mut discovery = Discovery::new(systems(), Scope::default(), []);
+    let mut discovery = Discovery::new(systems(), Scope::default(), Limits::default(), []);
     discovery.describe_server(Some(1_000_000), Some("dragonfly"), Some("standalone"));
     discovery.start_fast();
     assert!(discovery.next_fast().is_some());

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use qtop::domain::ids::{QueueId, ServerId};
 use qtop::domain::snapshot::Snapshot;
 use qtop::engine::scope::Scope;
-use qtop::engine::{EngineConfig, EngineHandles, Pace, Systems, start};
+use qtop::engine::{EngineConfig, EngineHandles, Limits, Pace, Systems, start};
 use qtop::link::ConnectOptions;
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +29,7 @@ pub fn config(url: &str) -> EngineConfig {
         connect: ConnectOptions::new(url),
         systems: systems(),
         scope: Scope::default(),
+        limits: Limits::default(),
         pace: Pace { interval: Duration::from_millis(100), ..Pace::default() },
         cache: None,
     }

@@ -6,22 +6,22 @@
 mod partition;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use self::partition::Part;
 use super::scope::Scope;
+use super::{Limits, Systems};
 use crate::domain::ids::{Name, QueueId};
 use crate::domain::snapshot::{DiscoveryProgress, Offer};
 use crate::link::{Cmd, CommandError, Reply, Value};
-use crate::systems::{ScanPass, Sighting, System};
+use crate::systems::{ScanPass, Sighting};
 
 /// A call should take the server about this long; well under the millisecond of P10.
 const CALL_TARGET: Duration = Duration::from_micros(500);
 /// Server time of one looked-at key before anything was measured; generous.
 const ASSUMED_KEY_MICROS: f64 = 0.6;
-/// Share of the server's time the first walk may take.
-const FIRST_DUTY: f64 = 0.25;
+/// Share of the server's time the first walk may take: somebody waits for it.
+const FIRST_SHARE: f64 = 0.25;
 /// Calls of the first walk that may be under way at the same time.
 const IN_FLIGHT: usize = 64;
 /// Keys offered to a person at most.
@@ -75,8 +75,9 @@ pub struct Found {
 
 /// The state of the search.
 pub struct Discovery {
-    systems: Arc<Vec<Arc<dyn System>>>,
+    systems: Systems,
     scope: Scope,
+    share: f64,
     passes: Vec<ScanPass>,
     pieces: Vec<Piece>,
     walk: u64,
@@ -95,9 +96,9 @@ pub struct Discovery {
 
 impl Discovery {
     /// `known`: queues from the configuration or an earlier run; they are verified by the first walk.
-    pub fn new(systems: Arc<Vec<Arc<dyn System>>>, scope: Scope, known: impl IntoIterator<Item = QueueId>) -> Self {
+    pub fn new(systems: Systems, scope: Scope, limits: Limits, known: impl IntoIterator<Item = QueueId>) -> Self {
         let mut passes: Vec<ScanPass> = Vec::new();
-        if scope.exact(&systems).is_none() {
+        if limits.scan && scope.exact(&systems).is_none() {
             for pass in systems.iter().filter(|s| scope.admits_system(s.spec().name)).flat_map(|s| s.spec().scans) {
                 if !passes.contains(pass) {
                     passes.push(*pass);
@@ -107,6 +108,7 @@ impl Discovery {
         let mut discovery = Self {
             known: BTreeSet::new(),
             scope,
+            share: limits.scan_share,
             passes,
             pieces: Vec::new(),
             walk: 0,
@@ -201,7 +203,8 @@ impl Discovery {
 
     /// Pause between two calls of a fast walk.
     pub fn gap(&self) -> Duration {
-        Duration::from_secs_f64(self.count() as f64 * self.key_micros / 1e6 / FIRST_DUTY)
+        let share = if self.is_complete() { self.share } else { FIRST_SHARE };
+        Duration::from_secs_f64(self.count() as f64 * self.key_micros / 1e6 / share.clamp(0.001, 1.0))
     }
 
     /// Keys one call looks at.
