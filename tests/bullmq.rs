@@ -8,6 +8,8 @@ mod cost;
 mod faults;
 #[path = "bullmq/paging.rs"]
 mod paging;
+#[path = "bullmq/rates.rs"]
+mod rates;
 #[path = "bullmq/seed.rs"]
 mod seed;
 #[path = "interop/view.rs"]

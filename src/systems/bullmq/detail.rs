@@ -18,7 +18,6 @@ use super::family::{self, Family};
 use super::keys::Keys;
 use super::membership;
 use super::rows::{self, Found, hmget};
-use super::state;
 
 /// Most bytes of one field that are fetched without being asked for.
 const FETCH: u64 = 1 << 20;
@@ -46,7 +45,7 @@ pub async fn open(link: &Link, queue: &QueueId, id: &JobId, limit: u64) -> Resul
     let membership = membership::find(link, &keys, id.as_bytes()).await?;
     let found = Found { id: id.clone(), state: membership.state, score: membership.score };
     let Some(row) = rows::read(link, &keys, &[found]).await?.pop() else { return Ok(None) };
-    if !row.record_exists && membership.state == state::UNKNOWN && row.error.is_none() {
+    if !row.record_exists && !membership.certain && row.error.is_none() {
         return Ok(None);
     }
     let sizes = Sizes::read(link, &keys, id).await?;

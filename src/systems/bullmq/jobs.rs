@@ -20,8 +20,9 @@ use super::{STATES, state};
 
 /// Longest range that is ever asked for (P3).
 pub const SPAN: usize = 500;
-/// How far a list is searched for the last job shown.
-const SEARCH_DEPTH: u64 = 10_000;
+/// How much further than its old place a list is searched for the last job shown, and how far at most.
+const SEARCH_ON: u64 = 1_000;
+const SEARCH_DEPTH: u64 = 100_000;
 /// Entries read before the expected place, in case jobs were taken between two commands.
 const OVERLAP: u64 = 10;
 
@@ -122,7 +123,7 @@ async fn list(
     let mut batch = Batch::new();
     batch.ask(cmd("LLEN").arg(&key).to_owned());
     if let Some(after) = &after {
-        batch.ask(place_from_tail(&key, &after.id));
+        batch.ask(place_from_tail(&key, &after.id, (after.offset + SEARCH_ON).min(SEARCH_DEPTH)));
     }
     let replies = link.send(&batch).await?;
     let mut replies = Replies::new(&replies);
@@ -158,10 +159,10 @@ async fn list(
     Ok((found, next, total.saturating_sub(marks)))
 }
 
-/// Where an id stands in a list, looked for from its tail, at most [`SEARCH_DEPTH`] entries deep.
-pub fn place_from_tail(key: &[u8], id: &[u8]) -> Cmd {
+/// Where an id stands in a list, looked for from its tail, at most `depth` entries deep.
+pub fn place_from_tail(key: &[u8], id: &[u8], depth: u64) -> Cmd {
     let mut command = cmd("LPOS");
-    command.arg(key).arg(id).arg("RANK").arg(-1).arg("MAXLEN").arg(SEARCH_DEPTH);
+    command.arg(key).arg(id).arg("RANK").arg(-1).arg("MAXLEN").arg(depth);
     command
 }
 

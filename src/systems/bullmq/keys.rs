@@ -148,6 +148,19 @@ mod tests {
         assert_eq!(queue_of(b"bull::meta"), None);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn s15_any_name_comes_back_from_its_keys_and_its_workers(prefix in "[^\\x00]{0,20}[^:\\x00]", name in "[^:\\x00]{1,20}") {
+            let queue = queue(&prefix, &name);
+            let keys = Keys::of(&queue);
+            proptest::prop_assert_eq!(queue_of(&keys.key("meta")), Some(queue.clone()));
+            proptest::prop_assert_eq!(queue_of(&keys.key("id")), Some(queue.clone()));
+            let client = format!("{prefix}:{}", BASE64_STANDARD.encode(&name));
+            let worker = worker_of(client.as_bytes()).map(|worker| worker.queue);
+            proptest::prop_assert_eq!(worker, Some(queue));
+        }
+    }
+
     #[test]
     fn s15_keys_are_built_from_the_parts_as_they_are() {
         let keys = Keys::of(&queue("a:b", "x\ny*"));

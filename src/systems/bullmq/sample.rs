@@ -71,6 +71,7 @@ fn told_workers(found: Option<u64>, sample: &QueueSample) -> Option<u64> {
 /// Answers to the questions of one tick about one queue.
 #[derive(Debug, Default)]
 struct Seen {
+    asked: Vec<Ask>,
     answered: Vec<Ask>,
     meta: Option<Meta>,
     has_events: Option<bool>,
@@ -91,7 +92,7 @@ struct Seen {
 
 impl Seen {
     fn read(keys: &Keys, asks: &[Ask], replies: &mut Replies<'_>) -> Result<Self, ReadError> {
-        let mut seen = Self::default();
+        let mut seen = Self { asked: asks.to_vec(), ..Self::default() };
         for ask in asks {
             match replies.next() {
                 Ok(value) => match seen.take(*ask, value) {
@@ -194,8 +195,8 @@ impl Seen {
     fn settle(mut self, id: QueueId, memo: &mut QueueMemo, tick: u64, now: Timestamp) -> Option<QueueSample> {
         let was_paused = memo.meta.paused;
         // A length that was not asked is taken from before, so that sums can be made.
-        let paused_asked = self.lengths.paused.is_some();
-        if !self.answered.contains(&Ask::Paused) && self.error.is_none() {
+        let paused_asked = self.asked.contains(&Ask::Paused);
+        if !paused_asked {
             self.lengths.paused = memo.last.paused;
         }
         let before = memo.nature;

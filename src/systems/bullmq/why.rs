@@ -204,7 +204,7 @@ async fn of_job(link: &Link, keys: &Keys, facts: &Facts, id: &JobId) -> Result<V
     let job = keys.show_job(id.as_bytes());
     let mut reasons = Vec::new();
     if !row.record_exists {
-        let (code, text, remedy) = if membership.state == state::UNKNOWN {
+        let (code, text, remedy) = if !membership.certain {
             (
                 "no_record",
                 format!("There is no job {id} here."),
