@@ -165,16 +165,16 @@ fn is_date(text: &str) -> bool {
 fn address(text: &str) -> Option<usize> {
     if let Some(rest) = text.strip_prefix('[') {
         let close = rest.find(']')?;
-        rest[..close].parse::<std::net::Ipv6Addr>().ok()?;
+        rest[..close].parse::<core::net::Ipv6Addr>().ok()?;
         return Some(close + 2 + port(&rest[close + 1..]));
     }
-    if text.matches(':').count() >= 2 && text.parse::<std::net::Ipv6Addr>().is_ok() {
+    if text.matches(':').count() >= 2 && text.parse::<core::net::Ipv6Addr>().is_ok() {
         return Some(text.len());
     }
     let end = text.find([':', '/', '?', '#', '&', '=', '[', ']', '%', '+', '~', '\\', '@']).unwrap_or(text.len());
     let host = &text[..end];
     let port = port(&text[end..]);
-    let is_ip = host.parse::<std::net::Ipv4Addr>().is_ok();
+    let is_ip = host.parse::<core::net::Ipv4Addr>().is_ok();
     let labels: Vec<&str> = host.split('.').collect();
     let named =
         labels.iter().all(|label| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'))
