@@ -23,7 +23,7 @@ fn crowded(keys: u64, queues: u64) -> TestServer {
 async fn ask(link: &Link, command: qtop::link::Cmd) -> qtop::link::Reply {
     let mut batch = Batch::new();
     batch.ask(command);
-    link.send(&batch).await.unwrap().pop().unwrap()
+    link.send(&batch).await.expect("the server is there").pop().expect("one command has one reply")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
