@@ -13,12 +13,17 @@ struct Layer {
 }
 
 const NO_SCREEN: &[&str] = &["ratatui", "crossterm", "tui_input"];
-const PURE: &[&str] = &["tokio", "tokio_util", "tokio_stream", "redis", "ratatui", "crossterm", "std::fs", "std::net"];
+const PURE: &[&str] = &["tokio", "tokio_util", "tokio_stream", "redis", "ratatui", "crossterm", "std::fs"];
 const WAITS_FOR_NOTHING: &[&str] =
-    &["tokio", "tokio_util", "tokio_stream", "redis", "std::fs", "std::net", "std::process", "std::thread"];
+    &["tokio", "tokio_util", "tokio_stream", "redis", "std::fs", "std::process", "std::thread"];
+
+/// Addresses are data and may be parsed anywhere; these open something.
+const SOCKETS: &[&str] = &["async", "TcpStream", "TcpListener", "UdpSocket", "UnixStream", "ToSocketAddrs"];
+const NEITHER_SOCKETS_NOR_LOCKS: &[&str] =
+    &["async", "TcpStream", "TcpListener", "UdpSocket", "UnixStream", "ToSocketAddrs", "Mutex", "RwLock"];
 
 const LAYERS: &[Layer] = &[
-    Layer { name: "domain", may: &[], never: PURE, words: &["async"] },
+    Layer { name: "domain", may: &[], never: PURE, words: SOCKETS },
     Layer { name: "config", may: &["domain"], never: &["redis", "ratatui"], words: &[] },
     Layer { name: "theme", may: &["domain"], never: &["redis", "tokio"], words: &[] },
     Layer { name: "log", may: &["domain"], never: &["redis", "ratatui", "crossterm"], words: &[] },
@@ -30,13 +35,8 @@ const LAYERS: &[Layer] = &[
         words: &["spawn", "spawn_blocking", "spawn_local", "JoinSet"],
     },
     Layer { name: "engine", may: &["systems", "link", "config", "domain"], never: NO_SCREEN, words: &[] },
-    Layer { name: "app", may: &["config", "domain"], never: WAITS_FOR_NOTHING, words: &["Mutex", "RwLock", "async"] },
-    Layer {
-        name: "ui",
-        may: &["app", "theme", "domain"],
-        never: WAITS_FOR_NOTHING,
-        words: &["Mutex", "RwLock", "async"],
-    },
+    Layer { name: "app", may: &["config", "domain"], never: WAITS_FOR_NOTHING, words: NEITHER_SOCKETS_NOR_LOCKS },
+    Layer { name: "ui", may: &["app", "theme", "domain"], never: WAITS_FOR_NOTHING, words: NEITHER_SOCKETS_NOR_LOCKS },
 ];
 
 /// Layers that put the others together.
