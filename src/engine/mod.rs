@@ -4,6 +4,7 @@
 //! [`crate::systems::System`].
 
 mod cache;
+pub mod change;
 pub mod cost;
 pub mod discovery;
 mod facts;

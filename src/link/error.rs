@@ -231,6 +231,11 @@ impl LinkError {
         matches!(self, Self::Connect { .. } | Self::Lost { .. } | Self::Timeout { .. })
     }
 
+    /// True if the command was sent and may have been carried out although no answer came (R9).
+    pub fn may_have_arrived(&self) -> bool {
+        matches!(self, Self::Lost { .. } | Self::Timeout { .. })
+    }
+
     /// True if trying again cannot help until a person changes the configuration: the URL, a file, a login, a
     /// certificate.
     pub fn is_configuration(&self) -> bool {

@@ -9,6 +9,9 @@ use crate::domain::ids::{JobRef, QueueId};
 
 use super::NAME;
 
+/// What a job may have beside its hash and lock.
+pub const PARTS: [&str; 5] = ["logs", "dependencies", "processed", "failed", "unsuccessful"];
+
 /// Builds the keys of one queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keys {
@@ -30,6 +33,11 @@ impl Keys {
         base.extend_from_slice(queue);
         base.push(b':');
         Self { base }
+    }
+
+    /// `<prefix>:<queue>`, from which the scripts derive all keys of the queue.
+    pub fn base(&self) -> &[u8] {
+        self.base.strip_suffix(b":").unwrap_or(&self.base)
     }
 
     /// A key of the queue itself, for example `meta` or `wait`.

@@ -1,7 +1,7 @@
 //! BullMQ 4, 5 and 6: queues, jobs, flows and schedulers of the Node, Python, Elixir, PHP and Rust libraries.
 //!
 //! Facts come from watching the library on live servers; where versions differ, reading is right for all of them at
-//! once, because nothing in Redis tells which version the workers run. This folder only reads.
+//! once, because nothing in Redis tells which version the workers run. Changes are own scripts, one for each transition.
 
 mod detail;
 mod facts;
@@ -10,8 +10,10 @@ mod jobs;
 mod keys;
 mod membership;
 mod memo;
+mod mutate;
 mod plan;
 mod progress;
+mod records;
 mod rows;
 mod sample;
 mod schedules;
@@ -25,14 +27,15 @@ mod workers;
 use crate::domain::caps::Caps;
 use crate::domain::ids::{JobId, QueueId, SystemName};
 use crate::domain::job::{Job, JobRow, Page, PageRequest, Schedule, Search, SearchStep};
-use crate::domain::mutation::{Mutation, Outcome};
+use crate::domain::mutation::{Ability, Mutation, Outcome};
 use crate::domain::reason::Reason;
+use crate::domain::record::Record;
 use crate::domain::snapshot::InstanceSample;
 use crate::domain::state::{StateId, StateKind, StateSpec};
 use crate::domain::worker::Worker;
 use crate::link::{Batch, Link, Replies};
 
-use super::{Answer, Instance, Memo, ReadError, ScanPass, Sighting, System, SystemError, SystemSpec};
+use super::{Answer, Instance, Memo, ReadError, ScanPass, Sighting, System, SystemSpec};
 use keys::Keys;
 
 /// Name in addresses and configuration.
@@ -165,10 +168,23 @@ impl System for BullMq {
         Box::pin(why::answer(link, queue, job))
     }
 
-    fn mutate<'a>(&'a self, _link: &'a Link, mutation: &'a Mutation) -> Answer<'a, Outcome> {
-        let verb = mutation.change.verb().word();
-        let address = mutation.queue.full_address();
-        let text = format!("{verb} on {address}: this version of qtop only reads BullMQ queues");
-        Box::pin(async move { Err(SystemError::Unsupported(text)) })
+    fn abilities(&self) -> &'static [Ability] {
+        mutate::ABILITIES
+    }
+
+    fn mutate<'a>(&'a self, link: &'a Link, mutation: &'a Mutation) -> Answer<'a, Outcome> {
+        Box::pin(mutate::mutate(link, mutation))
+    }
+
+    fn locate<'a>(&'a self, link: &'a Link, queue: &'a QueueId, ids: &'a [JobId]) -> Answer<'a, Vec<Option<StateId>>> {
+        Box::pin(records::locate(link, queue, ids))
+    }
+
+    fn record<'a>(&'a self, link: &'a Link, queue: &'a QueueId, ids: &'a [JobId]) -> Answer<'a, Vec<Record>> {
+        Box::pin(records::take(link, queue, ids))
+    }
+
+    fn restore<'a>(&'a self, link: &'a Link, queue: &'a QueueId, records: &'a [Record]) -> Answer<'a, Outcome> {
+        Box::pin(records::restore(link, queue, records))
     }
 }

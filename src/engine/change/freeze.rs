@@ -1,0 +1,166 @@
+//! Freezing what a filter matches: the ids are read once, and the change applies to exactly those.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::Instant;
+
+use crate::domain::ids::{JobId, QueueId};
+use crate::domain::job::{JobRow, PageRequest, Search};
+use crate::domain::mutation::Verb;
+use crate::domain::state::{StateId, StateKind};
+use crate::domain::time::Timestamp;
+use crate::link::Link;
+use crate::systems::{System, SystemError};
+
+/// What is to be matched. All given parts must hold.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Filter {
+    /// States to look through.
+    pub states: Vec<StateId>,
+    /// Text in id, name, error or payload.
+    pub search: Option<Search>,
+    /// Only what ended (finished jobs) or was added (others) before.
+    pub before: Option<Timestamp>,
+    /// Stop after so many.
+    pub limit: Option<usize>,
+}
+
+/// A frozen set, with what a person wants to see before saying yes.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Frozen {
+    /// The ids by state, in the order the system would run or list them.
+    pub groups: Vec<(StateId, Vec<JobId>)>,
+    /// How many jobs were looked at.
+    pub looked_at: u64,
+    /// Matching jobs by name, for the preview.
+    pub names: BTreeMap<String, u64>,
+    /// The first few of them.
+    pub samples: Vec<JobRow>,
+    /// Matching jobs the change cannot apply to, by reason.
+    pub not_eligible: BTreeMap<String, u64>,
+}
+
+impl Frozen {
+    /// Number of ids.
+    pub fn len(&self) -> usize {
+        self.groups.iter().map(|(_, ids)| ids.len()).sum()
+    }
+
+    /// True if nothing matched.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Jobs read by one call.
+const PAGE: usize = 500;
+/// Jobs shown in a preview.
+const SAMPLES: usize = 5;
+
+/// Reads the ids that match, page by page, resting between pages as long as a page took.
+///
+/// `seen` is told how many were looked at so far and answers whether to go on.
+pub async fn freeze(
+    link: &Link,
+    system: &dyn System,
+    queue: &QueueId,
+    verb: Verb,
+    filter: &Filter,
+    mut seen: impl FnMut(u64) -> bool,
+) -> Result<Frozen, SystemError> {
+    let abilities = system.abilities();
+    let ability = abilities
+        .iter()
+        .find(|ability| ability.verb == verb)
+        .ok_or_else(|| SystemError::Unsupported(format!("{} cannot {} jobs", system.spec().title, verb.word())))?;
+    let mut frozen = Frozen::default();
+    // Jobs move between pages while they are read; nobody is to be named twice.
+    let mut known: HashSet<JobId> = HashSet::new();
+    for state in &filter.states {
+        let mut ids = Vec::new();
+        let mut page = PageRequest { cursor: None, limit: PAGE };
+        loop {
+            let begun = Instant::now();
+            let (rows, looked, next) = match &filter.search {
+                Some(search) => {
+                    let step = system.search(link, queue, *state, search, page).await?;
+                    (step.hits, step.scanned, step.next)
+                }
+                None => {
+                    let answer = system.jobs(link, queue, *state, page).await?;
+                    let looked = answer.rows.len() as u64;
+                    (answer.rows, looked, answer.next)
+                }
+            };
+            frozen.looked_at += looked;
+            for row in rows {
+                if filter.before.is_some_and(|before| !is_before(&row, before)) || !known.insert(row.id.clone()) {
+                    continue;
+                }
+                if let Some(reason) = not_eligible(&row, ability.states) {
+                    *frozen.not_eligible.entry(reason).or_default() += 1;
+                    continue;
+                }
+                *frozen.names.entry(row.name.clone().unwrap_or_default()).or_default() += 1;
+                ids.push(row.id.clone());
+                if frozen.samples.len() < SAMPLES {
+                    frozen.samples.push(row);
+                }
+            }
+            let enough = filter.limit.is_some_and(|limit| frozen.len() + ids.len() >= limit);
+            let Some(cursor) = next else { break };
+            if enough || !seen(frozen.looked_at) {
+                break;
+            }
+            page = PageRequest { cursor: Some(cursor), limit: PAGE };
+            tokio::time::sleep(begun.elapsed()).await;
+        }
+        if let Some(limit) = filter.limit {
+            ids.truncate(limit - frozen.len().min(limit));
+        }
+        if !ids.is_empty() {
+            frozen.groups.push((*state, ids));
+        }
+    }
+    Ok(frozen)
+}
+
+/// Whether the job ended, or if it has not ended was added, before a moment. Unknown times do not match: an age limit
+/// is there to spare the young.
+fn is_before(row: &JobRow, before: Timestamp) -> bool {
+    row.finished_at.or(row.created_at).is_some_and(|time| time < before)
+}
+
+fn not_eligible(row: &JobRow, states: &[StateId]) -> Option<String> {
+    if !row.record_exists {
+        return Some("its record is gone".to_owned());
+    }
+    if !states.contains(&row.state) {
+        return Some(format!("not possible for {} jobs", row.state));
+    }
+    let locked = row.lease.as_ref().is_some_and(|lease| lease.left.is_none_or(|left| !left.is_zero()));
+    (row.kind == StateKind::Active && locked).then(|| "a worker holds it".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_limit_spares_jobs_of_unknown_age() {
+        let mut row = JobRow::bare("1", StateId("failed"), StateKind::Failed);
+        assert!(!is_before(&row, Timestamp(10)));
+        row.created_at = Some(Timestamp(5));
+        assert!(is_before(&row, Timestamp(10)));
+        row.finished_at = Some(Timestamp(10));
+        assert!(!is_before(&row, Timestamp(10)));
+    }
+
+    #[test]
+    fn a_job_that_somebody_holds_is_not_eligible() {
+        let mut row = JobRow::bare("1", StateId("active"), StateKind::Active);
+        assert_eq!(not_eligible(&row, &[StateId("active")]), None);
+        row.lease = Some(crate::domain::job::Lease { left: Some(std::time::Duration::from_secs(3)), holder: None });
+        assert_eq!(not_eligible(&row, &[StateId("active")]).as_deref(), Some("a worker holds it"));
+        assert!(not_eligible(&row, &[StateId("failed")]).is_some());
+    }
+}

@@ -1,0 +1,228 @@
+//! Where jobs stand, and their full records for the trash.
+
+use crate::domain::ids::{JobId, Name, QueueId};
+use crate::domain::mutation::Outcome;
+use crate::domain::record::{Place, Record};
+use crate::domain::state::StateId;
+use crate::domain::time::Timestamp;
+use crate::link::{Batch, Link, MAX_LPOS_LENGTH, Replies, Value, cmd};
+use crate::systems::{ReadError, SystemError, record};
+
+use super::keys::{self, Keys, PARTS};
+use super::{mutate, state};
+
+/// Sorted sets that hold jobs, with the state each stands for. Cheap to ask, so they come first.
+const SORTED: [(&str, StateId); 5] = [
+    ("completed", state::COMPLETED),
+    ("failed", state::FAILED),
+    ("delayed", state::DELAYED),
+    ("prioritized", state::PRIORITIZED),
+    ("waiting-children", state::WAITING_CHILDREN),
+];
+
+/// Lists that hold jobs.
+const LISTS: [(&str, StateId); 3] = [("active", state::ACTIVE), ("wait", state::WAITING), ("paused", state::WAITING)];
+
+/// Elements of a list looked at from each end for one job.
+const LOOK: u64 = MAX_LPOS_LENGTH;
+
+enum Standing {
+    Sorted { key: &'static str, state: StateId, score: String },
+    List { key: &'static str, state: StateId, index: i64 },
+    Nowhere,
+}
+
+impl Standing {
+    fn state(&self) -> Option<StateId> {
+        match self {
+            Self::Sorted { state, .. } | Self::List { state, .. } => Some(*state),
+            Self::Nowhere => None,
+        }
+    }
+}
+
+/// The state of each job, `None` if no list names it.
+pub async fn locate(link: &Link, queue: &QueueId, ids: &[JobId]) -> Result<Vec<Option<StateId>>, SystemError> {
+    let found = standings(link, &Keys::of(queue), ids).await?;
+    Ok(found.iter().map(Standing::state).collect())
+}
+
+async fn standings(link: &Link, keys: &Keys, ids: &[JobId]) -> Result<Vec<Standing>, SystemError> {
+    let mut batch = Batch::new();
+    for id in ids {
+        for (set, _) in SORTED {
+            batch.ask(cmd("ZSCORE").arg(keys.key(set)).arg(id.as_bytes()).to_owned());
+        }
+        for (list, _) in LISTS {
+            // From the tail: the oldest jobs are the ones that people look for.
+            let mut ask = cmd("LPOS");
+            ask.arg(keys.key(list)).arg(id.as_bytes()).arg("RANK").arg(-1).arg("MAXLEN").arg(LOOK);
+            batch.ask(ask);
+        }
+    }
+    let answers = link.send(&batch).await?;
+    let mut replies = Replies::new(&answers);
+    let mut found = Vec::with_capacity(ids.len());
+    for _ in ids {
+        let mut standing = Standing::Nowhere;
+        for (key, state) in SORTED {
+            let reply = replies.next().map_err(ReadError::from)?;
+            if let (Some(score), Standing::Nowhere) = (text(reply), &standing) {
+                standing = Standing::Sorted { key, state, score };
+            }
+        }
+        for (key, state) in LISTS {
+            let reply = replies.next().map_err(ReadError::from)?;
+            if let (Value::Int(index), Standing::Nowhere) = (reply, &standing) {
+                standing = Standing::List { key, state, index: *index };
+            }
+        }
+        found.push(standing);
+    }
+    Ok(found)
+}
+
+/// Full records of jobs; those without a record are left out.
+pub async fn take(link: &Link, queue: &QueueId, ids: &[JobId]) -> Result<Vec<Record>, SystemError> {
+    let keys = Keys::of(queue);
+    let found = standings(link, &keys, ids).await?;
+    let mut batch = Batch::new();
+    batch.ask(cmd("TIME"));
+    for (id, standing) in ids.iter().zip(&found) {
+        batch.ask(cmd("HMGET").arg(keys.job(id.as_bytes())).arg(&["deid", "parentKey"]).to_owned());
+        if let Standing::List { key, index, .. } = standing {
+            batch.ask(cmd("LINDEX").arg(keys.key(key)).arg(index + 1).to_owned());
+            // Index -1 would be the other end of the list, not "nothing before the first".
+            let before = if *index == 0 { i64::MAX } else { index - 1 };
+            batch.ask(cmd("LINDEX").arg(keys.key(key)).arg(before).to_owned());
+        }
+    }
+    let answers = link.send(&batch).await?;
+    let mut replies = Replies::new(&answers);
+    let now = server_time(replies.next().map_err(ReadError::from)?);
+    let mut records = Vec::with_capacity(ids.len());
+    for (id, standing) in ids.iter().zip(&found) {
+        let links = replies.next().map_err(ReadError::from)?;
+        let mut places = Vec::new();
+        match standing {
+            Standing::Sorted { key, score, .. } => {
+                places.push(Place::Sorted { key: keys.key(key).into(), member: id.clone(), score: score.clone() });
+            }
+            Standing::List { key, .. } => {
+                let right = name(replies.next().map_err(ReadError::from)?);
+                let left = name(replies.next().map_err(ReadError::from)?);
+                places.push(Place::List { key: keys.key(key).into(), element: id.clone(), right, left });
+            }
+            Standing::Nowhere => {}
+        }
+        let mut own = vec![keys.job(id.as_bytes())];
+        own.extend(PARTS.iter().map(|part| keys.part(id.as_bytes(), part)));
+        if let Value::Array(fields) = links {
+            if let Some(dedup) = fields.first().and_then(name) {
+                own.push(keys.part(b"de", &dedup.to_text()));
+            }
+            if let Some(parent) = fields.get(1).and_then(name) {
+                let key = [parent.as_bytes(), b":dependencies"].concat();
+                places.push(Place::Member { key: key.into(), member: keys.job(id.as_bytes()).into() });
+            }
+        }
+        records.push((Record { id: id.clone(), state: standing.state(), keys: Vec::new(), places }, own));
+    }
+    complete(link, records, now).await
+}
+
+/// Reads the keys of all records in one go and drops what is not there.
+async fn complete(
+    link: &Link,
+    planned: Vec<(Record, Vec<Vec<u8>>)>,
+    now: Timestamp,
+) -> Result<Vec<Record>, SystemError> {
+    let all: Vec<Vec<u8>> = planned.iter().flat_map(|(_, own)| own.iter().cloned()).collect();
+    let mut members = Batch::new();
+    for (record, _) in &planned {
+        for place in &record.places {
+            if let Place::Member { key, member } = place {
+                members.ask(cmd("SISMEMBER").arg(key.as_bytes()).arg(member.as_bytes()).to_owned());
+            }
+        }
+    }
+    let answers = link.send(&members).await?;
+    let mut is_member = Replies::new(&answers);
+    let dumps = record::dump(link, &all, now).await?;
+    let mut dumps = dumps.into_iter().peekable();
+    let mut records = Vec::with_capacity(planned.len());
+    for (mut record, own) in planned {
+        for key in &own {
+            if dumps.peek().is_some_and(|dump| dump.key.as_bytes() == key.as_slice()) {
+                record.keys.extend(dumps.next());
+            }
+        }
+        let mut kept = Vec::with_capacity(record.places.len());
+        for place in record.places {
+            let member = matches!(place, Place::Member { .. });
+            if !member || matches!(is_member.next().map_err(ReadError::from)?, Value::Int(1)) {
+                kept.push(place);
+            }
+        }
+        record.places = kept;
+        let job = own.first().map(Vec::as_slice);
+        if record.keys.first().map(|key| key.key.as_bytes()) == job {
+            records.push(record);
+        }
+    }
+    Ok(records)
+}
+
+/// Puts records back and wakes a worker. A parent that no longer waits for its children is not made to wait again.
+pub async fn restore(link: &Link, queue: &QueueId, records: &[Record]) -> Result<Outcome, SystemError> {
+    let keys = Keys::of(queue);
+    let mut records = records.to_vec();
+    for record in &mut records {
+        let mut kept = Vec::with_capacity(record.places.len());
+        for place in std::mem::take(&mut record.places) {
+            if let Place::Member { key, .. } = &place
+                && !still_waits(link, key).await?
+            {
+                continue;
+            }
+            kept.push(place);
+        }
+        record.places = kept;
+    }
+    let outcome = record::restore(link, keys.base(), &records, true).await?;
+    mutate::wake(link, &keys).await?;
+    Ok(outcome)
+}
+
+/// Whether the parent whose `dependencies` key this is still waits for its children.
+async fn still_waits(link: &Link, dependencies: &Name) -> Result<bool, SystemError> {
+    let Some(parent) = dependencies.as_bytes().strip_suffix(b":dependencies").and_then(keys::job_of) else {
+        return Ok(false);
+    };
+    let set = Keys::of(&parent.queue).key("waiting-children");
+    let score = link.ask(cmd("ZSCORE").arg(set).arg(parent.id.as_bytes()).to_owned()).await?;
+    Ok(!matches!(score, Value::Nil))
+}
+
+fn server_time(reply: &Value) -> Timestamp {
+    let part = |value: Option<&Value>| value.and_then(text).and_then(|text| text.parse::<i64>().ok()).unwrap_or(0);
+    match reply {
+        Value::Array(parts) => Timestamp(part(parts.first()) * 1000 + part(parts.get(1)) / 1000),
+        _ => Timestamp::default(),
+    }
+}
+
+fn text(reply: &Value) -> Option<String> {
+    match reply {
+        Value::BulkString(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+        Value::Double(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+fn name(reply: &Value) -> Option<Name> {
+    match reply {
+        Value::BulkString(bytes) => Some(Name::from(bytes.as_slice())),
+        _ => None,
+    }
+}

@@ -1,0 +1,96 @@
+//! Taking and putting back records, the part that is the same for every system.
+
+use crate::domain::ids::{JobId, Name};
+use crate::domain::mutation::Outcome;
+use crate::domain::record::{KeyDump, Place, Record};
+use crate::domain::time::Timestamp;
+use crate::link::{Batch, Link, Replies, Script, Value, cmd};
+
+use super::SystemError;
+
+static RESTORE: Script = Script::new(include_str!("restore.lua"));
+
+/// Reads keys as the server serializes them; keys that do not exist are left out. One round trip.
+///
+/// `now` is the server's clock, by which times to live become moments.
+pub async fn dump(link: &Link, keys: &[Vec<u8>], now: Timestamp) -> Result<Vec<KeyDump>, SystemError> {
+    let mut batch = Batch::new();
+    for key in keys {
+        batch.ask(cmd("DUMP").arg(key).to_owned()).ask(cmd("PTTL").arg(key).to_owned());
+    }
+    let answers = link.send(&batch).await?;
+    let mut replies = Replies::new(&answers);
+    let mut dumps = Vec::with_capacity(keys.len());
+    for key in keys {
+        let dump = replies.next().map_err(super::ReadError::from)?;
+        let left = replies.next().map_err(super::ReadError::from)?;
+        if let Value::BulkString(bytes) = dump {
+            let expires_at = match left {
+                Value::Int(left) if *left > 0 => now.0 + left,
+                _ => 0,
+            };
+            dumps.push(KeyDump { key: Name::from(key.as_slice()), dump: bytes.clone(), expires_at });
+        }
+    }
+    Ok(dumps)
+}
+
+/// Puts records back in one call, each whole or not at all. `guarded`: the first key of each is the job itself and
+/// must not exist. List elements go between their old neighbours as far as those are still there.
+pub async fn restore(link: &Link, base: &[u8], records: &[Record], guarded: bool) -> Result<Outcome, SystemError> {
+    let mut arguments: Vec<Vec<u8>> = Vec::new();
+    for record in records {
+        arguments.push(if guarded { b"1".to_vec() } else { b"0".to_vec() });
+        arguments.push(record.keys.len().to_string().into_bytes());
+        for key in &record.keys {
+            arguments.push(key.key.as_bytes().to_vec());
+            arguments.push(key.dump.clone());
+            arguments.push(key.expires_at.to_string().into_bytes());
+        }
+        arguments.push(record.places.len().to_string().into_bytes());
+        for place in &record.places {
+            arguments.extend(flat(place));
+        }
+    }
+    let reply = RESTORE.run(link, &[base], &arguments).await?;
+    let ids: Vec<JobId> = records.iter().map(|record| record.id.clone()).collect();
+    Ok(verdicts(&reply, &ids, |code| match code {
+        -20 => "its id was taken since".to_owned(),
+        -21 => "the server did not take the copy back (an older version than the one it came from?)".to_owned(),
+        code => format!("the server answered {code}"),
+    }))
+}
+
+fn flat(place: &Place) -> [Vec<u8>; 5] {
+    let bytes = |name: &Name| name.as_bytes().to_vec();
+    let or_empty = |name: &Option<Name>| name.as_ref().map(bytes).unwrap_or_default();
+    match place {
+        Place::List { key, element, right, left } => {
+            [b"list".to_vec(), bytes(key), bytes(element), or_empty(right), or_empty(left)]
+        }
+        Place::Sorted { key, member, score } => {
+            [b"sorted".to_vec(), bytes(key), bytes(member), score.clone().into_bytes(), Vec::new()]
+        }
+        Place::Member { key, member } => [b"member".to_vec(), bytes(key), bytes(member), Vec::new(), Vec::new()],
+        Place::Field { key, field, value } => [b"field".to_vec(), bytes(key), bytes(field), value.clone(), Vec::new()],
+    }
+}
+
+/// Reads a script's reply of one integer per id: 1 is done, anything else is refused with the reason `why` gives.
+///
+/// An id the reply says nothing of is unknown.
+pub fn verdicts(reply: &Value, ids: &[JobId], why: impl Fn(i64) -> String) -> Outcome {
+    let codes: &[Value] = match reply {
+        Value::Array(codes) => codes,
+        _ => &[],
+    };
+    let mut outcome = Outcome::default();
+    for (index, id) in ids.iter().enumerate() {
+        match codes.get(index) {
+            Some(Value::Int(1)) => outcome.done.push(id.clone()),
+            Some(Value::Int(code)) => outcome.refused.push((id.clone(), why(*code))),
+            _ => outcome.unknown.push(id.clone()),
+        }
+    }
+    outcome
+}

@@ -1,0 +1,16 @@
+//! Changes to queues, judged by the real libraries that own them.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail a test as directly as tests do")]
+
+#[path = "changes/bullmq.rs"]
+mod bullmq;
+#[path = "changes/bullmq_queue.rs"]
+mod bullmq_queue;
+#[path = "changes/cuts.rs"]
+mod cuts;
+#[path = "changes/library.rs"]
+mod library;
+#[path = "changes/office.rs"]
+mod office;
+#[path = "changes/undo.rs"]
+mod undo;
