@@ -9,6 +9,7 @@ pub mod demo;
 pub mod domain;
 pub mod engine;
 pub mod link;
+pub mod log;
 pub mod systems;
 pub mod theme;
 pub mod ui;

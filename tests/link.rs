@@ -10,5 +10,7 @@ mod gate;
 mod refusals;
 #[path = "link/send.rs"]
 mod send;
+#[path = "link/sentinel.rs"]
+mod sentinel;
 #[path = "link/tls.rs"]
 mod tls;

@@ -39,6 +39,15 @@ pub struct DemoOptions {
     pub search_path: std::ffi::OsString,
 }
 
+impl DemoOptions {
+    /// As a person's environment has it: `PATH`, and the data directory of this platform.
+    pub fn from_environment(yes: bool) -> Self {
+        let project = directories::ProjectDirs::from("", "", "qtop");
+        let data_directory = project.map_or_else(std::env::temp_dir, |project| project.data_local_dir().to_owned());
+        Self { yes, data_directory, search_path: std::env::var_os("PATH").unwrap_or_default() }
+    }
+}
+
 /// A running demo. Dropping it ends its workers and its server and removes its files.
 pub struct Demo {
     url: String,

@@ -12,6 +12,7 @@ pub mod fingerprint;
 pub mod history;
 pub mod ids;
 pub mod job;
+pub mod log_line;
 pub mod mutation;
 pub mod payload;
 pub mod problem;

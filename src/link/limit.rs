@@ -165,9 +165,16 @@ fn options<'a>(arguments: &'a [&'a [u8]], skip: usize) -> impl Iterator<Item = (
     arguments.iter().enumerate().skip(skip).map(|(at, word)| (*word, at))
 }
 
-/// Options that come as keyword and value.
+/// Option words that have no value.
+const FLAGS: &[&str] = &["NOVALUES"];
+
+/// Options that come as keyword and value, flags left out.
 fn pairs<'a>(arguments: &'a [&'a [u8]], skip: usize) -> impl Iterator<Item = (&'a [u8], Option<&'a &'a [u8]>)> {
-    arguments.get(skip..).unwrap_or(&[]).chunks(2).map(|pair| (pair[0], pair.get(1)))
+    let mut rest = arguments.get(skip..).unwrap_or(&[]).iter();
+    std::iter::from_fn(move || {
+        let word = rest.find(|word| !FLAGS.iter().any(|flag| is(word, flag)))?;
+        Some((*word, rest.next()))
+    })
 }
 
 /// Every number given to one of these keywords is within the limit.
@@ -235,10 +242,14 @@ mod tests {
     #[test]
     fn p2_counts_are_positive_and_bounded() {
         let step = Limit::Step { skip: 1, max: 10_000 };
-        for good in ["0", "0 COUNT 10000", "17 MATCH COUNT COUNT 5", "17 COUNT 5 MATCH COUNT TYPE list"] {
+        for good in
+            ["0", "0 COUNT 10000", "17 MATCH COUNT COUNT 5", "17 COUNT 5 MATCH COUNT TYPE list", "0 NOVALUES COUNT 9"]
+        {
             assert_eq!(check(step, good), Ok(()), "{good}");
         }
-        for bad in ["0 COUNT 10001", "0 COUNT 0", "0 COUNT", "0 count -1", "0 COUNT 5 COUNT 20000"] {
+        for bad in
+            ["0 COUNT 10001", "0 COUNT 0", "0 COUNT", "0 count -1", "0 COUNT 5 COUNT 20000", "0 NOVALUES COUNT 20000"]
+        {
             assert!(check(step, bad).is_err(), "{bad}");
         }
         let range = Limit::Required { keyword: Keyword::Count, skip: 3, max: 500 };

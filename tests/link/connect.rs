@@ -209,3 +209,12 @@ async fn a_half_open_connection_is_noticed_within_the_limit() {
     let lost = link.ask(cmd("PING")).await;
     assert!(matches!(lost, Err(LinkError::Lost { .. })), "{lost:?}");
 }
+
+/// Tasks connect on whatever thread the runtime gives them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connecting_may_move_between_threads() {
+    let server = TestServer::start();
+    let url = server.url();
+    let link = tokio::spawn(async move { Link::open(&url).await }).await.unwrap().unwrap();
+    tokio::spawn(async move { ping(&link).await }).await.unwrap();
+}

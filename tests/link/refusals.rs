@@ -1,8 +1,7 @@
-//! Error replies of every kind, and servers that are not alone: replicas, cluster nodes, groups with Sentinels.
+//! Error replies of every kind, and servers that are not alone: replicas and cluster nodes.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use qtop::link::{
@@ -163,65 +162,4 @@ async fn cluster_nodes_can_be_connected_to_and_say_where_else_to_go() {
     assert!(link.is_usable());
     let refused = Link::open(&format!("{}/2", first.url())).await.unwrap_err();
     assert!(refused.remedy().unwrap().contains("only database 0") || refused.remedy().unwrap().contains("only 0"));
-}
-
-/// A Sentinel process, gone at the end.
-struct Sentinel {
-    child: Child,
-    port: u16,
-}
-
-impl Sentinel {
-    /// Watches `primary` under the name `main`, asking for this password.
-    fn start(primary: &TestServer, password: &str) -> Self {
-        let port = free_port();
-        let file = primary.directory().join(format!("sentinel-{port}.conf"));
-        let text = format!(
-            "port {port}\nbind 127.0.0.1\nrequirepass {password}\nsentinel monitor main 127.0.0.1 {} 1\n\
-             sentinel down-after-milliseconds main 1000\n",
-            primary.port()
-        );
-        std::fs::write(&file, text).unwrap();
-        let mut command = Command::new("redis-server");
-        command.arg(&file).arg("--sentinel").stdout(Stdio::null()).stderr(Stdio::null());
-        let child = command.spawn().unwrap();
-        let sentinel = Self { child, port };
-        wait_until("the Sentinel to listen", MEETING_LIMIT, || TcpStream::connect(("127.0.0.1", port)).is_ok());
-        sentinel
-    }
-}
-
-impl Drop for Sentinel {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-#[tokio::test]
-async fn sentinels_lead_to_the_primary() {
-    let primary = TestServer::start();
-    primary.run("SET here 1");
-    let sentinel = Sentinel::start(&primary, "watch");
-    let dead = free_port();
-    let group = |name: &str| {
-        format!("redis-sentinel://127.0.0.1:{dead},127.0.0.1:{}/{name}?sentinel_password=watch", sentinel.port)
-    };
-    let link = Link::open(&group("main")).await.unwrap();
-    assert_eq!(link.ask(line("EXISTS here")).await, Ok(Value::Int(1)));
-    assert_eq!(link.target(), format!("127.0.0.1:{}", primary.port()));
-    assert!(!link.safe_url().contains("watch"), "{}", link.safe_url());
-
-    let unknown = Link::open(&group("other")).await.unwrap_err();
-    let text = unknown.to_string();
-    assert!(text.contains("refused") && text.contains("does not watch \"other\""), "{text}");
-    assert!(matches!(unknown, LinkError::Connect { failure: ConnectFailure::Sentinel(_), .. }));
-    let wrong = group("main").replace("watch", "hunter2");
-    let text = Link::open(&wrong).await.unwrap_err().to_string();
-    assert!(text.contains("WRONGPASS") && !text.contains("hunter2"), "{text}");
-
-    // A Sentinel that has not noticed yet is not believed over the server itself.
-    primary.run("REPLICAOF 127.0.0.1 1");
-    let stale = Link::open(&group("main")).await.unwrap_err();
-    assert!(stale.to_string().contains("not the primary"), "{stale}");
 }

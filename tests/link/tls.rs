@@ -7,9 +7,11 @@ use std::time::Duration;
 use qtop::link::{
     ConnectFailure, ConnectOptions, ConnectStep, Link, LinkError, Purpose, Remedy, TlsFailure, Value, cmd,
 };
-use qtop_testkit::TestServer;
+use qtop_testkit::{TestServer, free_port};
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
+
+use crate::sentinel::Sentinel;
 
 /// When a certificate holds.
 #[derive(Clone, Copy)]
@@ -239,4 +241,28 @@ async fn s16_plain_and_tls_ports_mixed_up_are_explained() {
     });
     let foreign = fails(&authority.trusting(&format!("rediss://127.0.0.1:{port}"))).await;
     assert_eq!(foreign, ConnectFailure::Tls(TlsFailure::NotTls));
+}
+
+#[tokio::test]
+async fn s16_sentinel_and_server_are_both_verified() {
+    let authority = Authority::new("own");
+    let server = authority.server_with(&["127.0.0.1"], Validity::Now, &["--tls-replication", "yes"]);
+    let (certificate, key) =
+        authority.sign("sentinel", &["localhost"], ExtendedKeyUsagePurpose::ServerAuth, Validity::Now);
+    let port = free_port();
+    let settings = format!(
+        "port 0\ntls-port {port}\ntls-auth-clients no\ntls-replication yes\ntls-cert-file {}\ntls-key-file {}\n\
+         tls-ca-cert-file {}\n",
+        certificate.display(),
+        key.display(),
+        authority.file().display()
+    );
+    let _sentinel = Sentinel::start_with(&server, port, &settings);
+    works(&authority.trusting(&format!("rediss-sentinel://localhost:{port}/main"))).await;
+
+    // The Sentinel's certificate is for another name than this, and no public authority knows it.
+    let wrong = fails(&authority.trusting(&format!("rediss-sentinel://127.0.0.1:{port}/main"))).await;
+    assert!(wrong.to_string().contains("another name"), "{wrong}");
+    let unknown = fails(&ConnectOptions::new(format!("rediss-sentinel://localhost:{port}/main"))).await;
+    assert!(unknown.to_string().contains("unknown authority"), "{unknown}");
 }

@@ -27,10 +27,10 @@ const FORGOTTEN: [&str; 14] = [
     "STY",
     "SSH_CONNECTION",
     "SSH_TTY",
-    "QTOP_URL",
-    "QTOP_CONFIG",
-    "QTOP_REDACT",
     "REDIS_URL",
+    "LC_ALL",
+    "LC_CTYPE",
+    "XDG_RUNTIME_DIR",
 ];
 
 /// What to start; made by [`Terminal::builder`].
@@ -191,9 +191,8 @@ impl Terminal {
         let home = tempfile::Builder::new().prefix("qtop-home-").tempdir().expect("a temporary directory");
         let mut command = CommandBuilder::new(program.into());
         FORGOTTEN.iter().for_each(|name| command.env_remove(name));
-        for name in ["LC_ALL", "LC_CTYPE", "XDG_RUNTIME_DIR"] {
-            command.env_remove(name);
-        }
+        let own = std::env::vars_os().map(|(name, _)| name).filter(|name| name.to_string_lossy().starts_with("QTOP_"));
+        own.for_each(|name| command.env_remove(name));
         command.env("TERM", "xterm-256color");
         command.env("LANG", "C.UTF-8");
         command.env("HOME", home.path());
