@@ -5,6 +5,7 @@
 
 pub mod bullmq;
 pub mod record;
+pub mod list;
 pub mod reply;
 
 use std::any::Any;
@@ -237,6 +238,6 @@ pub trait System: Send + Sync {
 }
 
 /// Every system qtop knows, in display order, set up with what the configuration describes.
-pub fn all(_described: &Described) -> Vec<Arc<dyn System>> {
-    vec![Arc::new(self::bullmq::BullMq)]
+pub fn all(described: &Described) -> Vec<Arc<dyn System>> {
+    vec![Arc::new(self::bullmq::BullMq), Arc::new(self::list::List::new(&described.lists))]
 }

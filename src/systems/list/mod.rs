@@ -1,0 +1,226 @@
+//! Plain lists, described in the configuration.
+//!
+//! A list tells nothing by itself, so everything here follows a [`ListSpec`]; what looks like a queue and is not
+//! described is offered, never assumed. Nothing here writes. Items are acted upon by their exact bytes; what a state's
+//! rows cost is said in [`containers`]. Observed protocol facts: README of the project's notes on lists.
+
+mod beat;
+mod containers;
+mod detail;
+mod facts;
+mod finder;
+mod keys;
+mod memo;
+mod pages;
+mod plan;
+mod rows;
+mod sample;
+mod why;
+mod workers;
+
+use std::sync::Arc;
+
+use self::finder::Finder;
+use self::memo::ListMemo;
+use super::{Answer, Instance, Memo, ReadError, ScanPass, Sighting, System, SystemError, SystemSpec, unsupported};
+use crate::domain::caps::Caps;
+use crate::domain::described::ListSpec;
+use crate::domain::ids::{JobId, Name, QueueId};
+use crate::domain::job::{Job, JobRow, Page, PageRequest, Schedule, Search, SearchStep};
+use crate::domain::mutation::{Mutation, Outcome};
+use crate::domain::reason::Reason;
+use crate::domain::snapshot::InstanceSample;
+use crate::domain::state::{StateId, StateKind, StateSpec};
+use crate::domain::worker::Worker;
+use crate::link::{Batch, CommandError, Link, Replies};
+
+const WAITING: StateId = StateId("waiting");
+const DELAYED: StateId = StateId("delayed");
+const PROCESSING: StateId = StateId("processing");
+const DEAD: StateId = StateId("dead");
+
+/// States of a described list.
+const STATES: &[StateSpec] = &[
+    StateSpec::new(WAITING.0, "Waiting", StateKind::Waiting, 'W'),
+    StateSpec::new(PROCESSING.0, "Processing", StateKind::Active, 'A'),
+    StateSpec::new(DELAYED.0, "Delayed", StateKind::Scheduled, 'L'),
+    StateSpec::new(DEAD.0, "Dead", StateKind::Dead, 'D'),
+];
+
+static SPEC: SystemSpec = SystemSpec {
+    name: "list",
+    title: "List",
+    states: STATES,
+    caps: Caps::LIST.union(Caps::DETAIL).union(Caps::WORKERS).union(Caps::PROGRESS),
+    scans: &[ScanPass { pattern: "*", kind: Some("list") }],
+};
+
+fn state_kind(state: StateId) -> StateKind {
+    STATES.iter().find(|spec| spec.id == state).map_or(StateKind::Other, |spec| spec.kind)
+}
+
+/// The adapter, set up with the descriptions.
+pub struct List {
+    specs: Arc<[ListSpec]>,
+    finder: Finder,
+}
+
+impl List {
+    /// For these descriptions; without any it only offers.
+    pub fn new(specs: &[ListSpec]) -> Self {
+        Self { specs: specs.into(), finder: Finder::default() }
+    }
+
+    fn spec_of(&self, name: &Name) -> Option<&ListSpec> {
+        self.specs.iter().find(|spec| spec.name.as_bytes() == name.as_bytes())
+    }
+
+    fn wanted(&self, queue: &QueueId) -> Result<&ListSpec, SystemError> {
+        self.spec_of(&queue.name).ok_or_else(|| {
+            let name = &queue.name;
+            SystemError::BadRequest(format!("no [[list]] of the configuration is called {name}: describe it first"))
+        })
+    }
+
+    /// The described queues of an instance, in its order.
+    fn sampled<'a>(&'a self, instance: &'a Instance) -> Vec<(&'a Name, &'a ListSpec)> {
+        instance.queues.iter().filter_map(|name| Some((name, self.spec_of(name)?))).collect()
+    }
+
+    fn caps(sampled: &[(&Name, &ListSpec)]) -> (Caps, Option<String>) {
+        let told = |spec: &ListSpec| !spec.heartbeat.is_empty() || spec.processing_pattern.is_some();
+        let moving = |spec: &ListSpec| {
+            spec.progress.is_some() || !spec.fields.percent.is_empty() || !spec.fields.step.is_empty()
+        };
+        let mut caps = SPEC.caps;
+        let mut reasons = Vec::new();
+        if !sampled.iter().any(|(_, spec)| told(spec)) {
+            reasons.push("no heartbeat is described: workers are known only while they wait in a blocking pop");
+        }
+        if !sampled.iter().any(|(_, spec)| moving(spec)) {
+            caps.remove(Caps::PROGRESS);
+            reasons.push("no progress is described");
+        }
+        (caps, (!reasons.is_empty()).then(|| reasons.join("; ")))
+    }
+}
+
+impl System for List {
+    fn spec(&self) -> &'static SystemSpec {
+        &SPEC
+    }
+
+    fn recognise(&self, key: &[u8]) -> Option<Sighting> {
+        if keys::is_described(&self.specs, key) {
+            return None;
+        }
+        keys::offer(key).map(Sighting::Offer)
+    }
+
+    fn described(&self) -> Vec<QueueId> {
+        self.specs.iter().map(|spec| QueueId::new(SPEC.name, "", spec.name.as_str())).collect()
+    }
+
+    fn plan(&self, instance: &Instance, memo: &Memo, batch: &mut Batch) {
+        let own = memo.peek::<ListMemo>();
+        let sampled = self.sampled(instance);
+        let specs: Vec<_> = sampled.iter().map(|(_, spec)| *spec).collect();
+        if let Some(ask) = plan::scan(&specs, own, memo.server_time) {
+            batch.ask(ask.command());
+        }
+        for spec in specs {
+            for ask in plan::questions(spec, own, memo.tick, memo.server_time) {
+                batch.ask(ask.command());
+            }
+        }
+    }
+
+    fn read(
+        &self,
+        instance: &Instance,
+        memo: &mut Memo,
+        replies: &mut Replies<'_>,
+    ) -> Result<InstanceSample, ReadError> {
+        let (tick, now) = (memo.tick, memo.server_time);
+        let own = memo.own::<ListMemo>();
+        // The questions are made again from the memo as it was, while the answers change it.
+        let before = own.clone();
+        let sampled = self.sampled(instance);
+        let specs: Vec<_> = sampled.iter().map(|(_, spec)| *spec).collect();
+        if let Some(ask) = plan::scan(&specs, Some(&before), now) {
+            let reply = replies.next();
+            if matches!(reply, Err(CommandError::Missing)) {
+                return Err(CommandError::Missing.into());
+            }
+            sample::read_scan(&ask, reply, own, now);
+        }
+        let mut queues = Vec::with_capacity(sampled.len());
+        for (name, spec) in &sampled {
+            let asks = plan::questions(spec, Some(&before), tick, now);
+            queues.push(sample::read_queue(spec, instance.queue(name), &asks, replies, own, (tick, now))?);
+        }
+        let (caps, caps_reason) = Self::caps(&sampled);
+        Ok(InstanceSample { id: instance.id.clone(), states: STATES, caps, caps_reason, queues, error: None })
+    }
+
+    fn jobs<'a>(
+        &'a self,
+        link: &'a Link,
+        queue: &'a QueueId,
+        state: StateId,
+        page: PageRequest,
+    ) -> Answer<'a, Page<JobRow>> {
+        Box::pin(async move { pages::jobs(self.wanted(queue)?, link, &self.finder, state, &page).await })
+    }
+
+    fn job<'a>(
+        &'a self,
+        link: &'a Link,
+        queue: &'a QueueId,
+        id: &'a JobId,
+        payload_limit: u64,
+    ) -> Answer<'a, Option<Job>> {
+        Box::pin(async move { detail::job(self.wanted(queue)?, link, &self.finder, id, payload_limit).await })
+    }
+
+    fn search<'a>(
+        &'a self,
+        link: &'a Link,
+        queue: &'a QueueId,
+        state: StateId,
+        search: &'a Search,
+        page: PageRequest,
+    ) -> Answer<'a, SearchStep> {
+        Box::pin(async move { pages::search(self.wanted(queue)?, link, &self.finder, state, search, &page).await })
+    }
+
+    fn workers<'a>(
+        &'a self,
+        link: &'a Link,
+        instance: &'a Instance,
+        clients: Option<&'a str>,
+    ) -> Answer<'a, Vec<Worker>> {
+        Box::pin(async move {
+            let specs: Vec<_> = self.sampled(instance).into_iter().map(|(_, spec)| spec).collect();
+            workers::workers(&specs, &instance.id, link, &self.finder, clients).await
+        })
+    }
+
+    fn schedules<'a>(&'a self, _: &'a Link, _: &'a QueueId, _: PageRequest) -> Answer<'a, Page<Schedule>> {
+        unsupported("listing schedules")
+    }
+
+    fn why<'a>(&'a self, link: &'a Link, queue: &'a QueueId, job: Option<&'a JobId>) -> Answer<'a, Vec<Reason>> {
+        Box::pin(async move {
+            let spec = self.wanted(queue)?;
+            match job {
+                Some(id) => why::job(spec, link, &self.finder, id).await,
+                None => why::queue(spec, link, &self.finder).await,
+            }
+        })
+    }
+
+    fn mutate<'a>(&'a self, _: &'a Link, _: &'a Mutation) -> Answer<'a, Outcome> {
+        unsupported("changing a plain list")
+    }
+}
