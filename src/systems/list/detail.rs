@@ -7,7 +7,7 @@ use super::finder::Finder;
 use super::keys::fill;
 use super::plan::{one, start_of};
 use super::rows::{item_id, record_of, rows, unnumbered};
-use super::{DEAD, DELAYED, PROCESSING, WAITING};
+use super::{DEAD, DELAYED, PROCESSING, UNKNOWN, WAITING};
 use crate::domain::described::{End, ItemKind, ListSpec, RecordKind};
 use crate::domain::ids::{JobId, Name};
 use crate::domain::job::{Blob, Cursor, Job, JobRow, KeyFact};
@@ -190,9 +190,12 @@ async fn elsewhere(spec: &ListSpec, link: &Link, id: &JobId, limit: u64) -> Resu
     let raw = Raw { container: 0, place: 0, bytes: Bytes::copy_from_slice(id.as_bytes()), score: None };
     let row = rows(link, spec, std::slice::from_ref(&container), std::slice::from_ref(&raw)).await?.pop();
     let Some(mut row) = row.filter(|row| row.record_exists) else { return Ok(None) };
-    if row.finished_at.is_some() {
-        row.kind = if row.error.is_some() { StateKind::Failed } else { StateKind::Completed };
-    }
+    row.state = UNKNOWN;
+    row.kind = match (row.finished_at, &row.error) {
+        (None, _) => StateKind::Other,
+        (Some(_), None) => StateKind::Completed,
+        (Some(_), Some(_)) => StateKind::Failed,
+    };
     let mut job = open(link, spec, &container, None, row, limit).await?;
     let fact = "in none: a worker took it, or it has ended, or it was lost".to_owned();
     job.facts.insert(0, ("list".to_owned(), fact));

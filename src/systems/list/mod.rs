@@ -2,7 +2,8 @@
 //!
 //! A list tells nothing by itself, so everything here follows a [`ListSpec`]; what looks like a queue and is not
 //! described is offered, never assumed. Nothing here writes. Items are acted upon by their exact bytes; what a state's
-//! rows cost is said in [`containers`]. Observed protocol facts: README of the project's notes on lists.
+//! rows cost is said in `containers.rs`. A popped item is nowhere, so what runs is unknown unless a list holds it or a
+//! heartbeat names it. Observed on Redis 7.0.15.
 
 mod beat;
 mod containers;
@@ -38,6 +39,8 @@ const WAITING: StateId = StateId("waiting");
 const DELAYED: StateId = StateId("delayed");
 const PROCESSING: StateId = StateId("processing");
 const DEAD: StateId = StateId("dead");
+/// In no list: taken, ended or lost. No state of its own, only said of an opened item.
+const UNKNOWN: StateId = StateId("unknown");
 
 /// States of a described list.
 const STATES: &[StateSpec] = &[

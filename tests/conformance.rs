@@ -1,0 +1,17 @@
+//! What every registered system must hold, against a real server: claimed capabilities work, the others refuse, counts
+//! are what was seeded, nothing is changed by looking, replies are read exactly, pages have an end.
+//!
+//! A system takes part by a function that seeds a server and says what is there; see `conformance/seeds.rs`.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail a test as directly as tests do")]
+
+#[path = "conformance/bench.rs"]
+mod bench;
+#[path = "conformance/faults.rs"]
+mod faults;
+#[path = "conformance/lists.rs"]
+mod lists;
+#[path = "conformance/rules.rs"]
+mod rules;
+#[path = "conformance/seeds.rs"]
+mod seeds;
