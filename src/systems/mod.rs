@@ -4,8 +4,8 @@
 //! the replies to them; deeper reads take several steps over a [`Link`].
 
 pub mod bullmq;
-pub mod record;
 pub mod list;
+pub mod record;
 pub mod reply;
 
 use std::any::Any;
