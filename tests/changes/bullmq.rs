@@ -65,7 +65,7 @@ fn a_retried_job_wakes_a_sleeping_worker_and_completes() {
         let id = library.add_failed("mail", 1, json!({})).remove(0);
         server.run(&format!("HSET bull:mail:{id} name good"));
         runs_at_once(library, "mail", &id, || {
-            office.all(queue, "failed", &[id.clone()], Change::Retry { reset_attempts: true });
+            office.all(queue, "failed", std::slice::from_ref(&id), Change::Retry { reset_attempts: true });
         });
         let job = library.job("mail", &id);
         assert_eq!(job["returnvalue"]["done"], Value::from(id));
@@ -104,7 +104,7 @@ fn a_promoted_job_runs_at_once() {
     with_each(|_, library, office, queue| {
         let id = library.add("mail", "good", json!({}), json!({ "delay": 3_600_000 }));
         runs_at_once(library, "mail", &id, || {
-            office.all(queue, "delayed", &[id.clone()], Change::Promote);
+            office.all(queue, "delayed", std::slice::from_ref(&id), Change::Promote);
         });
         assert!(library.saw("mail", &[("event", "waiting"), ("jobId", &id), ("prev", "delayed")]));
     });
@@ -117,7 +117,7 @@ fn a_new_delay_is_kept_by_a_sleeping_worker() {
         library.ask("work", json!({ "queue": "mail" }));
         library.ask("idle", json!({ "queue": "mail" }));
         let begun = Instant::now();
-        office.all(queue, "delayed", &[id.clone()], Change::Delay { by: Duration::from_millis(700) });
+        office.all(queue, "delayed", std::slice::from_ref(&id), Change::Delay { by: Duration::from_millis(700) });
         library.until("mail", &id, "completed");
         let took = begun.elapsed();
         // 4.x workers look for due jobs when their sleep of 5 s ends.
@@ -132,8 +132,8 @@ fn a_new_priority_changes_who_runs_next() {
         let first = library.add("mail", "good", json!({}), json!({}));
         let second = library.add("mail", "good", json!({}), json!({ "priority": 5 }));
         let third = library.add("mail", "good", json!({}), json!({ "priority": 9 }));
-        office.all(queue, "waiting", &[first.clone()], Change::Prioritize { priority: 7 });
-        office.all(queue, "prioritized", &[third.clone()], Change::Prioritize { priority: 0 });
+        office.all(queue, "waiting", std::slice::from_ref(&first), Change::Prioritize { priority: 7 });
+        office.all(queue, "prioritized", std::slice::from_ref(&third), Change::Prioritize { priority: 0 });
         library.ask("work", json!({ "queue": "mail" }));
         library.until("mail", &first, "completed");
         let runs = library.ask("runs", json!({ "queue": "mail" }));
@@ -156,7 +156,7 @@ fn a_removed_last_child_lets_its_parent_run() {
         let others = QueueId::new("bullmq", "bull", "other");
         assert_eq!(library.state("mail", &parent), "waiting-children");
         runs_at_once(library, "mail", &parent, || {
-            office.all(&others, "waiting", &[child.clone()], Change::Remove { children: false });
+            office.all(&others, "waiting", std::slice::from_ref(&child), Change::Remove { children: false });
         });
         assert_eq!(library.state("other", &child), "gone");
         assert!(library.saw("other", &[("event", "removed"), ("jobId", &child)]));
@@ -194,7 +194,7 @@ fn a_running_job_is_neither_removed_nor_cancelled() {
         library.ask("work", json!({ "queue": "mail" }));
         library.until("mail", &id, "active");
         for change in [Change::Remove { children: false }, Change::Cancel] {
-            let finished = office.jobs(queue, "active", &[id.clone()], change);
+            let finished = office.jobs(queue, "active", std::slice::from_ref(&id), change);
             assert!(finished.outcome.done.is_empty() && finished.outcome.refused.len() == 1, "{finished:?}");
         }
         library.ask("release", json!({ "queue": "mail" }));
@@ -210,18 +210,18 @@ fn r22_payload_bytes_survive_retry_duplicate_and_edit() {
         let mut client = server.client();
         let key = format!("bull:mail:{id}");
         let _: () = redis::cmd("HSET").arg(&key).arg("data").arg(odd).query(&mut client).unwrap();
-        let copied = office.all(queue, "failed", &[id.clone()], Change::Duplicate).outcome.created;
-        office.all(queue, "failed", &[id.clone()], Change::Retry { reset_attempts: false });
+        let copied = office.all(queue, "failed", std::slice::from_ref(&id), Change::Duplicate).outcome.created;
+        office.all(queue, "failed", std::slice::from_ref(&id), Change::Retry { reset_attempts: false });
         for id in [id.clone(), copied[0].to_text()] {
             let data: String =
                 redis::cmd("HGET").arg(format!("bull:mail:{id}")).arg("data").query(&mut client).unwrap();
             assert_eq!(data, odd);
         }
         let edit = |old: &'static str, new: &'static str| Change::Edit { old: old.into(), new: new.into() };
-        let wrong = office.jobs(queue, "waiting", &[id.clone()], edit("{}", "1"));
+        let wrong = office.jobs(queue, "waiting", std::slice::from_ref(&id), edit("{}", "1"));
         assert_eq!(wrong.outcome.refused.len(), 1, "an edit of other bytes than were read is refused");
         let odd: &'static str = r#"{"b":1,"a":9223372036854775808,"x":1e400,"b":2,"text":"\u0000é"}"#;
-        office.all(queue, "waiting", &[id.clone()], edit(odd, "[1 ,2]"));
+        office.all(queue, "waiting", std::slice::from_ref(&id), edit(odd, "[1 ,2]"));
         let data: String = redis::cmd("HGET").arg(&key).arg("data").query(&mut client).unwrap();
         assert_eq!(data, "[1 ,2]");
     });

@@ -98,7 +98,7 @@ fn an_id_that_was_taken_since_is_refused_and_kept_in_the_trash() {
 fn an_undone_waiting_job_runs() {
     with_each(|_, library, office, queue| {
         let id = library.add("mail", "good", json!({}), json!({}));
-        office.all(queue, "waiting", &[id.clone()], Change::Cancel);
+        office.all(queue, "waiting", std::slice::from_ref(&id), Change::Cancel);
         library.ask("work", json!({ "queue": "mail" }));
         library.ask("idle", json!({ "queue": "mail" }));
         office.undo();
