@@ -4,3 +4,5 @@
 mod corpus;
 #[path = "config/loading.rs"]
 mod loading;
+#[path = "config/watching.rs"]
+mod watching;

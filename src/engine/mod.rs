@@ -16,6 +16,7 @@ pub mod scope;
 mod start;
 pub mod supervise;
 mod tick;
+mod watcher;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,6 +27,7 @@ use crate::link::{ConnectOptions, Link, LinkError, Meter, Purpose};
 
 pub use cache::path as cache_path;
 pub use start::{EngineConfig, EngineHandles, connect_options, start};
+pub use watcher::{ConfigEvent, watch};
 
 /// How fast to sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
