@@ -4,6 +4,8 @@
 
 #[path = "link/connect.rs"]
 mod connect;
+#[path = "link/document.rs"]
+mod document;
 #[path = "link/gate.rs"]
 mod gate;
 #[path = "link/refusals.rs"]

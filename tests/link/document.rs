@@ -1,0 +1,77 @@
+//! `assets/commands.md` says what qtop sends; it is made from the table, so it cannot say anything else (S2).
+
+use std::fmt::Write;
+use std::path::Path;
+
+use qtop::link::{Access, COMMANDS, CommandSpec, Cost, Limit, Mode, acl_rule};
+
+const FILE: &str = "assets/commands.md";
+
+fn cost(spec: &CommandSpec) -> String {
+    match spec.cost {
+        Cost::Constant => "constant".to_owned(),
+        Cost::Logarithmic => "logarithmic".to_owned(),
+        Cost::Arguments => "number of arguments".to_owned(),
+        Cost::Linear(what) => what.to_owned(),
+    }
+}
+
+fn bound(spec: &CommandSpec) -> String {
+    match spec.limit {
+        Limit::None => String::new(),
+        Limit::Span { max } if spec.name == "GETRANGE" => format!("{max} bytes"),
+        Limit::Span { max } | Limit::SortedRange { max } | Limit::PageRequired { max } => format!("{max} members"),
+        Limit::Required { max, .. } => format!("{max} entries"),
+        Limit::Step { max, .. } => format!("COUNT {max}"),
+        Limit::Named { max, .. } => format!("{max} names"),
+        Limit::Samples { max } => format!("{max} samples"),
+        Limit::StreamFull { max } => format!("FULL only with COUNT {max}"),
+        Limit::Pending { max } => format!("{max} entries"),
+    }
+}
+
+fn table(text: &mut String, title: &str, access: &[Access]) {
+    writeln!(text, "\n## {title}\n\n| command | server time grows with | at most | since |").unwrap();
+    writeln!(text, "| --- | --- | --- | --- |").unwrap();
+    for spec in COMMANDS.iter().filter(|spec| access.contains(&spec.access)) {
+        let since = if spec.since <= (2, 8) { String::new() } else { format!("{}.{}", spec.since.0, spec.since.1) };
+        writeln!(text, "| {} | {} | {} | {since} |", spec.title(), cost(spec), bound(spec)).unwrap();
+    }
+}
+
+fn render() -> String {
+    let mut text = "# What qtop sends to Redis\n\n\
+        Made from the table in `src/link/commands.rs`. One gate before the socket lets these commands pass, within these\n\
+        bounds, and nothing else.\n"
+        .to_owned();
+    table(&mut text, "Reading", &[Access::Read]);
+    table(&mut text, "About the connection and the server", &[Access::Connection, Access::Admin]);
+    text.push_str("\n`CLIENT LIST` is sent for the Workers screen only.\n");
+    table(&mut text, "Changing, where changes are allowed", &[Access::Write]);
+    text.push_str(
+        "\n## A user that may do just this\n\n\
+         `PATTERN` stands for the keys to be seen, for example `bull:*`; several are written one after the other, each\n\
+         with its sign before it. A line that names a subcommand the server does not know is refused as a whole, so take\n\
+         the one for the newest version that is not newer than the server. Before Redis 7 a user cannot be kept to\n\
+         reading keys, only to commands that read.\n",
+    );
+    for version in [(6, 0), (6, 2), (7, 0), (7, 2)] {
+        for (mode, what) in [(Mode::ReadOnly, "reading"), (Mode::ReadWrite, "changing")] {
+            let rule = acl_rule(version, &["PATTERN"], mode).unwrap();
+            let (major, minor) = version;
+            writeln!(text, "\nRedis {major}.{minor}, {what}:\n\n    ACL SETUSER qtop on >PASSWORD {rule}").unwrap();
+        }
+    }
+    text
+}
+
+#[test]
+fn s2_the_document_is_made_from_the_table() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(FILE);
+    let rendered = render();
+    if std::env::var_os("QTOP_WRITE_DOCUMENTS").is_some() {
+        std::fs::write(&path, &rendered).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(written == rendered, "{FILE} is not what the table says: run this test with QTOP_WRITE_DOCUMENTS=1");
+}
