@@ -366,3 +366,6 @@ fn oldest(memo: &QueueMemo, tick: u64) -> Oldest {
         .min()
         .map_or(Oldest::Unknown, Oldest::Since)
 }
+
+#[cfg(test)]
+mod tests;
