@@ -22,7 +22,7 @@ use super::{STATES, state};
 pub const SPAN: usize = 500;
 /// How much further than its old place a list is searched for the last job shown, and how far at most.
 const SEARCH_ON: u64 = 1_000;
-const SEARCH_DEPTH: u64 = 100_000;
+const SEARCH_DEPTH: u64 = 20_000;
 /// Entries read before the expected place, in case jobs were taken between two commands.
 const OVERLAP: u64 = 10;
 
