@@ -11,7 +11,7 @@ use bullmq::job_scheduler::RepeatOptions;
 use bullmq::options::RedisConnectionOptions;
 use bullmq::types::{BackoffStrategy, RemoveOnFinish};
 use bullmq::{BulkJob, FlowJob, FlowProducer, FlowProducerOptions, Job, JobOptions, JobProgress, MetricsOptions};
-use bullmq::{Queue, QueueOptions, RateLimiterOptions, Worker, WorkerOptions};
+use bullmq::{Queue, QueueOptions, Worker, WorkerOptions};
 use futures_util::FutureExt;
 use serde_json::{Value, json};
 use tokio::time::sleep;
@@ -59,16 +59,15 @@ pub(super) async fn start(url: &str) -> Result<(), DemoError> {
     seed(&orders, 20, data::order, |options| options).await?;
     seed(&invoices, 6, data::order, |options| options).await?;
     cleanup.pause().await.map_err(&failed)?;
+    webhooks.set_global_rate_limit(4, 5_000).await.map_err(&failed)?;
+    invoices.set_global_concurrency(1).await.map_err(&failed)?;
     schedules(&digest).await.map_err(&failed)?;
 
     shop.worker(BULL, "mail", "mail-1", |options| options.concurrency(4), send_mail).await.map_err(&failed)?;
     shop.worker(BULL, "video", "gpu-1", |options| options.concurrency(2), transcode).await.map_err(&failed)?;
     shop.worker(BULL, "video", "gpu-2", |options| options, transcode).await.map_err(&failed)?;
     shop.worker(BULL, "thumbnails", "images-1", |options| options.concurrency(2), thumbnail).await.map_err(&failed)?;
-    let limit = RateLimiterOptions::new(4, Duration::from_secs(5));
-    shop.worker(BULL, "webhooks", "hooks-1", |options| options.concurrency(2).limiter(limit), call_hook)
-        .await
-        .map_err(&failed)?;
+    shop.worker(BULL, "webhooks", "hooks-1", |options| options.concurrency(2), call_hook).await.map_err(&failed)?;
     shop.worker(BULL, "digest", "digest-1", |options| options, short).await.map_err(&failed)?;
     shop.worker(BULL, "pages", "pages-1", |options| options.concurrency(2), render_page).await.map_err(&failed)?;
     shop.worker(BULL, "reports", "reports-1", |options| options, short).await.map_err(&failed)?;
@@ -242,7 +241,7 @@ fn send_mail(mut job: Job) -> Work {
     Box::pin(async move {
         job.log(&format!("resolving the exchanger of {}", job.data()["to"])).await?;
         in_percent(&mut job, 5, 200..900).await?;
-        if chance(12) {
+        if chance(18) {
             let error = data::mail_error();
             job.log(&format!("giving up this attempt: {error}")).await?;
             return Err(failure(error));
