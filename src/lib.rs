@@ -10,6 +10,8 @@ pub mod domain;
 pub mod engine;
 pub mod link;
 pub mod log;
+pub mod run;
 pub mod systems;
+pub mod term;
 pub mod theme;
 pub mod ui;

@@ -14,6 +14,10 @@ pub struct Settings {
     pub show_clock: bool,
     /// Interval between ticks.
     pub interval: Duration,
+    /// Without a key for so long nobody is looking (P16).
+    pub idle_after: Duration,
+    /// Separates the levels of queue names in the tree; any of its characters does.
+    pub tree_delimiter: String,
     /// Rows in a page of jobs, 1 to 500 (P3).
     pub page_rows: usize,
     /// The newest so many failed jobs of each queue are grouped.
@@ -39,6 +43,8 @@ impl Default for Settings {
             queue_columns: Vec::new(),
             show_clock: false,
             interval: Duration::from_secs(1),
+            idle_after: Duration::from_secs(600),
+            tree_delimiter: ":/.".to_owned(),
             page_rows: 100,
             failure_window: 500,
             running_limit: 500,

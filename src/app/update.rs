@@ -21,8 +21,6 @@ use super::settings::Settings;
 use super::state::{Banner, ServerView, State, Toast};
 use super::views::LogLine;
 
-/// Without a key for so long nobody is looking (P16).
-const IDLE_AFTER: Duration = Duration::from_secs(600);
 /// How long a notice stays.
 const TOAST_TIME: Duration = Duration::from_secs(5);
 /// Lines of qtop's own log that are kept.
@@ -86,7 +84,7 @@ fn tick(state: &mut State, clock: Clock) -> Vec<Effect> {
 
 /// Slows down when nobody looks, and speeds up again when somebody does.
 fn pace(state: &mut State) -> Vec<Effect> {
-    let unattended = state.clock.mono.saturating_duration_since(state.last_input) >= IDLE_AFTER;
+    let unattended = state.clock.mono.saturating_duration_since(state.last_input) >= state.settings.idle_after;
     let idle = unattended || !state.focused;
     if idle == state.idle {
         return Vec::new();

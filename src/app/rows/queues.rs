@@ -12,9 +12,6 @@ use crate::domain::snapshot::{InstanceSample, Snapshot};
 use crate::domain::state::StateKind;
 use crate::domain::time::Timestamp;
 
-/// Characters between the parts of a queue's name, for the tree.
-const DELIMITERS: [char; 3] = [':', '/', '.'];
-
 /// A line of the Queues screen.
 #[derive(Clone, Debug, PartialEq)]
 pub enum QueueLine<'a> {
@@ -245,6 +242,7 @@ enum Child<'a> {
 
 fn tree<'a>(state: &State, rows: Vec<QueueRow<'a>>) -> Vec<QueueLine<'a>> {
     // Names of different instances never share a group: equal words there mean nothing to each other.
+    let delimiters: Vec<char> = state.settings.tree_delimiter.chars().collect();
     let mut roots: Vec<(&'a InstanceId, Node<'a>)> = Vec::new();
     for row in rows {
         let id = &row.instance.id;
@@ -253,7 +251,7 @@ fn tree<'a>(state: &State, rows: Vec<QueueRow<'a>>) -> Vec<QueueLine<'a>> {
             roots.len() - 1
         });
         let name = row.sample.id.name.to_text();
-        roots[index].1.insert(&name, 0, row);
+        roots[index].1.insert(&name, 0, &delimiters, row);
     }
     let mut lines = Vec::new();
     for (id, node) in roots {
@@ -264,8 +262,8 @@ fn tree<'a>(state: &State, rows: Vec<QueueRow<'a>>) -> Vec<QueueLine<'a>> {
 }
 
 impl<'a> Node<'a> {
-    fn insert(&mut self, name: &str, from: usize, mut row: QueueRow<'a>) {
-        let Some(at) = name[from..].find(DELIMITERS).filter(|at| from + at + 1 < name.len()) else {
+    fn insert(&mut self, name: &str, from: usize, delimiters: &[char], mut row: QueueRow<'a>) {
+        let Some(at) = name[from..].find(delimiters).filter(|at| from + at + 1 < name.len()) else {
             row.skip = from;
             self.children.push(Child::Queue(row));
             return;
@@ -276,10 +274,10 @@ impl<'a> Node<'a> {
             _ => None,
         });
         match known {
-            Some(node) => node.insert(name, next, row),
+            Some(node) => node.insert(name, next, delimiters, row),
             None => {
                 let mut node = Node::default();
-                node.insert(name, next, row);
+                node.insert(name, next, delimiters, row);
                 self.children.push(Child::Group { label: part.to_owned(), skip: from, node });
             }
         }

@@ -1,0 +1,42 @@
+//! From the configuration to what the screen needs of it.
+
+use crate::app::settings::Settings;
+use crate::app::state::{ServerView, TimeStyle};
+use crate::config::{self, Config};
+use crate::theme;
+
+/// Settings of the screen.
+pub(super) fn settings(config: &Config) -> Settings {
+    let keys = config.keys.iter().map(|(action, chords)| (action.clone(), chords.0.clone())).collect();
+    Settings {
+        keys,
+        queue_columns: config.ui.columns.get("queues").cloned().unwrap_or_default(),
+        interval: config.refresh.interval,
+        idle_after: config.refresh.idle_after,
+        tree_delimiter: config.ui.tree_delimiter.clone(),
+        theme: config.ui.theme.clone(),
+        theme_names: theme::names(config.origin.themes.as_deref()),
+        server_names: config.servers.keys().cloned().collect(),
+        ..Settings::default()
+    }
+}
+
+/// What the header says about a server.
+pub(super) fn server_view(config: &Config, name: &str) -> ServerView {
+    let server = config.servers.get(name);
+    ServerView {
+        name: name.to_owned(),
+        environment: server.and_then(|server| server.env.clone()),
+        insecure: server.is_some_and(|server| server.insecure),
+        read_only: server.and_then(config::Server::read_only_reason),
+    }
+}
+
+/// How times are written at the start.
+pub(super) fn time_style(config: &Config) -> TimeStyle {
+    match config.ui.time {
+        config::TimeStyle::Relative => TimeStyle::Relative,
+        config::TimeStyle::Local => TimeStyle::Local,
+        config::TimeStyle::Utc => TimeStyle::Utc,
+    }
+}

@@ -1,0 +1,189 @@
+//! The tasks behind the loop: the engine of the watched server, the configuration, the log.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::look::Look;
+use super::settings;
+use super::ui_loop::Tasks;
+use crate::app::effect::{Effect, PaceWish, Slot};
+use crate::app::message::Message;
+use crate::app::state::Banner;
+use crate::config::{Changes, Config, ConfigProblems, Environment};
+use crate::domain::fetch::FetchError;
+use crate::engine::fetcher::Ask;
+use crate::engine::{self, EngineConfig, EngineHandles, Pace};
+use crate::systems;
+
+/// Something the tasks tell the loop.
+#[derive(Debug)]
+pub enum Told {
+    /// For the state.
+    Message(Message),
+    /// Another look.
+    Look(Box<Look>),
+}
+
+/// The tasks of the watched server and what else tells the screen something.
+pub struct EngineTasks {
+    config: Arc<Config>,
+    environment: Environment,
+    server: String,
+    handles: EngineHandles<Slot>,
+    cancel: CancellationToken,
+    reloads: mpsc::Receiver<Result<Config, ConfigProblems>>,
+    others: mpsc::Receiver<Message>,
+    waiting: VecDeque<Told>,
+    state_folder: Option<PathBuf>,
+}
+
+impl EngineTasks {
+    /// Starts watching the chosen server. `reloads` are configurations read anew, `others` anything else for the state.
+    ///
+    /// # Errors
+    /// If the configuration has no such server, or it has no URL.
+    pub fn start(
+        config: Arc<Config>,
+        environment: Environment,
+        reloads: mpsc::Receiver<Result<Config, ConfigProblems>>,
+        others: mpsc::Receiver<Message>,
+    ) -> anyhow::Result<Self> {
+        let server = config.origin.chosen.clone();
+        let state_folder = environment.state.clone();
+        let cancel = CancellationToken::new();
+        let handles = watch(&config, &server, state_folder.as_deref(), &cancel)?;
+        let waiting = VecDeque::new();
+        Ok(Self { config, environment, server, handles, cancel, reloads, others, waiting, state_folder })
+    }
+
+    /// Watches another server, or the same one anew.
+    fn switch(&mut self, name: &str) -> Result<(), String> {
+        let cancel = CancellationToken::new();
+        let handles =
+            watch(&self.config, name, self.state_folder.as_deref(), &cancel).map_err(|error| format!("{error:#}"))?;
+        std::mem::replace(&mut self.cancel, cancel).cancel();
+        self.handles = handles;
+        self.server = name.to_owned();
+        self.waiting.push_back(Told::Message(Message::Server(settings::server_view(&self.config, name))));
+        Ok(())
+    }
+
+    /// Decides who hears of a new configuration. A broken one changes nothing but the banner.
+    fn reloaded(&mut self, result: Result<Config, ConfigProblems>) {
+        let config = match result {
+            Ok(config) => config,
+            Err(problems) => {
+                let banner = Banner { title: problems.summary(), details: problems.to_string() };
+                return self.waiting.push_back(Told::Message(Message::ConfigBroken(Some(banner))));
+            }
+        };
+        let changes = Changes::between(&self.config, &config);
+        self.config = Arc::new(config);
+        let (look, problem) = Look::of(&self.config, &self.environment);
+        self.waiting.push_back(Told::Look(Box::new(look)));
+        let settings = settings::settings(&self.config);
+        self.waiting.push_back(Told::Message(Message::Configured(Box::new(settings))));
+        if let Some(problem) = problem {
+            let title = problem.lines().next().unwrap_or_default().to_owned();
+            let banner = Banner { title, details: problem };
+            self.waiting.push_back(Told::Message(Message::ConfigBroken(Some(banner))));
+        }
+        if changes.refresh || changes.concerns_server(&self.server) {
+            let name = if self.config.servers.contains_key(&self.server) {
+                self.server.clone()
+            } else {
+                self.config.origin.chosen.clone()
+            };
+            if let Err(text) = self.switch(&name) {
+                self.waiting.push_back(Told::Message(Message::Notice { text, bad: true }));
+            }
+        }
+    }
+
+    fn ask(&self, ask: Ask<Slot>) -> bool {
+        self.handles.asks.try_send(ask).is_ok()
+    }
+}
+
+fn watch(
+    config: &Config,
+    name: &str,
+    state: Option<&std::path::Path>,
+    cancel: &CancellationToken,
+) -> anyhow::Result<EngineHandles<Slot>> {
+    let systems = Arc::new(systems::all(&config.described()));
+    let engine = EngineConfig::of(config, name, systems, state)
+        .ok_or_else(|| anyhow::anyhow!("the configuration has no server `{name}` with a URL"))?;
+    Ok(engine::start(engine, cancel))
+}
+
+impl Drop for EngineTasks {
+    fn drop(&mut self) {
+        self.cancel.cancel();
+    }
+}
+
+impl Tasks for EngineTasks {
+    async fn next(&mut self) -> Told {
+        loop {
+            if let Some(told) = self.waiting.pop_front() {
+                return told;
+            }
+            let message = tokio::select! {
+                Ok(()) = self.handles.snapshots.changed() => {
+                    Message::Sampled(Arc::clone(&self.handles.snapshots.borrow_and_update()))
+                }
+                Some(answer) = self.handles.answers.recv() => {
+                    Message::Fetched { ticket: answer.ticket, slot: answer.slot, result: answer.result }
+                }
+                Some(ended) = self.handles.ended.recv() => Message::TaskEnded { task: ended.task, error: ended.error },
+                Some(message) = self.others.recv() => message,
+                Some(result) = self.reloads.recv() => {
+                    self.reloaded(result);
+                    continue;
+                }
+                else => return std::future::pending().await,
+            };
+            return Told::Message(message);
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect) -> Option<Message> {
+        match effect {
+            Effect::Fetch { ticket, slot, request } => {
+                let sent = self.ask(Ask::Fetch { ticket, slot, request });
+                let error = || FetchError {
+                    text: "the reader is busy with earlier requests".to_owned(),
+                    remedy: Some("it is asked again with the next refresh".to_owned()),
+                };
+                (!sent).then(|| Message::Fetched { ticket, slot, result: Err(error()) })
+            }
+            Effect::Abandon(slot) => {
+                // A full channel means that older wishes wait; the answer will be ignored by its ticket.
+                self.ask(Ask::Abandon(slot));
+                None
+            }
+            Effect::Refresh => {
+                self.handles.refresh.notify_one();
+                None
+            }
+            Effect::Pace(PaceWish { interval, idle }) => {
+                self.handles.pace.send_replace(Pace { interval, paused: false, idle });
+                None
+            }
+            Effect::SwitchServer(name) => self.switch(&name).err().map(|text| Message::Notice { text, bad: true }),
+            // The rest is the loop's own.
+            Effect::Copy(_)
+            | Effect::Open { .. }
+            | Effect::Repaint
+            | Effect::Mouse(_)
+            | Effect::Theme(_)
+            | Effect::Suspend
+            | Effect::Quit => None,
+        }
+    }
+}
