@@ -1,13 +1,28 @@
 //! Drawn screens: what a person sees at the sizes that matter, from states made by hand.
 
+#[path = "ui/cost.rs"]
+mod cost;
+#[path = "ui/extremes.rs"]
+mod extremes;
 #[path = "ui/fixture.rs"]
 mod fixture;
+#[path = "ui/overlays.rs"]
+mod overlays;
+#[path = "ui/reports.rs"]
+mod reports;
+#[path = "ui/roles.rs"]
+mod roles;
+#[path = "ui/screens.rs"]
+mod screens;
 
 use qtop::app::state::State;
 use qtop::theme::{Builtin, Glyphs, Level, Theme, UNICODE};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
+
+/// Sizes under test: a common terminal, a wide one, a tall one.
+const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (160, 45)];
 
 fn theme(glyphs: &'static Glyphs) -> Theme {
     Theme::builtin(Builtin::Dark, Level::True, glyphs)
@@ -37,37 +52,19 @@ fn lines(buffer: &Buffer) -> Vec<String> {
         .collect()
 }
 
+/// The screen as text, with the dark theme.
 fn drawn(state: &State, size: (u16, u16)) -> String {
     lines(&buffer(state, size, &theme(&UNICODE))).join("\n")
 }
 
-/// Draws at the three sizes and compares with what was approved.
-macro_rules! snapshots {
-    ($name:ident, $state:expr) => {
-        #[test]
-        fn $name() {
-            let state = $state;
-            for size in [(80, 24), (120, 40), (160, 45)] {
-                insta::assert_snapshot!(format!("{}_{}x{}", stringify!($name), size.0, size.1), drawn(&state, size));
-            }
-        }
-    };
+/// Compares the screen with what was approved, at each of the sizes.
+fn approve(name: &str, state: &State, sizes: &[(u16, u16)]) {
+    for size in sizes {
+        approve_text(&format!("{name}_{}x{}", size.0, size.1), &drawn(state, *size));
+    }
 }
 
-snapshots!(queues, fixture::busy());
-snapshots!(queue_active, {
-    let mut state = fixture::busy();
-    fixture::open_queue(&mut state, "active", fixture::active_jobs());
-    state
-});
-snapshots!(queue_failed, {
-    let mut state = fixture::busy();
-    fixture::open_queue(&mut state, "failed", fixture::failed_jobs());
-    state
-});
-snapshots!(queue_waiting, {
-    let mut state = fixture::busy();
-    fixture::open_queue(&mut state, "wait", fixture::waiting_jobs(60));
-    fixture::goes_on(&mut state, 1_201);
-    state
-});
+/// Compares text with what was approved. Here, so that all approved files lie in one folder.
+fn approve_text(name: &str, text: &str) {
+    insta::assert_snapshot!(name, text);
+}

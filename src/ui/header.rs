@@ -114,7 +114,7 @@ fn badges(scene: &Scene<'_>) -> Vec<Part> {
         }
     }
     if state.settings.show_clock {
-        parts.push(Part { rank: 1, phrase: Phrase::of(Role::Muted, scene.time_of_day(state.clock.wall, 8)) });
+        parts.push(Part { rank: 1, phrase: Phrase::of(Role::Muted, scene.clock()) });
     }
     parts
 }

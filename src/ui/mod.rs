@@ -29,6 +29,9 @@ use widgets::footer;
 /// The least size in which qtop can be used.
 const LEAST: (u16, u16) = (60, 15);
 
+/// Lines that lasting notices may take from the body.
+const MOST_BANNERS: u16 = 3;
+
 /// Draws one frame; tells where things lie on it.
 pub fn view(state: &State, theme: &Theme, frame: &mut Frame<'_>) -> Geometry {
     let area = frame.area();
@@ -49,7 +52,7 @@ fn draw(state: &State, canvas: &mut Canvas<'_>, area: Rect) -> (Geometry, Option
     let line = |y: u16| Rect { y, height: 1, ..area };
     header::draw(&scene, canvas, line(area.y));
     let tabs = second_line(&scene, canvas, line(area.y + 1));
-    let banners = notices::banners(&scene, canvas, Rect { y: area.y + 2, height: 2, ..area });
+    let banners = notices::banners(&scene, canvas, Rect { y: area.y + 2, height: MOST_BANNERS, ..area });
     let top = area.y + 2 + banners;
     let bottom = area.bottom() - 1;
     let body = screens::draw(&scene, canvas, Rect { y: top, height: bottom - top, ..area });

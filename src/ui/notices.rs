@@ -32,12 +32,20 @@ pub fn banners(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect) -> u16 {
     let mut lines = Vec::new();
     if let LinkHealth::Down { error, remedy, since } = &scene.snapshot.link {
         let mut line = Phrase::of(Role::Error, format!("{} ", glyphs.act));
-        line.push(Role::Error, format!("no answer since {}: ", text::age(scene.since(*since))));
+        line.push(Role::Error, format!("no answer for {}: ", text::age(scene.since(*since))));
         line.push(Role::Text, error);
-        if let Some(remedy) = remedy {
-            line.push(Role::Muted, format!("  {remedy}"));
+        let remedy = remedy.as_deref().map_or_else(Phrase::new, |remedy| Phrase::of(Role::Muted, remedy));
+        if line.width() + 2 + remedy.width() <= area.width.saturating_sub(2) {
+            line.append_apart(remedy);
+            lines.push(line);
+        } else {
+            lines.push(line);
+            lines.extend((!remedy.is_empty()).then(|| {
+                let mut indented = Phrase::of(Role::Muted, "  ");
+                indented.append(remedy);
+                indented
+            }));
         }
-        lines.push(line);
     }
     if let Some(banner) = &scene.state.banner {
         let line = Phrase::of(Role::Warn, format!("{} {}", glyphs.look, banner.title));

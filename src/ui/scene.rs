@@ -49,10 +49,15 @@ impl<'a> Scene<'a> {
         }
     }
 
+    /// `14:03:22` by the local clock, for the header.
+    pub fn clock(&self) -> String {
+        self.zoned(self.state.clock.wall).map_or_else(|| "?".to_owned(), |at| at.strftime("%H:%M:%S").to_string())
+    }
+
     /// `14:03:22` where there is room, with the date in front where there is more and the day is another.
     pub fn time_of_day(&self, moment: Timestamp, columns: usize) -> String {
         let Some((at, today)) = self.zoned(moment).zip(self.zoned(self.now)) else { return "?".to_owned() };
-        if at.date() == today.date() || columns < 5 {
+        if at.date() == today.date() {
             let format = if columns >= 8 { "%H:%M:%S" } else { "%H:%M" };
             return at.strftime(format).to_string();
         }
@@ -64,9 +69,17 @@ impl<'a> Scene<'a> {
         at.strftime(format).to_string()
     }
 
-    /// `14:01:30.250`, for timelines.
+    /// `14:01:30.250`, with the date in front if the day is another; for timelines.
     pub fn exact_time(&self, moment: Timestamp) -> String {
-        self.zoned(moment).map_or_else(|| "?".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M:%S%.3f").to_string())
+        let Some((at, today)) = self.zoned(moment).zip(self.zoned(self.now)) else { return "?".to_owned() };
+        let format = if at.date() == today.date() { "%H:%M:%S%.3f" } else { "%Y-%m-%d %H:%M:%S%.3f" };
+        at.strftime(format).to_string()
+    }
+
+    /// The server's clock for statements that hold only as long as the sample is fresh, such as the age of the oldest
+    /// waiting job: nobody knows whether it still waits.
+    pub fn sampled(&self) -> Timestamp {
+        if self.stale { self.snapshot.taken_at } else { self.now }
     }
 
     fn zoned(&self, moment: Timestamp) -> Option<jiff::Zoned> {

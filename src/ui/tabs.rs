@@ -14,7 +14,7 @@ use crate::theme::Role;
 /// Draws the line; returns where each tab of [`Screen::TABS`] lies (an empty span: not shown).
 pub fn draw(scene: &Scene<'_>, canvas: &mut Canvas<'_>, at: Rect) -> Vec<(u16, u16)> {
     let root = scene.state.navigation.root();
-    let long: u16 = tabs(scene, canvas, true).iter().map(|(_, phrase)| phrase.width() + 1).sum();
+    let long: u16 = tabs(scene, canvas, true).iter().map(|(_, phrase)| phrase.width() + 2).sum();
     let tabs = tabs(scene, canvas, long <= at.width);
     let mut places = Vec::with_capacity(tabs.len());
     let mut x = at.x;

@@ -53,8 +53,7 @@ pub fn blank() -> State {
         insecure: false,
         read_only: Some("this version of qtop only looks".into()),
     };
-    let settings = Settings { show_clock: true, ..Settings::default() };
-    let mut state = State::new(server, settings, jiff::tz::TimeZone::UTC, clock);
+    let mut state = State::new(server, Settings::default(), jiff::tz::TimeZone::UTC, clock);
     let snapshot = Snapshot::empty(ServerId("prod-eu".into()), "redis://queues.example:6379/0".into(), clock.mono);
     state.snapshot = Arc::new(snapshot);
     state
@@ -325,4 +324,115 @@ pub fn goes_on(state: &mut State, total: u64) {
     let view = state.queue.as_mut().expect("the queue is open");
     view.total = Some(total);
     view.next = Some(Cursor("100".into()));
+}
+
+/// The mail queue under another prefix.
+pub fn mail_of(instance: &str) -> QueueSample {
+    QueueSample { id: QueueId::new("bullmq", instance, "mail"), ..mail() }
+}
+
+/// Queues whose names have parts.
+pub fn nested() -> Vec<QueueSample> {
+    let names =
+        ["billing:invoice:create", "billing:invoice:send", "billing:refund", "mail", "media.resize", "media.scan"];
+    let numbered = names.iter().zip(1..);
+    numbered
+        .map(|(name, n)| QueueSample {
+            oldest: Oldest::Since(ago(30 * n)),
+            ..queue(
+                QueueId::new("bullmq", "bull", *name),
+                BULLMQ,
+                &[n as u64 * 11, 0, n as u64, 0, 0, 90, n as u64 % 2],
+            )
+        })
+        .collect()
+}
+
+/// A server that deletes keys when it is full, and has done so.
+pub fn evicting(state: &mut State) {
+    state.navigation.jump(Screen::Server);
+    let snapshot = Arc::make_mut(&mut state.snapshot);
+    snapshot.facts.eviction_policy = Some("allkeys-lru".into());
+    snapshot.facts.evicted_keys = Some(1_204);
+    snapshot.facts.memory_used = Some(1_980_000_000);
+    snapshot.facts.last_save_ok = Some(false);
+    snapshot.warnings = vec![
+        warning(Severity::Critical, "evicted", "1 204 keys were evicted since the start: jobs may be among them"),
+        warning(Severity::Warn, "eviction", "maxmemory-policy is allkeys-lru; queues need noeviction"),
+    ];
+}
+
+/// Nothing could be read of any queue, of the server or of the cost.
+pub fn unknown(state: &mut State) {
+    let mut broken = QueueSample::unknown(QueueId::new("bullmq", "bull", "mail"), BULLMQ);
+    broken.error = Some("LLEN bull:mail:wait: NOPERM this user has no permissions to access the key".into());
+    let silent = QueueSample::unknown(QueueId::new("bullmq", "bull", "reports"), BULLMQ);
+    sampled(state, vec![instance("bullmq", "bull", BULLMQ, vec![broken, silent])]);
+    let snapshot = Arc::make_mut(&mut state.snapshot);
+    snapshot.facts = ServerFacts::default();
+    snapshot.cost = Cost { interval: Duration::from_secs(1), ..Cost::default() };
+}
+
+/// Names and errors nobody would choose.
+pub fn hostile(state: &mut State) {
+    let names = [
+        "a\u{1b}[31mred\u{1b}]0;title\u{7}",
+        "line\nbreak\r\ttab",
+        "\u{202E}gnp.exe",
+        "漢字のキュー名はとても長いことがあります",
+        "e\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}zalgo",
+        "👩‍👩‍👧‍👦 family 🏳️‍🌈",
+        "שלום עולם",
+        "zero\u{200B}width\u{FEFF}",
+        "",
+        "an-ordinary-name-that-is-much-longer-than-any-column-could-ever-hope-to-be-on-this-screen",
+    ];
+    let queues = names.iter().map(|name| QueueSample {
+        warnings: vec![warning(Severity::Warn, "odd", name)],
+        library_version: Some("\u{1b}[5m6".into()),
+        ..queue(QueueId::new("bullmq", "bull", *name), BULLMQ, &[42, 0, 0, 0, 0, 0, 7])
+    });
+    sampled(state, vec![instance("bullmq", "bull", BULLMQ, queues.collect())]);
+    let snapshot = Arc::make_mut(&mut state.snapshot);
+    snapshot.facts.version = Some("7\u{1b}c.2".into());
+    snapshot.facts.product = Some("\u{9b}31mvalkey".into());
+}
+
+/// One queue with this name and this error.
+pub fn named(state: &mut State, name: &str, error: &str) {
+    let mut sample = queue(QueueId::new("bullmq", "bull", name), BULLMQ, &[1, 2, 3, 4, 5, 6, 7]);
+    sample.warnings = vec![warning(Severity::Critical, "odd", error)];
+    sampled(state, vec![instance("bullmq", name, BULLMQ, vec![sample])]);
+}
+
+/// So many queues.
+pub fn many(count: u64) -> State {
+    let mut state = blank();
+    let queues =
+        (0..count).map(|i| QueueSample { id: QueueId::new("bullmq", "bull", format!("queue-{i:04}")), ..mail() });
+    sampled(&mut state, vec![instance("bullmq", "bull", BULLMQ, queues.collect())]);
+    state
+}
+
+/// The next tick: every queue has moved a little and the clock has gone on by a second.
+pub fn tick(state: &mut State, second: u64) {
+    state.clock.mono += Duration::from_secs(1);
+    state.clock.wall = state.clock.wall.plus(Duration::from_secs(1));
+    let (received, wall) = (state.clock.mono, state.clock.wall);
+    let snapshot = Arc::make_mut(&mut state.snapshot);
+    snapshot.seq += 1;
+    snapshot.received = received;
+    snapshot.taken_at = wall;
+    snapshot.rtt = Duration::from_micros(1_200 + second * 13 % 400);
+    for instance in &mut snapshot.instances {
+        let states = instance.states;
+        for sample in &mut instance.queues {
+            for state in states.iter().filter(|state| state.kind != StateKind::Failed) {
+                if let Count::Exact(count) = sample.count(state.id) {
+                    sample.set_count(state.id, Count::Exact(count + second % 3));
+                }
+            }
+            sample.trend.in_per_s = sample.trend.in_per_s.map(|rate| rate + 0.1);
+        }
+    }
 }

@@ -2,12 +2,13 @@
 
 use ratatui::layout::Rect;
 
-use super::{frame, scrolled};
+use super::frame;
 use crate::domain::text;
 use crate::theme::Role;
 use crate::ui::canvas::{Canvas, Phrase};
 use crate::ui::scene::Scene;
 use crate::ui::screens;
+use crate::ui::widgets::lines::scrolled;
 
 /// Draws it.
 pub fn draw(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect) {

@@ -2,7 +2,7 @@
 
 use ratatui::layout::Rect;
 
-use super::{frame, scrolled};
+use super::frame;
 use crate::app::actions::Danger;
 use crate::app::guide::{self, HelpEntry, HelpSection};
 use crate::domain::text;
@@ -10,6 +10,7 @@ use crate::theme::{Glyphs, Role};
 use crate::ui::canvas::{Canvas, Phrase};
 use crate::ui::scene::Scene;
 use crate::ui::widgets::footer::key_name;
+use crate::ui::widgets::lines::scrolled;
 
 /// Columns of the keys.
 const KEYS: usize = 18;

@@ -65,25 +65,3 @@ fn frame(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect, size: (u16, u16
     canvas.phrase(at.x + 2, at.y, inside, &title);
     Rect { x: at.x + 2, y: at.y + 1, width: inside, height: height.saturating_sub(2) }
 }
-
-/// Lines that may be more than fit, from `scroll` on; the last row then says how many are hidden.
-fn scrolled(canvas: &mut Canvas<'_>, area: Rect, lines: &[Phrase], scroll: usize) {
-    let rows = usize::from(area.height);
-    if lines.len() <= rows {
-        for (y, line) in (area.y..area.bottom()).zip(lines) {
-            canvas.phrase(area.x, y, area.width, line);
-        }
-        return;
-    }
-    let room = rows.saturating_sub(1);
-    let first = scroll.min(lines.len() - room);
-    for (y, line) in (area.y..area.bottom() - 1).zip(&lines[first..]) {
-        canvas.phrase(area.x, y, area.width, line);
-    }
-    let left = lines.len() - room - first;
-    let words = match left {
-        0 => "end".to_owned(),
-        left => format!("{left} more below"),
-    };
-    canvas.phrase_right(area.x, area.bottom() - 1, area.width, &Phrase::of(Role::Muted, words));
-}

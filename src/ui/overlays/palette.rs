@@ -3,7 +3,7 @@
 use ratatui::layout::{Position, Rect};
 
 use super::frame;
-use crate::app::palette::{self, COMMANDS, Entry};
+use crate::app::palette::{self, COMMANDS, Choice, Entry};
 use crate::app::state::PaletteView;
 use crate::domain::text;
 use crate::theme::Role;
@@ -46,7 +46,8 @@ pub fn draw(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect, view: &Palet
 
 /// Label with what matched lit, and the detail at the right.
 fn draw_entry(canvas: &mut Canvas<'_>, at: Rect, entry: &Entry) {
-    let detail = if entry.enabled { key_name(canvas.glyphs(), &entry.detail) } else { entry.detail.clone() };
+    let is_key = entry.enabled && matches!(entry.choice, Choice::Action(_));
+    let detail = if is_key { key_name(canvas.glyphs(), &entry.detail) } else { entry.detail.clone() };
     let detail = text::fit(&detail, usize::from(at.width / 2)).into_owned();
     let width = text::width(&detail) as u16;
     let plain = if entry.enabled { Role::Text } else { Role::Muted };

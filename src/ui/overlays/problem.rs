@@ -2,11 +2,12 @@
 
 use ratatui::layout::Rect;
 
-use super::{frame, scrolled};
+use super::frame;
 use crate::domain::text;
 use crate::theme::Role;
 use crate::ui::canvas::{Canvas, Phrase};
 use crate::ui::scene::Scene;
+use crate::ui::widgets::lines::scrolled;
 
 /// Draws it. Lines are cut, not broken: pictures of the place in a file need their columns.
 pub fn draw(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect, problem: (&str, &str), scroll: usize) {

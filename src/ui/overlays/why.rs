@@ -2,7 +2,7 @@
 
 use ratatui::layout::Rect;
 
-use super::{frame, scrolled};
+use super::frame;
 use crate::app::state::Loaded;
 use crate::domain::ids::{JobId, QueueId};
 use crate::domain::reason::Reason;
@@ -12,6 +12,7 @@ use crate::ui::canvas::{Canvas, Phrase};
 use crate::ui::scene::Scene;
 use crate::ui::widgets::badge;
 use crate::ui::widgets::empty::wrap;
+use crate::ui::widgets::lines::scrolled;
 
 /// What was asked, and what came back.
 pub struct Question<'a> {

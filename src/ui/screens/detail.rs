@@ -66,7 +66,7 @@ fn movement(scene: &Scene<'_>, canvas: &Canvas<'_>, row: &QueueRow<'_>) -> Phras
         ("in/s ", figures::rate(glyphs, trend.in_per_s, Role::ChartIn)),
         ("out/s ", figures::rate(glyphs, trend.out_per_s, Role::ChartOut)),
         ("failed/s ", figures::rate(glyphs, trend.failed_per_s, Role::ChartFailed)),
-        ("oldest ", verdict::oldest(glyphs, row.sample.oldest, scene.now, 9)),
+        ("oldest ", verdict::oldest(glyphs, row.sample.oldest, scene.sampled(), 9)),
         ("clear ", verdict::clear(row.sample, 9)),
         ("workers ", verdict::workers(row.sample)),
     ];

@@ -9,6 +9,7 @@ use crate::app::rows::{self, JobLine};
 use crate::app::views::{JobTab, JobView, PayloadView};
 use crate::domain::job::{Job, KeyFact, Relative};
 use crate::domain::queue::Count;
+use crate::domain::state::StateKind;
 use crate::domain::text;
 use crate::theme::Role;
 use crate::ui::canvas::{Canvas, Phrase};
@@ -29,7 +30,8 @@ pub fn subject(scene: &Scene<'_>, view: &JobView) -> Phrase {
     }
     let mut state = Phrase::of(Role::of_state(row.kind), row.state.to_string());
     if let Some(ran) = row.ran(scene.now) {
-        state.push(Role::Text, format!(" {}", text::age(ran)));
+        let after = if row.kind == StateKind::Active { "" } else { "after " };
+        state.push(Role::Text, format!(" {after}{}", text::age(ran)));
     }
     if let Some(worker) = &row.worker {
         state.push(Role::Muted, " on ");
@@ -80,7 +82,7 @@ fn second_line(scene: &Scene<'_>, canvas: &Canvas<'_>, width: u16, view: &JobVie
     let row = &job.row;
     if let Some(progress) = row.progress.as_ref().filter(|_| row.error.is_none() || !row.kind.is_bad()) {
         let mut motion = job_cells::motion(view.track.as_ref(), scene.state.clock.mono);
-        if !matches!(row.kind, crate::domain::state::StateKind::Active) {
+        if row.kind != StateKind::Active {
             motion = bar::Motion::default();
         }
         let line = bar::full(canvas.glyphs(), progress, motion, width);

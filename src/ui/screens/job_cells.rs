@@ -27,7 +27,7 @@ pub fn cell(scene: &Scene<'_>, glyphs: &Glyphs, job: &JobRow, motion: Motion, pl
     };
     match placed.column.name {
         "id" => Phrase::of(Role::Text, text::fit_middle(&job.id.to_text(), columns)),
-        "name" if !job.record_exists => Phrase::of(Role::Warn, "record is gone"),
+        "name" if !job.record_exists => Phrase::of(Role::Warn, "record gone"),
         "name" => match &job.name {
             Some(name) => Phrase::of(Role::Text, name),
             None => Phrase::of(Role::Muted, glyphs.zero),

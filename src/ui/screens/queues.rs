@@ -58,7 +58,7 @@ pub fn draw(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect) -> Body {
             detail::draw(scene, canvas, at, row);
         }
         let name = row.sample.id.name.to_text();
-        let line = verdict::line(canvas.glyphs(), &text::fit(&name, 32), row.sample, &row.figures, scene.now);
+        let line = verdict::line(canvas.glyphs(), &text::fit(&name, 32), row.sample, &row.figures, scene.sampled());
         canvas.phrase(area.x + 1, bottom(1).y, area.width.saturating_sub(2), &line);
     }
     body
@@ -104,6 +104,9 @@ fn queue_cell(scene: &Scene<'_>, glyphs: &Glyphs, row: &QueueRow<'_>, placed: &P
             let name = sample.id.name.to_text();
             let short = name.get(row.skip..).filter(|short| !short.is_empty()).unwrap_or(&name);
             let mut phrase = Phrase::of(Role::Text, "  ".repeat(row.depth)).and(Role::Text, short);
+            if name.is_empty() {
+                phrase.push(Role::Muted, "(no name)");
+            }
             if !names_instance && scene.snapshot.has_several(row.instance.id.system) {
                 phrase.push(Role::Muted, format!(" @{}", row.instance.id.name));
             }
@@ -114,7 +117,7 @@ fn queue_cell(scene: &Scene<'_>, glyphs: &Glyphs, row: &QueueRow<'_>, placed: &P
             .library_version
             .as_deref()
             .map_or_else(Phrase::new, |version| Phrase::of(Role::Muted, header::short_version(version, 3))),
-        "oldest" => verdict::oldest(glyphs, sample.oldest, scene.now, placed.width),
+        "oldest" => verdict::oldest(glyphs, sample.oldest, scene.sampled(), placed.width),
         "drain" => verdict::clear(sample, placed.width),
         "workers" => verdict::workers(sample),
         "backlog" => spark::line(glyphs, &sample.trend.backlog, placed.width, Role::ChartBacklog),
@@ -137,7 +140,7 @@ fn group_cell(scene: &Scene<'_>, glyphs: &Glyphs, group: &GroupLine, placed: &Pl
             .and(Role::Accent, &group.label)
             .and(Role::Muted, format!(" {}", group.queues)),
         "oldest" => group.sums.oldest.map_or_else(Phrase::new, |moment| {
-            Phrase::of(Role::Text, text::age_in(moment.age(scene.now), usize::from(placed.width)))
+            Phrase::of(Role::Text, text::age_in(moment.age(scene.sampled()), usize::from(placed.width)))
         }),
         "workers" => group.sums.workers.map_or_else(Phrase::new, |alive| Phrase::of(Role::Text, text::count(alive))),
         other => figure_cell(glyphs, &group.sums, other, placed.width),
@@ -238,7 +241,7 @@ fn nothing_found(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect) {
             }
             lines.extend(offers.iter().take(10).map(|offer| {
                 let length = offer.length.map_or_else(String::new, |length| format!(", {} items", text::count(length)));
-                format!("  {}  ({}{length})", offer.key, offer.kind)
+                format!("{} {} ({}{length})", canvas.glyphs().dot, offer.key, offer.kind)
             }));
             empty::draw(canvas, area, Role::Text, "No queues here.", &lines);
         }

@@ -11,6 +11,7 @@ use crate::domain::text;
 use crate::theme::{Glyphs, Role};
 use crate::ui::canvas::{Canvas, Phrase};
 use crate::ui::scene::Scene;
+use crate::ui::widgets::lines::scrolled;
 use crate::ui::widgets::{badge, empty};
 
 /// Columns of the labels.
@@ -52,10 +53,8 @@ pub fn draw(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect) -> Body {
     lines.extend(redis);
     lines.push(Phrase::new());
     lines.extend(cost);
-    let first = scene.state.server_scroll.min(lines.len().saturating_sub(usize::from(area.height)));
-    for (y, line) in (area.y..area.bottom()).zip(lines.iter().skip(first)) {
-        canvas.phrase(area.x + 1, y, area.width.saturating_sub(2), line);
-    }
+    let inner = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
+    scrolled(canvas, inner, &lines, scene.state.server_scroll);
     body
 }
 

@@ -65,8 +65,9 @@ pub fn cell(glyphs: &Glyphs, progress: Option<&Progress>, motion: Motion, width:
         };
     };
     let stuck = motion.stuck();
-    let blocks_wide = if width >= 15 { 10 } else { width.saturating_sub(5) };
-    let mut phrase = blocks(glyphs, percent, blocks_wide, stuck.is_some());
+    // What stands still must say so even where that costs the bar some of its length.
+    let reserved = stuck.map_or(5, |_| 11);
+    let mut phrase = blocks(glyphs, percent, width.saturating_sub(reserved).clamp(1, 10), stuck.is_some());
     phrase.push(if stuck.is_some() { Role::Warn } else { Role::Text }, format!(" {:>4}", text::percent(percent)));
     for extra in extras(glyphs, progress, motion) {
         if phrase.width() + 1 + extra.width() <= width {
@@ -107,7 +108,7 @@ pub fn full(glyphs: &Glyphs, progress: &Progress, motion: Motion, width: u16) ->
 fn extras(glyphs: &Glyphs, progress: &Progress, motion: Motion) -> Vec<Phrase> {
     let mut extras = Vec::new();
     if let Some(still) = motion.stuck() {
-        extras.push(Phrase::of(Role::Warn, format!("{} still {}", glyphs.look, text::age_in(still, 4))));
+        extras.push(Phrase::of(Role::Warn, format!("{} {}", glyphs.look, short_span(still))));
     } else if let Some(eta) = motion.eta {
         extras.push(Phrase::of(Role::Muted, format!("eta {}", text::age_in(eta, 4))));
     }
@@ -118,6 +119,11 @@ fn extras(glyphs: &Glyphs, progress: &Progress, motion: Motion) -> Vec<Phrase> {
         extras.push(Phrase::of(Role::Text, text::fit(words, 16)));
     }
     extras
+}
+
+/// `95s`, `12m`: seconds matter longer here than elsewhere.
+fn short_span(span: Duration) -> String {
+    if span.as_secs() < 100 { format!("{}s", span.as_secs()) } else { text::age_in(span, 4) }
 }
 
 #[cfg(test)]
@@ -147,7 +153,7 @@ mod tests {
     fn what_stands_still_says_so_and_gives_no_time_left() {
         let motion =
             Motion { rate: Some(1.0), eta: Some(Duration::from_secs(9)), still: Some(Duration::from_secs(95)) };
-        assert_eq!(words(&cell(&UNICODE, Some(&at(10.0)), motion, 30)), "▰▱▱▱▱▱▱▱▱▱  10% ▲ still 1m");
+        assert_eq!(words(&cell(&UNICODE, Some(&at(10.0)), motion, 30)), "▰▱▱▱▱▱▱▱▱▱  10% ▲ 95s");
         let full = words(&full(&UNICODE, &at(10.0), motion, 80));
         assert!(full.contains("has not moved for 1m 35s") && !full.contains("eta"), "{full}");
     }

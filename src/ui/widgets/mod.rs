@@ -4,6 +4,7 @@ pub mod badge;
 pub mod bar;
 pub mod empty;
 pub mod footer;
+pub mod lines;
 pub mod spark;
 pub mod table;
 pub mod tree;
