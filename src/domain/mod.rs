@@ -6,6 +6,7 @@ pub mod address;
 pub mod alert;
 pub mod appearance;
 pub mod caps;
+pub mod change;
 pub mod described;
 pub mod fetch;
 pub mod fingerprint;

@@ -7,6 +7,7 @@ mod cache;
 pub mod change;
 pub mod cost;
 pub mod discovery;
+pub mod executor;
 mod facts;
 pub mod fetcher;
 pub mod gather;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use qtop::domain::change::Scope;
 use qtop::domain::ids::QueueId;
 use qtop::domain::mutation::{Change, Limits};
-use qtop::engine::change::Scope;
 use qtop_testkit::TestServer;
 use serde_json::json;
 

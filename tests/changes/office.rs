@@ -3,15 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use qtop::domain::change::{Control, Plan, Scope};
 use qtop::domain::described::Described;
 use qtop::domain::ids::{JobId, QueueId};
 use qtop::domain::mutation::{Change, Outcome};
 use qtop::domain::state::StateId;
 use qtop::engine::Dialer;
 use qtop::engine::change::piece::Desk;
-use qtop::engine::change::run::{Control, Room, run};
+use qtop::engine::change::run::{Room, run};
 use qtop::engine::change::undo::{Undone, undo};
-use qtop::engine::change::{Finished, Places, Plan, Scope};
+use qtop::engine::change::{Finished, Places};
 use qtop::link::{ConnectOptions, Mode};
 use qtop::systems::System;
 use tokio::sync::watch;

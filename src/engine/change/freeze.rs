@@ -1,55 +1,16 @@
 //! Freezing what a filter matches: the ids are read once, and the change applies to exactly those.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::time::Instant;
 
+use crate::domain::change::{Filter, Frozen};
 use crate::domain::ids::{JobId, QueueId};
-use crate::domain::job::{JobRow, PageRequest, Search};
+use crate::domain::job::{JobRow, PageRequest};
 use crate::domain::mutation::Verb;
 use crate::domain::state::{StateId, StateKind};
 use crate::domain::time::Timestamp;
 use crate::link::Link;
 use crate::systems::{System, SystemError};
-
-/// What is to be matched. All given parts must hold.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Filter {
-    /// States to look through.
-    pub states: Vec<StateId>,
-    /// Text in id, name, error or payload.
-    pub search: Option<Search>,
-    /// Only what ended (finished jobs) or was added (others) before.
-    pub before: Option<Timestamp>,
-    /// Stop after so many.
-    pub limit: Option<usize>,
-}
-
-/// A frozen set, with what a person wants to see before saying yes.
-#[derive(Clone, Debug, PartialEq, Default)]
-pub struct Frozen {
-    /// The ids by state, in the order the system would run or list them.
-    pub groups: Vec<(StateId, Vec<JobId>)>,
-    /// How many jobs were looked at.
-    pub looked_at: u64,
-    /// Matching jobs by name, for the preview.
-    pub names: BTreeMap<String, u64>,
-    /// The first few of them.
-    pub samples: Vec<JobRow>,
-    /// Matching jobs the change cannot apply to, by reason.
-    pub not_eligible: BTreeMap<String, u64>,
-}
-
-impl Frozen {
-    /// Number of ids.
-    pub fn len(&self) -> usize {
-        self.groups.iter().map(|(_, ids)| ids.len()).sum()
-    }
-
-    /// True if nothing matched.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
 
 /// Jobs read by one call.
 const PAGE: usize = 500;

@@ -12,12 +12,13 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::change::{Plan, Scope};
 use crate::domain::ids::{JobId, QueueId};
 use crate::domain::mutation::{Change, End};
 use crate::domain::state::StateId;
 use crate::systems::System;
 
-use super::{ChangeError, Places, Plan, Scope, file_error, private_directory, private_file};
+use super::{ChangeError, Places, file_error, private_directory, private_file};
 
 /// The first line of a journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

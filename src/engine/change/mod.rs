@@ -15,9 +15,7 @@ pub mod undo;
 
 use std::path::{Path, PathBuf};
 
-use crate::domain::ids::{JobId, QueueId};
-use crate::domain::mutation::{Change, Outcome};
-use crate::domain::state::StateId;
+use crate::domain::mutation::Outcome;
 
 /// Why a change did not happen, or stopped half-way; what was done until then is told beside it.
 #[derive(Debug, thiserror::Error)]
@@ -65,69 +63,6 @@ pub enum ChangeError {
 fn file_error(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> ChangeError {
     let path = path.to_owned();
     move |cause| ChangeError::File { what, path, cause }
-}
-
-/// A change of one queue with everything decided: the ids will not change any more (S13).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Plan {
-    /// Server name, for the audit file.
-    pub server: String,
-    /// Which queue.
-    pub queue: QueueId,
-    /// What is done.
-    pub change: Change,
-    /// On what.
-    pub scope: Scope,
-    /// Also where the library's version is not known (R23).
-    pub force: bool,
-    /// Jobs per second, at most.
-    pub rate: Option<u32>,
-    /// Begin with 1, then 10, then the rest; stop if failures rise.
-    pub ramp: bool,
-}
-
-/// What a plan applies to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// The queue as a whole.
-    Queue,
-    /// Frozen jobs, by the state they were seen in.
-    Jobs(Vec<(StateId, Vec<JobId>)>),
-    /// Schedules.
-    Schedules(Vec<JobId>),
-}
-
-impl Scope {
-    /// Number of things it names; 1 for a queue.
-    pub fn len(&self) -> usize {
-        match self {
-            Self::Queue => 1,
-            Self::Jobs(groups) => groups.iter().map(|(_, ids)| ids.len()).sum(),
-            Self::Schedules(ids) => ids.len(),
-        }
-    }
-
-    /// True if it names nothing.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-/// How a running change stands, for the screen and the command line.
-#[derive(Clone, Debug, PartialEq, Default)]
-pub struct Progress {
-    /// Ids asked for.
-    pub requested: u64,
-    /// Done, refused, unknown so far.
-    pub done: u64,
-    /// Refused so far.
-    pub refused: u64,
-    /// Unknown so far.
-    pub unknown: u64,
-    /// Jobs per second over the whole run.
-    pub rate: f64,
-    /// Somebody paused it.
-    pub paused: bool,
 }
 
 /// How a change ended.

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use tokio::sync::watch;
 
+use crate::domain::change::{Control, Plan, Progress, Scope};
 use crate::domain::ids::{JobId, Name};
 use crate::domain::mutation::{Change, Mutation, Outcome, Target};
 use crate::domain::record::{Place, Record};
@@ -17,19 +18,7 @@ use super::journal::Journal;
 use super::pace::Pace;
 use super::piece::{Desk, perform};
 use super::trash::{Header, Trash, Writer};
-use super::{ChangeError, Finished, Places, Plan, Progress, Scope};
-
-/// What a person wants of a running change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Control {
-    /// Go on.
-    #[default]
-    Go,
-    /// Wait before the next piece.
-    Pause,
-    /// End after the present piece.
-    Stop,
-}
+use super::{ChangeError, Finished, Places};
 
 /// Everything a run needs besides its plan.
 pub struct Room<'a> {
