@@ -70,9 +70,9 @@ async fn reach(
     step: &StepNote,
 ) -> Result<Link, ConnectFailure> {
     let credentials = Credentials {
-        username: options.username.clone().or_else(|| address.username.clone()),
+        username: address.username.clone().or_else(|| options.username.clone()),
         password: options.password.clone().or_else(|| address.password.clone()),
-        db: options.db.or(address.db).unwrap_or(0),
+        db: address.db.or(options.db).unwrap_or(0),
         limit: options.limits.connect,
     };
     let make = |raw: Raw, target: String| Link::new(raw, target, address.safe_url(), options, purpose);

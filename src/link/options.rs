@@ -74,11 +74,11 @@ pub struct TlsOptions {
 pub struct ConnectOptions {
     /// The URL; see [`super::Address::parse`] for its forms.
     pub url: String,
-    /// User name that overrides the URL's.
+    /// User name, if the URL has none.
     pub username: Option<String>,
-    /// Password that overrides the URL's.
+    /// Password; comes before the URL's.
     pub password: Option<Secret>,
-    /// Database number that overrides the URL's.
+    /// Database number, if the URL has none.
     pub db: Option<u32>,
     /// TLS.
     pub tls: TlsOptions,

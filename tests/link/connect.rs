@@ -45,7 +45,14 @@ async fn the_database_of_the_url_is_selected() {
     let link = Link::open(&format!("{}/3", server.url())).await.unwrap();
     assert_eq!(link.ask(exists.clone()).await, Ok(Value::Int(1)));
     let link = Link::open(&server.url()).await.unwrap();
-    assert_eq!(link.ask(exists).await, Ok(Value::Int(0)));
+    assert_eq!(link.ask(exists.clone()).await, Ok(Value::Int(0)));
+    let mut options = ConnectOptions::new(server.url());
+    options.db = Some(3);
+    let link = Link::connect(&options, Purpose::Fetch).await.unwrap();
+    assert_eq!(link.ask(exists.clone()).await, Ok(Value::Int(1)));
+    options.url.push_str("/0");
+    let link = Link::connect(&options, Purpose::Fetch).await.unwrap();
+    assert_eq!(link.ask(exists).await, Ok(Value::Int(0)), "the URL's own number comes first");
     let refused = failure(Link::open(&format!("{}/9999", server.url())).await);
     assert!(matches!(&refused, ConnectFailure::Login(_)), "{refused:?}");
     assert!(refused.remedy().unwrap().contains("0 to 15"), "{refused:?}");
@@ -88,6 +95,9 @@ async fn logins_work_and_fail_with_their_own_words() {
     ping(&Link::open(&format!("redis://ann:annpw@{host}")).await.unwrap()).await;
     let mut options = ConnectOptions::new(format!("redis://ann:wrong@{host}"));
     options.password = Some("annpw".into());
+    ping(&Link::connect(&options, Purpose::Sample).await.unwrap()).await;
+    options.url = format!("redis://{host}");
+    options.username = Some("ann".to_owned());
     ping(&Link::connect(&options, Purpose::Sample).await.unwrap()).await;
 
     let refused = failure(Link::open(&format!("redis://{host}")).await);
