@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::schema::Config;
+use super::schema::{Config, Ui};
+use crate::domain::appearance::{ColourChoice, GlyphChoice};
 
 /// What is different. Themes can change without the configuration: their files are watched too, so whoever reloads
 /// should resolve the theme anew in any case.
@@ -10,7 +11,7 @@ use super::schema::Config;
 pub struct Changes {
     /// Theme, colours or signs.
     pub look: bool,
-    /// Times, mouse, tree, columns.
+    /// Times, mouse, clock, tree, columns, limits.
     pub screen: bool,
     /// Key bindings.
     pub keys: bool,
@@ -32,11 +33,16 @@ impl Changes {
     /// Compares two configurations.
     pub fn between(old: &Config, new: &Config) -> Self {
         let look = |config: &Config| (config.ui.theme.clone(), config.ui.color, config.ui.glyphs);
+        let without_look = |config: &Config| Ui {
+            theme: String::new(),
+            color: ColourChoice::default(),
+            glyphs: GlyphChoice::default(),
+            ..config.ui.clone()
+        };
         let names = old.servers.keys().chain(new.servers.keys());
         Self {
             look: look(old) != look(new),
-            screen: (old.ui.time, old.ui.mouse, &old.ui.tree_delimiter, &old.ui.columns)
-                != (new.ui.time, new.ui.mouse, &new.ui.tree_delimiter, &new.ui.columns),
+            screen: old.limits != new.limits || without_look(old) != without_look(new),
             keys: old.keys != new.keys,
             servers: names.filter(|name| old.servers.get(*name) != new.servers.get(*name)).cloned().collect(),
             chosen: old.origin.chosen != new.origin.chosen,
@@ -77,6 +83,8 @@ mod tests {
             ("[ui]\ntheme = \"light\"", Changes { look: true, ..same.clone() }),
             ("[ui]\nglyphs = \"ascii\"", Changes { look: true, ..same.clone() }),
             ("[ui]\nmouse = true", Changes { screen: true, ..same.clone() }),
+            ("[ui]\nclock = true", Changes { screen: true, ..same.clone() }),
+            ("[limits]\npage = 5", Changes { screen: true, ..same.clone() }),
             ("[ui.columns]\njobs = [\"id\"]", Changes { screen: true, ..same.clone() }),
             ("[keys]\n\"a.b\" = \"x\"", Changes { keys: true, ..same.clone() }),
             ("[refresh]\ninterval = \"2s\"", Changes { refresh: true, ..same.clone() }),

@@ -11,6 +11,14 @@ use crate::domain::problem::{Problem, nearest};
 /// Shortest interval between two refreshes.
 const SHORTEST: Duration = Duration::from_millis(100);
 
+/// Most entries that one command may ask for (P3).
+const LONGEST_PAGE: usize = 500;
+/// Most rows that a screen collects in one go.
+const LONGEST_LIST: usize = 100_000;
+
+/// Larger payloads are never taken apart (S6).
+const LARGEST_PAYLOAD: u64 = 16 << 20;
+
 /// Names of the themes that can be chosen, given the folder of the user's own.
 pub type ThemeNames = fn(Option<&Path>) -> Vec<String>;
 
@@ -41,6 +49,7 @@ pub(super) fn check(config: &Config, document: &Document<'_>, known: &Known) -> 
     check.systems(config);
     check.refresh(config);
     check.ui(config);
+    check.limits(config);
     check.keys(config);
     check.log(config);
     check.lists(config);
@@ -221,6 +230,25 @@ impl Check<'_> {
                 let path = ["ui".into(), "columns".into(), screen.as_str().into()];
                 self.add(&path, "a screen without columns shows nothing", None, remedy);
             }
+        }
+    }
+
+    fn limits(&mut self, config: &Config) {
+        let limits = &config.limits;
+        for (key, value, most) in [
+            ("page", limits.page, LONGEST_PAGE),
+            ("failures", limits.failures, LONGEST_LIST),
+            ("running", limits.running, LONGEST_LIST),
+            ("scheduled", limits.scheduled, LONGEST_LIST),
+        ] {
+            if !(1..=most).contains(&value) {
+                let path = ["limits".into(), key.into()];
+                self.add(&path, format!("{value} is not possible here"), Some(format!("1 to {most}")), None);
+            }
+        }
+        if !(1..=LARGEST_PAYLOAD).contains(&limits.payload) {
+            let path = ["limits".into(), "payload".into()];
+            self.add(&path, "this is not a sensible part of a payload", Some("\"1B\" to \"16MiB\"".to_owned()), None);
         }
     }
 

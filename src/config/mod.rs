@@ -25,7 +25,7 @@ pub use error::ConfigProblems;
 pub use keys::{Chords, KeyProblem};
 pub use load::{Environment, load, parse};
 pub use overlay::Overrides;
-pub use schema::{Budget, Config, Discovery, Log, Origin, Refresh, Systems, TimeStyle, Ui};
+pub use schema::{Budget, Config, Discovery, Limits, Log, Origin, Refresh, Systems, TimeStyle, Ui};
 pub use server::{Server, ServerUrl};
 pub use show::{paths, print};
 

@@ -28,6 +28,8 @@ pub struct Config {
     pub refresh: Refresh,
     /// What the screen looks like.
     pub ui: Ui,
+    /// How much is read at once.
+    pub limits: Limits,
     /// Key bindings that replace an action's own, by the action's name.
     pub keys: BTreeMap<String, Chords>,
     /// qtop's own log.
@@ -144,6 +146,8 @@ pub struct Ui {
     pub time: TimeStyle,
     /// Catch the mouse.
     pub mouse: bool,
+    /// The time of day in the header.
+    pub clock: bool,
     /// Separates the levels of queue names in the tree view.
     pub tree_delimiter: String,
     /// Columns by screen; a screen that is not named shows as many as fit.
@@ -158,6 +162,7 @@ impl Default for Ui {
             glyphs: GlyphChoice::default(),
             time: TimeStyle::default(),
             mouse: false,
+            clock: false,
             tree_delimiter: ":".to_owned(),
             columns: BTreeMap::new(),
         }
@@ -175,6 +180,29 @@ pub enum TimeStyle {
     Local,
     /// UTC.
     Utc,
+}
+
+/// How much is read at once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Jobs in a page of a list, 1 to 500 (P3).
+    pub page: usize,
+    /// Newest failed jobs of each queue that are grouped.
+    pub failures: usize,
+    /// Jobs on the Running screen.
+    pub running: usize,
+    /// Jobs of each queue on the Scheduled screen.
+    pub scheduled: usize,
+    /// Bytes of payload, result and options read of an opened job (P7).
+    #[serde(with = "values::size")]
+    pub payload: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { page: 100, failures: 500, running: 500, scheduled: 100, payload: 64 << 10 }
+    }
 }
 
 /// qtop's own log.
