@@ -79,6 +79,23 @@ async fn paused_limits_and_busy_slots_are_told_apart() {
 }
 
 #[tokio::test]
+async fn a_limit_in_the_options_of_a_worker_shows_by_its_effect() {
+    let server = TestServer::start();
+    let mut seed = mail(&server);
+    alive(&mut seed);
+    seed.jobs("wait", 1..=3, 10);
+    seed.run(&["SET", "limiter", "5", "PX", "40000"]);
+    let reasons = why(&server, None).await;
+    assert_eq!(codes(&reasons), ["rate_limited"]);
+    assert!(reasons[0].text.contains("5 jobs started"), "{reasons:#?}");
+    seed.run(&["SET", "limiter", "9007199254740991", "PX", "40000"]);
+    assert!(why(&server, None).await[0].text.contains("A worker holds the queue"), "held by hand");
+    let link = Link::open(&server.url()).await.unwrap();
+    let sample = view::tour(&link, None).await.pop().unwrap();
+    assert!(sample.conditions.rate_limited_until.is_some(), "{:?}", sample.conditions);
+}
+
+#[tokio::test]
 async fn a_lost_lock_is_told_with_what_will_happen() {
     let server = TestServer::start();
     let mut seed = mail(&server);

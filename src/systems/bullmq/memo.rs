@@ -149,10 +149,14 @@ pub struct Tally {
 }
 
 impl QueueMemo {
-    /// Whether the rate limit is known and used up.
+    /// Whether the rate limit holds the queue back. A limit set in a worker's own options is stored nowhere; it shows
+    /// in jobs that wait while none runs although the present window has begun.
     pub fn limiter_is_full(&self) -> bool {
-        /// What `worker.rateLimit()` writes to hold a queue by hand is far beyond any real limit.
-        const BY_HAND: u64 = 1 << 40;
-        self.limiter_used.is_some_and(|used| used >= self.meta.rate_max.unwrap_or(BY_HAND))
+        let Some(used) = self.limiter_used else { return false };
+        let stands = self.last.active == Some(0) && self.last.wait > Some(0);
+        self.meta.rate_max.map_or(used >= BY_HAND || (used > 0 && stands), |max| used >= max)
     }
 }
+
+/// What `worker.rateLimit()` writes to hold a queue by hand is far beyond any real limit.
+pub const BY_HAND: u64 = 1 << 40;

@@ -12,12 +12,18 @@ pub struct Version {
 }
 
 impl Version {
-    /// From the field as stored, for example `bullmq:6.7.0`.
+    /// From the field as stored, for example `bullmq:6.7.0`. Libraries in other languages put their own name there
+    /// (`bullmq-official:0.1.0`); their numbers say nothing about the protocol.
     pub fn parse(field: &[u8]) -> Self {
         let field = String::from_utf8_lossy(field);
-        let text = field.strip_prefix("bullmq:").unwrap_or(&field).trim();
-        let major = text.split('.').next().and_then(|part| part.parse().ok());
-        Self { text: (!text.is_empty()).then(|| text.into()), major }
+        match field.strip_prefix("bullmq:") {
+            Some(number) => {
+                let number = number.trim();
+                let major = number.split('.').next().and_then(|part| part.parse().ok());
+                Self { text: (!number.is_empty()).then(|| number.into()), major }
+            }
+            None => Self { text: (!field.is_empty()).then(|| field.replacen(':', " ", 1).into()), major: None },
+        }
     }
 
     /// Up to 5.x a pause renames `wait` to `paused`; from 6.0 on jobs stay in `wait`. Unknown counts as old, because
@@ -47,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_number_is_read_with_or_without_the_library_name() {
+    fn the_number_is_read_from_the_node_library_only() {
         let six = Version::parse(b"bullmq:6.7.0");
         assert_eq!(six.text.as_deref(), Some("6.7.0"));
         assert!(!six.moves_jobs_on_pause() && !six.marks_in_wait());
@@ -56,6 +62,9 @@ mod tests {
         let unknown = Version::default();
         assert!(unknown.moves_jobs_on_pause() && !unknown.marks_in_wait());
         assert_eq!(Version::parse(b"bullmq:").text, None);
+        let other = Version::parse(b"bullmq-official:0.1.0");
+        assert_eq!(other.text.as_deref(), Some("bullmq-official 0.1.0"));
+        assert!(other.moves_jobs_on_pause() && !other.marks_in_wait());
     }
 
     #[test]

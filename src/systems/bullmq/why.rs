@@ -14,6 +14,7 @@ use crate::systems::{ReadError, SystemError, reply};
 use super::facts::{self, Facts};
 use super::keys::{self, Keys};
 use super::membership::{self, Membership};
+use super::memo::BY_HAND;
 use super::rows::{self, Found};
 use super::state;
 
@@ -178,19 +179,20 @@ fn obstacles(keys: &Keys, facts: &Facts) -> Vec<Reason> {
 }
 
 fn rate_limit(keys: &Keys, facts: &Facts) -> Option<Reason> {
-    let left = facts.limiter_left?;
-    let used = facts.limiter_used?;
-    let max = facts.meta.rate_max;
-    let by_hand = max.is_none() && used >= 1 << 40;
-    if facts.ready() == 0 || !(by_hand || max.is_some_and(|max| used >= max)) {
-        return None;
-    }
-    let until = when(facts.now.plus(left));
-    let text = match max {
-        Some(max) => {
-            format!("The rate limit of {max} per window is used up; it opens again in {} ({until}).", text::span(left))
+    let (left, used) = (facts.limiter_left?, facts.limiter_used?);
+    let until = format!("{} ({})", text::span(left), when(facts.now.plus(left)));
+    let text = match facts.meta.rate_max {
+        _ if facts.ready() == 0 => return None,
+        Some(max) if used >= max => {
+            format!("The rate limit of {max} per window is used up; it opens again in {until}.")
         }
-        None => format!("A worker holds the queue for {} more ({until}).", text::span(left)),
+        Some(_) => return None,
+        None if used >= BY_HAND => format!("A worker holds the queue for {until} more."),
+        None if facts.active.is_empty() && used > 0 => {
+            let started = jobs(used);
+            format!("A worker's own rate limit holds it: {started} started in this window, which ends in {until}.")
+        }
+        None => return None,
     };
     let evidence = format!("GET {} = {used}, PTTL = {} ms", keys.show("limiter"), left.as_millis());
     Some(reason(Severity::Warn, "rate_limited", text, evidence, None))
