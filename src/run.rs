@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use tokio::sync::mpsc;
 
 use crate::app::message::{Clock, Message};
 use crate::app::state::State;
@@ -17,6 +16,7 @@ use crate::config::{Config, ConfigProblems, Environment};
 use crate::domain::snapshot::LinkHealth;
 use crate::domain::text::harmless;
 use crate::domain::time::Timestamp;
+use crate::log::{LogFeed, LogGuard};
 use crate::term::{self, Signal, TerminalConsole, TerminalError};
 use crate::ui;
 
@@ -34,13 +34,16 @@ pub struct RunOptions {
     pub config: Config,
     /// What the surroundings said when it was read.
     pub environment: Environment,
-    /// Configurations read anew when their files change.
-    pub reloads: mpsc::Receiver<Result<Config, ConfigProblems>>,
-    /// Anything else for the screen: lines of qtop's own log, notices.
-    pub messages: mpsc::Receiver<Message>,
+    /// Reads the configuration anew; called on a thread where it may wait, when a file of it changes.
+    pub read: ReadConfig,
+    /// qtop's own log, for its screen and to change what is logged.
+    pub log: Option<(LogGuard, LogFeed)>,
     /// Shown as short notices at the start.
     pub notes: Vec<String>,
 }
+
+/// Reads the configuration anew.
+pub type ReadConfig = Box<dyn Fn() -> Result<Config, ConfigProblems> + Send + Sync>;
 
 /// How the screen ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +80,7 @@ pub fn run(options: RunOptions, runtime: tokio::runtime::Runtime) -> anyhow::Res
 }
 
 async fn screen(options: RunOptions, synchronized: bool, pace: FramePace) -> anyhow::Result<Exit> {
-    let RunOptions { config, environment, reloads, messages, notes } = options;
+    let RunOptions { config, environment, read, log, notes } = options;
     let config = Arc::new(config);
     let (mut look, problem) = Look::of(&config, &environment);
     let server = settings::server_view(&config, &config.origin.chosen);
@@ -85,7 +88,7 @@ async fn screen(options: RunOptions, synchronized: bool, pace: FramePace) -> any
     let mut state = State::new(server, settings::settings(&config), zone, clock());
     state.time_style = settings::time_style(&config);
     state.mouse = config.ui.mouse;
-    let mut tasks = EngineTasks::start(Arc::clone(&config), environment, reloads, messages)?;
+    let mut tasks = EngineTasks::start(Arc::clone(&config), environment, read, log)?;
     for text in notes {
         crate::app::update::update(&mut state, Message::Notice { text, bad: false });
     }

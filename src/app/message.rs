@@ -8,9 +8,9 @@ use crossterm::event::KeyEvent;
 use super::effect::Slot;
 use super::settings::Settings;
 use super::state::{Banner, ServerView};
-use super::views::LogLine;
 use crate::domain::fetch::{FetchError, Fetched};
 use crate::domain::ids::Ticket;
+use crate::domain::log_line::LogLine;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Timestamp;
 

@@ -19,7 +19,7 @@ use super::keymap::Keymap;
 use super::message::{Clock, Message};
 use super::settings::Settings;
 use super::state::{Banner, ServerView, State, Toast};
-use super::views::LogLine;
+use crate::domain::log_line::LogLine;
 
 /// How long a notice stays.
 const TOAST_TIME: Duration = Duration::from_secs(5);
@@ -36,6 +36,7 @@ pub fn update(state: &mut State, message: Message) -> Vec<Effect> {
             if state.frozen.is_some() {
                 return Vec::new();
             }
+            state.queues.settled |= state.snapshot.discovery.passes > 0;
             cursor::settle(state);
             fetch::refresh(state)
         }

@@ -10,8 +10,8 @@ use super::state::Loaded;
 use crate::domain::fetch::{FailureReport, Many, QueuedRow, ScheduledRow, WorkerReport};
 use crate::domain::ids::{JobId, JobRef, Name, QueueId};
 use crate::domain::job::{Cursor, Job, JobRow, Search};
+use crate::domain::log_line::LogLine;
 use crate::domain::state::StateId;
-use crate::domain::time::Timestamp;
 
 /// Queues screen.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +26,9 @@ pub struct QueuesView {
     pub folded: BTreeSet<String>,
     /// The group of the tree under the cursor, if it is on one.
     pub group: Option<String>,
+    /// The cursor belongs to a queue. Not before all queues were found or a key was pressed: the first one found is not
+    /// the first one in the list.
+    pub settled: bool,
 }
 
 /// Running screen.
@@ -120,19 +123,6 @@ pub struct LogsView {
     pub scroll: usize,
     /// Filter as typed.
     pub filter: String,
-}
-
-/// A line of qtop's own log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogLine {
-    /// When.
-    pub time: Timestamp,
-    /// `ERROR`, `WARN`, `INFO`, `DEBUG` or `TRACE`.
-    pub level: &'static str,
-    /// Module it comes from.
-    pub target: String,
-    /// Message and fields.
-    pub text: String,
 }
 
 /// Queue screen.

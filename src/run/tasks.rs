@@ -8,16 +8,22 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::look::Look;
-use super::settings;
 use super::ui_loop::Tasks;
+use super::{ReadConfig, settings};
 use crate::app::effect::{Effect, PaceWish, Slot};
 use crate::app::message::Message;
 use crate::app::state::Banner;
-use crate::config::{Changes, Config, ConfigProblems, Environment};
+use crate::config::{Changes, Config, Environment};
 use crate::domain::fetch::FetchError;
+use crate::domain::log_line::LogLine;
+use crate::engine::ConfigEvent;
 use crate::engine::fetcher::Ask;
 use crate::engine::{self, EngineConfig, EngineHandles, Pace};
+use crate::log::{LogFeed, LogGuard};
 use crate::systems;
+
+/// Log lines taken at once.
+const LOG_BURST: usize = 256;
 
 /// Something the tasks tell the loop.
 #[derive(Debug)]
@@ -34,30 +40,38 @@ pub struct EngineTasks {
     environment: Environment,
     server: String,
     handles: EngineHandles<Slot>,
+    /// Of the watched server's tasks.
     cancel: CancellationToken,
-    reloads: mpsc::Receiver<Result<Config, ConfigProblems>>,
-    others: mpsc::Receiver<Message>,
+    /// Of the others.
+    life: CancellationToken,
+    reloads: mpsc::Receiver<ConfigEvent>,
+    log: Option<(LogGuard, LogFeed)>,
+    /// Log lines lost so far.
+    lost: u64,
     waiting: VecDeque<Told>,
     state_folder: Option<PathBuf>,
 }
 
 impl EngineTasks {
-    /// Starts watching the chosen server. `reloads` are configurations read anew, `others` anything else for the state.
+    /// Starts watching the chosen server and the files of the configuration. Must be called inside a runtime.
     ///
     /// # Errors
     /// If the configuration has no such server, or it has no URL.
     pub fn start(
         config: Arc<Config>,
         environment: Environment,
-        reloads: mpsc::Receiver<Result<Config, ConfigProblems>>,
-        others: mpsc::Receiver<Message>,
+        read: ReadConfig,
+        log: Option<(LogGuard, LogFeed)>,
     ) -> anyhow::Result<Self> {
         let server = config.origin.chosen.clone();
         let state_folder = environment.state.clone();
         let cancel = CancellationToken::new();
         let handles = watch(&config, &server, state_folder.as_deref(), &cancel)?;
+        let life = CancellationToken::new();
+        let reloads = engine::watch(Arc::clone(&config), read, life.clone());
         let waiting = VecDeque::new();
-        Ok(Self { config, environment, server, handles, cancel, reloads, others, waiting, state_folder })
+        let lost = 0;
+        Ok(Self { config, environment, server, handles, cancel, life, reloads, log, lost, waiting, state_folder })
     }
 
     /// Watches another server, or the same one anew.
@@ -73,16 +87,16 @@ impl EngineTasks {
     }
 
     /// Decides who hears of a new configuration. A broken one changes nothing but the banner.
-    fn reloaded(&mut self, result: Result<Config, ConfigProblems>) {
-        let config = match result {
-            Ok(config) => config,
-            Err(problems) => {
+    fn reloaded(&mut self, event: ConfigEvent) {
+        let config = match event {
+            ConfigEvent::Changed(config) => config,
+            ConfigEvent::Broken(problems) => {
                 let banner = Banner { title: problems.summary(), details: problems.to_string() };
                 return self.waiting.push_back(Told::Message(Message::ConfigBroken(Some(banner))));
             }
         };
         let changes = Changes::between(&self.config, &config);
-        self.config = Arc::new(config);
+        self.config = config;
         let (look, problem) = Look::of(&self.config, &self.environment);
         self.waiting.push_back(Told::Look(Box::new(look)));
         let settings = settings::settings(&self.config);
@@ -91,6 +105,12 @@ impl EngineTasks {
             let title = problem.lines().next().unwrap_or_default().to_owned();
             let banner = Banner { title, details: problem };
             self.waiting.push_back(Told::Message(Message::ConfigBroken(Some(banner))));
+        }
+        if changes.log
+            && let Some((guard, _)) = &self.log
+            && let Err(error) = guard.set_level(&self.config.log.level)
+        {
+            self.waiting.push_back(Told::Message(Message::Notice { text: error.to_string(), bad: true }));
         }
         if changes.refresh || changes.concerns_server(&self.server) {
             let name = if self.config.servers.contains_key(&self.server) {
@@ -104,8 +124,27 @@ impl EngineTasks {
         }
     }
 
+    /// The line that came and those behind it; they come in bursts.
+    fn logged(&mut self, first: LogLine) -> Message {
+        let mut lines = vec![first];
+        let mut dropped = 0;
+        if let Some((_, feed)) = &mut self.log {
+            lines.extend(std::iter::from_fn(|| feed.try_recv()).take(LOG_BURST));
+            dropped = feed.dropped() - self.lost;
+            self.lost = feed.dropped();
+        }
+        Message::Logged { lines, dropped }
+    }
+
     fn ask(&self, ask: Ask<Slot>) -> bool {
         self.handles.asks.try_send(ask).is_ok()
+    }
+}
+
+async fn next_line(log: &mut Option<(LogGuard, LogFeed)>) -> Option<LogLine> {
+    match log {
+        Some((_, feed)) => feed.recv().await,
+        None => None,
     }
 }
 
@@ -124,6 +163,7 @@ fn watch(
 impl Drop for EngineTasks {
     fn drop(&mut self) {
         self.cancel.cancel();
+        self.life.cancel();
     }
 }
 
@@ -141,11 +181,11 @@ impl Tasks for EngineTasks {
                     Message::Fetched { ticket: answer.ticket, slot: answer.slot, result: answer.result }
                 }
                 Some(ended) = self.handles.ended.recv() => Message::TaskEnded { task: ended.task, error: ended.error },
-                Some(message) = self.others.recv() => message,
-                Some(result) = self.reloads.recv() => {
-                    self.reloaded(result);
+                Some(event) = self.reloads.recv() => {
+                    self.reloaded(event);
                     continue;
                 }
+                Some(line) = next_line(&mut self.log) => self.logged(line),
                 else => return std::future::pending().await,
             };
             return Told::Message(message);

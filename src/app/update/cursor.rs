@@ -109,6 +109,9 @@ fn apply<K: Ord + Clone>(list: &mut ListState<K>, keys: &[K], op: ListOp, visibl
 
 /// The Queues screen has lines that are no queues: groups. The cursor may be on one; marks are on queues only.
 fn queues(state: &mut State, op: ListOp, visible: usize) {
+    if op == ListOp::Settle && !state.queues.settled {
+        return;
+    }
     let lines = rows::queues(state);
     let Some(index) = rows::queue_index(state, &lines) else { return };
     if !matches!(op, ListOp::Move(_) | ListOp::Settle) {

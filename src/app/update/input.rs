@@ -23,6 +23,7 @@ pub(super) fn input(state: &mut State, input: Input) -> Vec<Effect> {
         Input::Key(_) | Input::Paste(_) | Input::Click(..) | Input::Scroll(_) => {
             state.focused = true;
             state.last_input = state.clock.mono;
+            state.queues.settled = true;
         }
         Input::Resize(..) => {}
     }

@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 
 use super::Body;
 use crate::app::rows;
-use crate::app::views::LogLine;
+use crate::domain::log_line::LogLine;
 use crate::domain::text;
 use crate::theme::Role;
 use crate::ui::canvas::{Canvas, Phrase};
