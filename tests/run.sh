@@ -12,10 +12,13 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 started=$SECONDS
 durations=()
 current="start"
+policy=/usr/sbin/policy-rc.d
+made_policy=
 
 finish() {
   local code=$?
   trap - EXIT
+  allow_services
   printf '\n'
   if ((${#durations[@]})); then printf '%s\n' "${durations[@]}"; fi
   if ((code == 0)); then
@@ -45,17 +48,21 @@ as_root() {
 
 # A Debian package of a server starts the server. The tests start their own, so nothing may be left running: while
 # packages are installed, services are kept from starting. One that ran before is not touched.
+allow_services() {
+  if [[ $made_policy ]]; then as_root rm -f "$policy"; fi
+  made_policy=
+}
+
 apt_install() {
-  local policy=/usr/sbin/policy-rc.d made_policy=
   if [[ ! -e $policy ]]; then
+    made_policy=1
     printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
     as_root chmod 755 "$policy"
-    made_policy=1
   fi
   local code=0
   { as_root apt-get update -qq && as_root env DEBIAN_FRONTEND=noninteractive \
     apt-get install -y -qq --no-install-recommends "$@"; } || code=$?
-  if [[ $made_policy ]]; then as_root rm -f "$policy"; fi
+  allow_services
   if ((code == 0)) && [[ " $* " == *" redis-server "* ]] && have systemctl && [[ -d /run/systemd/system ]]; then
     as_root systemctl disable redis-server
   fi
@@ -89,8 +96,11 @@ tools() {
   cargo --version
   if have redis-server; then redis-server --version; else valkey-server --version; fi
   if [[ -f tests/interop/package-lock.json ]]; then
+    if ! node_is_new_enough; then
+      printf 'node %s is too old or npm is missing: the tests against BullMQ need Node 18 and npm\n' "$(node --version)" >&2
+      return 1
+    fi
     node --version
-    node_is_new_enough
   fi
 }
 
