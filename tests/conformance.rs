@@ -15,3 +15,5 @@ mod lists;
 mod rules;
 #[path = "conformance/seeds.rs"]
 mod seeds;
+#[path = "conformance/streams.rs"]
+mod streams;

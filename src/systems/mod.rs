@@ -5,8 +5,10 @@
 
 pub mod bullmq;
 pub mod list;
+mod look;
 pub mod record;
 pub mod reply;
+pub mod stream;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -239,5 +241,9 @@ pub trait System: Send + Sync {
 
 /// Every system qtop knows, in display order, set up with what the configuration describes.
 pub fn all(described: &Described) -> Vec<Arc<dyn System>> {
-    vec![Arc::new(self::bullmq::BullMq), Arc::new(self::list::List::new(&described.lists))]
+    vec![
+        Arc::new(self::bullmq::BullMq),
+        Arc::new(self::list::List::new(&described.lists)),
+        Arc::new(self::stream::Stream),
+    ]
 }

@@ -45,6 +45,14 @@ pub const CASES: &[Case] = &[
         search: ("orders", "waiting", "ORDER-7"),
         workers: true,
     },
+    Case {
+        system: "stream",
+        seed: super::streams::seed,
+        described: Described::default,
+        counts: super::streams::COUNTS,
+        search: ("events/workers", "waiting", "SHIPPED"),
+        workers: true,
+    },
 ];
 
 /// Runs commands whose words are separated by blanks; `~` stands for a blank inside a word.

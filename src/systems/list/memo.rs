@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::domain::ids::Name;
 use crate::domain::time::Timestamp;
-
-/// Bytes of large items that a tick may move on average: an item of a megabyte is looked at every 64 ticks.
-const BYTES_EACH_TICK: u64 = 16 * 1024;
+use crate::systems::look::Look;
 
 /// Keys kept of one pattern.
 pub const KEYS_KEPT: usize = 200;
@@ -34,32 +32,12 @@ pub struct QueueMemo {
 /// An item that is looked at each tick if it is small, less often if it is not.
 #[derive(Clone, Default)]
 pub struct Head {
-    /// How large items are here, by a sample of the server's; `None` before it was asked.
-    pub expected: Option<u64>,
-    /// The tick in which it may be read again.
-    pub next_tick: u64,
+    /// When it may be read again.
+    pub look: Look,
     /// Its id, if items are ids.
     pub id: Option<Vec<u8>>,
     /// When it was made, or is due.
     pub moment: Option<Timestamp>,
-}
-
-impl Head {
-    /// True if it may be read in this tick.
-    pub fn is_due(&self, tick: u64) -> bool {
-        self.expected.is_some() && tick >= self.next_tick
-    }
-
-    /// Learns how large items are and puts off the first look at huge ones.
-    pub fn expect(&mut self, bytes: u64, tick: u64) {
-        self.expected = Some(bytes);
-        self.next_tick = tick + 1 + bytes / (8 * BYTES_EACH_TICK);
-    }
-
-    /// Notes that so many bytes were read.
-    pub fn was_read(&mut self, bytes: u64, tick: u64) {
-        self.next_tick = tick + 1 + bytes / BYTES_EACH_TICK;
-    }
 }
 
 /// A heartbeat key at the moment it was last looked at.

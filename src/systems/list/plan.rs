@@ -103,8 +103,8 @@ pub fn questions<'a>(spec: &'a ListSpec, memo: Option<&'a ListMemo>, tick: u64, 
             asks.push(Ask::Overdue(&delayed.key, score));
         }
         match queue.map(|queue| &queue.first_due) {
-            Some(first) if first.is_due(tick) => asks.push(Ask::FirstDue(&delayed.key)),
-            Some(first) if first.expected.is_some() => {}
+            Some(first) if first.look.is_due(tick) => asks.push(Ask::FirstDue(&delayed.key)),
+            Some(first) if first.look.expected.is_some() => {}
             _ => asks.push(Ask::MemberSize(&delayed.key)),
         }
     }
@@ -128,8 +128,8 @@ fn head<'a>(asks: &mut Vec<Ask<'a>>, spec: &'a ListSpec, key: &'a str, head: Opt
         return;
     }
     match head {
-        Some(head) if head.is_due(tick) => asks.push(Ask::Head(key, spec.next)),
-        Some(head) if head.expected.is_some() => {}
+        Some(head) if head.look.is_due(tick) => asks.push(Ask::Head(key, spec.next)),
+        Some(head) if head.look.expected.is_some() => {}
         _ => asks.push(Ask::ItemSize(key)),
     }
     if let (Some(record), Some(id)) = (&spec.record, head.and_then(|head| head.id.as_ref()))

@@ -107,11 +107,11 @@ impl Reader<'_> {
             Ask::Overdue(..) => self.sample.overdue = reply.ok().and_then(reply::count),
             Ask::ItemSize(key) => {
                 let bytes = reply.ok().and_then(reply::count).unwrap_or(0) / self.length.max(1);
-                queue.heads.entry((*key).to_owned()).or_default().expect(bytes, tick);
+                queue.heads.entry((*key).to_owned()).or_default().look.expect(bytes, tick);
             }
             Ask::MemberSize(_) => {
                 let members = self.sample.count(DELAYED).value().unwrap_or(0).max(1);
-                queue.first_due.expect(reply.ok().and_then(reply::count).unwrap_or(0) / members, tick);
+                queue.first_due.look.expect(reply.ok().and_then(reply::count).unwrap_or(0) / members, tick);
             }
             Ask::Head(key, _) => {
                 let head = queue.heads.entry((*key).to_owned()).or_default();
@@ -120,7 +120,7 @@ impl Reader<'_> {
             Ask::FirstDue(_) => {
                 let members = reply.ok().and_then(reply::scored).unwrap_or_default();
                 let first = members.first();
-                queue.first_due.was_read(first.map_or(0, |(member, _)| member.len() as u64), tick);
+                queue.first_due.look.was_read(first.map_or(0, |(member, _)| member.len() as u64), tick);
                 queue.first_due.moment = first.and_then(|(_, score)| due(self.spec, *score));
             }
             Ask::HeadRecord { list, fields, .. } => {
@@ -178,7 +178,7 @@ impl Reader<'_> {
 
     fn head(&mut self, head: &mut Head, reply: Option<&Value>) {
         let bytes = reply.and_then(reply::bytes);
-        head.was_read(bytes.map_or(0, |bytes| bytes.len() as u64), self.tick);
+        head.look.was_read(bytes.map_or(0, |bytes| bytes.len() as u64), self.tick);
         match (self.spec.item, bytes) {
             (ItemKind::Id, Some(id)) => {
                 if head.id.as_deref() != Some(id) {
