@@ -14,7 +14,7 @@ use super::error::{explain, explain_syntax};
 use crate::domain::problem::{Problem, TextFile};
 
 /// More problems than this in one file are not worth telling.
-const MOST_PROBLEMS: usize = 100;
+const MOST_PROBLEMS: usize = 50;
 
 /// One step from a table or list to something inside it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -75,19 +75,7 @@ pub struct Problem {
 impl Problem {
     /// A problem of `span` (bytes) in `file`.
     pub fn at(file: &TextFile, span: Range<usize>, message: impl Into<String>) -> Self {
-        let span = clamp(&file.text, span);
-        let before = &file.text[..span.start];
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().map_or(0, |start| start.chars().count()) + 1;
-        let mut problem = Self {
-            place: Place::File { name: file.name.clone(), line, column },
-            message: message.into(),
-            expected: None,
-            remedy: None,
-            picture: String::new(),
-        };
-        problem.draw(Some((file, span)));
-        problem
+        Self::build(file, span, message, None, None)
     }
 
     /// A problem that has no place inside a text.
@@ -97,7 +85,7 @@ impl Problem {
         problem
     }
 
-    /// Like [`Problem::at`] and [`Problem::of`], with what was expected and what to do.
+    /// Like [`Problem::at`], with what was expected and what to do.
     pub fn build(
         file: &TextFile,
         span: Range<usize>,
@@ -105,10 +93,13 @@ impl Problem {
         expected: Option<String>,
         remedy: Option<String>,
     ) -> Self {
-        let mut problem = Self::at(file, span.clone(), message);
-        problem.expected = expected;
-        problem.remedy = remedy;
-        problem.draw(Some((file, clamp(&file.text, span))));
+        let span = clamp(&file.text, span);
+        let before = &file.text[..span.start];
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().map_or(0, |start| start.chars().count()) + 1;
+        let place = Place::File { name: file.name.clone(), line, column };
+        let mut problem = Self { place, message: message.into(), expected, remedy, picture: String::new() };
+        problem.draw(Some((file, span)));
         problem
     }
 

@@ -103,3 +103,56 @@ fn places_are_those_of_the_slip() {
     }
     assert!(tried > 60, "{tried} slips were tried");
 }
+
+/// The example with some of its text replaced, as a cat on the keyboard would.
+fn mangled() -> impl proptest::strategy::Strategy<Value = String> {
+    use proptest::prelude::*;
+
+    let example = qtop::config::EXAMPLE.replace("\n#", "\n");
+    let snippets = prop_oneof![
+        Just("\""),
+        Just("["),
+        Just("]"),
+        Just("="),
+        Just("\n"),
+        Just("{"),
+        Just("."),
+        Just("#"),
+        Just("'''"),
+        Just("é"),
+        Just("\u{0}"),
+        Just("[[server]]\n"),
+        Just("1e400"),
+        Just("9999999999999999999999"),
+        Just("\"\\uD800\""),
+        Just("[ui.columns.x]\n"),
+        Just("list = 3\n"),
+    ];
+    let places = proptest::collection::vec((any::<proptest::sample::Index>(), 0..12_usize, snippets), 1..6);
+    places.prop_map(move |places| {
+        let mut text: Vec<char> = example.chars().collect();
+        for (place, length, snippet) in places {
+            let start = place.index(text.len());
+            let end = (start + length).min(text.len());
+            text.splice(start..end, snippet.chars());
+        }
+        text.into_iter().collect()
+    })
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { cases: 64, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn no_file_is_too_broken_to_be_explained(text in mangled()) {
+        let lines = text.lines().count();
+        if let Err(problems) = parse(&TextFile::new("config.toml", text), &known()) {
+            for problem in problems.all() {
+                proptest::prop_assert!(!problem.message.is_empty() && !problem.picture.is_empty());
+                if let Place::File { line, column, .. } = problem.place {
+                    proptest::prop_assert!((1..=lines + 1).contains(&line) && column >= 1);
+                }
+            }
+        }
+    }
+}
