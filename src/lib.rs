@@ -4,6 +4,7 @@
 //! are described in the `mod.rs` of every folder and checked by `tests/layers.rs`.
 
 pub mod app;
+pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod domain;

@@ -1,0 +1,93 @@
+//! One function for each headless command.
+
+mod health;
+mod job;
+mod jobs;
+mod queues;
+mod reports;
+
+use std::path::Path;
+
+use super::args::{self, Cli, Command, ConfigAction, Options};
+use super::failure::{Exit, Failure};
+use super::known::known;
+use super::output::Output;
+use super::session::Session;
+use crate::config::{self, Config, Environment};
+
+/// Runs a command that looks at a server.
+pub async fn headless(
+    command: Command,
+    options: &Options,
+    config: &Config,
+    state: Option<&Path>,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    let only = match &command {
+        Command::Jobs { queue, .. } | Command::Job { queue, .. } => Some(queue.as_str()),
+        _ => None,
+    };
+    if let Command::Job { raw: true, .. } = &command
+        && output.is_terminal()
+    {
+        return Err(Failure::new(Exit::Usage, "--raw writes bytes that could control the terminal")
+            .with_remedy("write into a file or pipe: qtop job QUEUE ID --raw > payload"));
+    }
+    let opened = Session::open(config, state, options.timeout, only).await;
+    if let Command::Health(thresholds) = &command {
+        return health::run(opened, thresholds, output).await;
+    }
+    let session = opened?;
+    if let Some(note) = session.incomplete_note() {
+        output.note(&note);
+    }
+    match command {
+        Command::Queues { json, rates } => queues::run(session, json, rates, output).await,
+        Command::Jobs { queue, state, matching, payloads, limit, cursor, json } => {
+            let wanted = jobs::Wanted { state, matching, payloads, limit, cursor };
+            jobs::run(session, &queue, wanted, json, output).await
+        }
+        Command::Job { queue, id, json, raw, payload_limit } => {
+            job::run(session, &queue, &id, job::Form::of(json, raw), payload_limit, output).await
+        }
+        Command::Workers { json, all_clients } => reports::workers(session, json, all_clients, output).await,
+        Command::Failures { json, window } => reports::failures(session, json, window, output).await,
+        other => Err(Failure::new(Exit::Usage, format!("{other:?} does not look at a server"))),
+    }
+}
+
+/// `qtop config …`.
+pub fn settings(action: &ConfigAction, cli: &Cli, environment: &Environment, output: &Output) -> Result<Exit, Failure> {
+    let overrides = cli.options.overrides();
+    match action {
+        ConfigAction::Path => {
+            for (name, path, exists) in config::paths(&overrides, environment) {
+                let missing = if exists { "" } else { "  (not there)" };
+                output.text(&format!("{name:<8}{}{missing}", path.display()))?;
+            }
+        }
+        ConfigAction::Check => {
+            let config = config::load(&overrides, environment, &known())?;
+            let file = config.origin.file.as_ref().map(|path| path.display().to_string());
+            output.text(&format!("{} is good", file.as_deref().unwrap_or("no file: the defaults hold, and that")))?;
+        }
+        ConfigAction::Print => output.text(&config::print(&config::load(&overrides, environment, &known())?))?,
+    }
+    Ok(Exit::Good)
+}
+
+/// `qtop completions SHELL`.
+pub fn completions(shell: clap_complete::Shell, output: &Output) -> Result<Exit, Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut args::command(), "qtop", &mut script);
+    output.bytes(&script)?;
+    Ok(Exit::Good)
+}
+
+/// `qtop man`.
+pub fn manual(output: &Output) -> Result<Exit, Failure> {
+    let mut page = Vec::new();
+    clap_mangen::Man::new(args::command()).render(&mut page)?;
+    output.bytes(&page)?;
+    Ok(Exit::Good)
+}

@@ -1,0 +1,510 @@
+//! The JSON of the headless commands, as `assets/json.md` writes it down.
+//!
+//! Names are snake case, moments RFC 3339 in UTC, what is unknown is null, 64-bit integers are exact. Names that are
+//! not UTF-8 are shown with U+FFFD; the address is always exact.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::domain::fetch::{FailureGroup, FailureReport, WorkerReport};
+use crate::domain::ids::QueueId;
+use crate::domain::job::{Blob, Job, JobRow, KeyFact, Progress, Relative};
+use crate::domain::queue::{Count, Drain, Oldest, QueueSample, Severity, Warning};
+use crate::domain::snapshot::{InstanceSample, Snapshot};
+use crate::domain::state::StateKind;
+use crate::domain::time::Timestamp;
+use crate::domain::worker::Worker;
+
+/// `qtop queues --json`.
+#[derive(Serialize)]
+pub struct Queues {
+    taken_at: Option<String>,
+    complete: bool,
+    server: Server,
+    warnings: Vec<Finding>,
+    queues: Vec<Queue>,
+    cost: Cost,
+}
+
+#[derive(Serialize)]
+struct Server {
+    name: String,
+    url: String,
+    version: Option<String>,
+    mode: Option<String>,
+    rtt_ms: f64,
+}
+
+#[derive(Serialize)]
+struct Cost {
+    round_trips: u64,
+    commands: u64,
+    bytes_in: u64,
+    bytes_out: u64,
+}
+
+#[derive(Serialize)]
+struct Queue {
+    address: String,
+    system: &'static str,
+    instance: String,
+    queue: String,
+    library_version: Option<String>,
+    paused: Option<bool>,
+    rate_limited: bool,
+    counts: serde_json::Map<String, serde_json::Value>,
+    kinds: Kinds,
+    oldest_waiting_seconds: Option<f64>,
+    rates: Option<Rates>,
+    drain_seconds: Option<f64>,
+    workers: Option<u64>,
+    warnings: Vec<Finding>,
+}
+
+#[derive(Serialize)]
+struct Kinds {
+    waiting: Option<u64>,
+    active: Option<u64>,
+    scheduled: Option<u64>,
+    retrying: Option<u64>,
+    blocked: Option<u64>,
+    completed: Option<u64>,
+    failed: Option<u64>,
+    dead: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Rates {
+    in_per_s: Option<f64>,
+    out_per_s: Option<f64>,
+    failed_per_s: Option<f64>,
+}
+
+/// A finding about a queue or server.
+#[derive(Serialize)]
+pub struct Finding {
+    severity: &'static str,
+    code: &'static str,
+    text: String,
+}
+
+impl Finding {
+    fn of(warning: &Warning) -> Self {
+        Self { severity: severity(warning.severity), code: warning.code, text: warning.text.clone() }
+    }
+}
+
+/// The word for a severity.
+pub fn severity(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Info => "info",
+        Severity::Warn => "warning",
+        Severity::Critical => "critical",
+    }
+}
+
+impl Queues {
+    /// `rates`: the sampler watched long enough to tell them.
+    pub fn of(snapshot: &Snapshot, complete: bool, rates: bool) -> Self {
+        let totals = snapshot.cost.totals;
+        Self {
+            taken_at: snapshot.taken_at.rfc3339(),
+            complete,
+            server: Server {
+                name: snapshot.server.to_string(),
+                url: snapshot.url.to_string(),
+                version: snapshot.facts.version.clone(),
+                mode: snapshot.facts.mode.clone(),
+                rtt_ms: millis(snapshot.rtt),
+            },
+            warnings: snapshot.warnings.iter().map(Finding::of).collect(),
+            queues: snapshot.queues().map(|(instance, queue)| Queue::of(snapshot, instance, queue, rates)).collect(),
+            cost: Cost {
+                round_trips: totals.round_trips,
+                commands: totals.commands,
+                bytes_in: totals.bytes_in,
+                bytes_out: totals.bytes_out,
+            },
+        }
+    }
+}
+
+impl Queue {
+    fn of(snapshot: &Snapshot, instance: &InstanceSample, queue: &QueueSample, rates: bool) -> Self {
+        let kind = |kind| queue.kind(instance.states, kind).and_then(Count::value);
+        let counts = queue.counts.iter().map(|(state, count)| (state.0.to_owned(), count.value().into())).collect();
+        let mut warnings: Vec<Finding> = queue.warnings.iter().map(Finding::of).collect();
+        warnings.extend(queue.counts.iter().filter_map(|(state, count)| inexact(state.0, *count)));
+        warnings.extend(queue.error.iter().map(|error| Finding {
+            severity: "warning",
+            code: "unreadable",
+            text: format!("this queue could not be read: {error}"),
+        }));
+        Self {
+            address: snapshot.address(&queue.id),
+            system: queue.id.instance.system,
+            instance: queue.id.instance.name.to_text(),
+            queue: queue.id.name.to_text(),
+            library_version: queue.library_version.as_deref().map(str::to_owned),
+            paused: queue.conditions.paused,
+            rate_limited: queue.conditions.rate_limited_until.is_some_and(|until| until > snapshot.taken_at),
+            counts,
+            kinds: Kinds {
+                waiting: kind(StateKind::Waiting),
+                active: kind(StateKind::Active),
+                scheduled: kind(StateKind::Scheduled),
+                retrying: kind(StateKind::Retrying),
+                blocked: kind(StateKind::Blocked),
+                completed: kind(StateKind::Completed),
+                failed: kind(StateKind::Failed),
+                dead: kind(StateKind::Dead),
+            },
+            oldest_waiting_seconds: match queue.oldest {
+                Oldest::Since(since) => Some(seconds(since.age(snapshot.taken_at))),
+                Oldest::Nothing => Some(0.0),
+                Oldest::Unknown => None,
+            },
+            rates: rates.then_some(Rates {
+                in_per_s: queue.trend.in_per_s,
+                out_per_s: queue.trend.out_per_s,
+                failed_per_s: queue.trend.failed_per_s,
+            }),
+            drain_seconds: match queue.trend.drain {
+                Drain::Empty => Some(0.0),
+                Drain::In(left) if rates => Some(seconds(left)),
+                _ => None,
+            },
+            workers: queue.workers.alive,
+            warnings,
+        }
+    }
+}
+
+/// Says of a count that it is not exact.
+fn inexact(state: &str, count: Count) -> Option<Finding> {
+    let text = match count {
+        Count::AtLeast(value) => format!("{state}: there are at least {value}; counting stopped there"),
+        Count::Approx { value, as_of } => {
+            format!("{state}: about {value}, as of {}", as_of.rfc3339().unwrap_or_default())
+        }
+        Count::Exact(_) | Count::Unknown => return None,
+    };
+    Some(Finding { severity: "info", code: "inexact_count", text })
+}
+
+/// `qtop jobs --json`.
+#[derive(Serialize)]
+pub struct Jobs {
+    /// Address.
+    pub queue: String,
+    /// The system's own word.
+    pub state: String,
+    /// How many there are in that state, or to search in.
+    pub total: Option<u64>,
+    /// Where it goes on.
+    pub next_cursor: Option<String>,
+    /// With `--match`: how many jobs were looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scanned: Option<u64>,
+    /// The jobs.
+    pub jobs: Vec<Row>,
+}
+
+/// One job in a list.
+#[derive(Serialize)]
+pub struct Row {
+    id: String,
+    name: Option<String>,
+    state: String,
+    kind: &'static str,
+    progress: Option<ProgressShape>,
+    attempts_made: Option<u64>,
+    attempts_max: Option<u64>,
+    priority: Option<i64>,
+    created_at: Option<String>,
+    run_at: Option<String>,
+    started_at: Option<String>,
+    finished_at: Option<String>,
+    worker: Option<String>,
+    error: Option<String>,
+    payload_bytes: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct ProgressShape {
+    percent: Option<f64>,
+    step: Option<u64>,
+    total: Option<u64>,
+    text: Option<String>,
+}
+
+impl ProgressShape {
+    fn of(progress: &Progress) -> Self {
+        Self { percent: progress.percent, step: progress.step, total: progress.total, text: progress.text.clone() }
+    }
+}
+
+impl Row {
+    /// A row as the adapters give it.
+    pub fn of(row: &JobRow) -> Self {
+        let moment = |at: Option<Timestamp>| at.and_then(Timestamp::rfc3339);
+        Self {
+            id: row.id.to_text(),
+            name: row.name.clone(),
+            state: row.state.0.to_owned(),
+            kind: row.kind.word(),
+            progress: row.progress.as_ref().map(ProgressShape::of),
+            attempts_made: row.attempts_made,
+            attempts_max: row.attempts_max,
+            priority: row.priority,
+            created_at: moment(row.created_at),
+            run_at: moment(row.run_at),
+            started_at: moment(row.started_at),
+            finished_at: moment(row.finished_at),
+            worker: row.worker.clone(),
+            error: row.error.clone(),
+            payload_bytes: row.payload_bytes,
+        }
+    }
+}
+
+/// `qtop job --json`.
+#[derive(Serialize)]
+pub struct JobShape {
+    #[serde(flatten)]
+    row: Row,
+    queue: String,
+    payload: Box<RawValue>,
+    payload_encoding: &'static str,
+    payload_cut: bool,
+    options: Option<Box<RawValue>>,
+    result: Option<Box<RawValue>>,
+    stack: Vec<String>,
+    logs: Vec<String>,
+    logs_total: Option<u64>,
+    parent: Option<RelativeShape>,
+    children: Vec<RelativeShape>,
+    lock_seconds: Option<f64>,
+    keys: Vec<KeyShape>,
+    facts: BTreeMap<String, String>,
+}
+
+#[derive(Serialize)]
+struct RelativeShape {
+    queue: Option<String>,
+    id: Option<String>,
+    key: String,
+    state: Option<String>,
+}
+
+#[derive(Serialize)]
+struct KeyShape {
+    key: String,
+    #[serde(rename = "type")]
+    kind: String,
+    length: Option<u64>,
+    expires_seconds: Option<f64>,
+}
+
+impl JobShape {
+    /// A job as the adapters give it.
+    pub fn of(snapshot: &Snapshot, queue: &QueueId, job: &Job) -> Self {
+        let (payload, payload_encoding) = embed(&job.payload);
+        let relative = |relative: &Relative| RelativeShape {
+            queue: relative.job.as_ref().map(|job| snapshot.address(&job.queue)),
+            id: relative.job.as_ref().map(|job| job.id.to_text()),
+            key: relative.label.clone(),
+            state: relative.state.clone(),
+        };
+        let key = |fact: &KeyFact| KeyShape {
+            key: fact.key.to_text(),
+            kind: fact.kind.clone(),
+            length: fact.length,
+            expires_seconds: fact.expires_in.map(seconds),
+        };
+        let mut row = Row::of(&job.row);
+        row.error = job.error.clone().or(row.error);
+        Self {
+            row,
+            queue: snapshot.address(queue),
+            payload,
+            payload_encoding,
+            payload_cut: job.payload.is_cut(),
+            options: job.options.as_ref().map(|blob| embed(blob).0),
+            result: job.result.as_ref().map(|blob| embed(blob).0),
+            stack: job.stack.clone(),
+            logs: job.logs.clone(),
+            logs_total: job.logs_total,
+            parent: job.parent.as_ref().map(relative),
+            children: job.children.iter().map(relative).collect(),
+            lock_seconds: job.row.lease.as_ref().and_then(|lease| lease.left).map(seconds),
+            keys: job.keys.iter().map(key).collect(),
+            facts: job.facts.iter().cloned().collect(),
+        }
+    }
+}
+
+/// Bytes as a JSON value: JSON stays what it is, digit for digit; other text is a string; the rest is base64.
+fn embed(blob: &Blob) -> (Box<RawValue>, &'static str) {
+    let string = |text: &str| {
+        let json = serde_json::to_string(text).expect("every text has a form in JSON");
+        RawValue::from_string(json).expect("it was just written")
+    };
+    match std::str::from_utf8(&blob.bytes) {
+        Ok(text) => match serde_json::from_str::<Box<RawValue>>(text) {
+            Ok(raw) if !blob.is_cut() => (raw, "json"),
+            _ => (string(text), "text"),
+        },
+        Err(_) => (string(&STANDARD.encode(&blob.bytes)), "base64"),
+    }
+}
+
+/// `qtop workers --json`.
+#[derive(Serialize)]
+pub struct Workers {
+    workers: Vec<WorkerShape>,
+    notes: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct WorkerShape {
+    system: &'static str,
+    instance: String,
+    name: String,
+    queues: Vec<String>,
+    state: &'static str,
+    heartbeat_seconds: Option<f64>,
+    running: Vec<JobAt>,
+    host: Option<String>,
+    pid: Option<u64>,
+    since: Option<String>,
+    evidence: String,
+}
+
+#[derive(Serialize)]
+struct JobAt {
+    queue: String,
+    id: String,
+}
+
+impl Workers {
+    /// As the adapters give them.
+    pub fn of(snapshot: &Snapshot, report: &WorkerReport) -> Self {
+        let worker = |worker: &Worker| WorkerShape {
+            system: worker.instance.system,
+            instance: worker.instance.name.to_text(),
+            name: worker.name.to_text(),
+            queues: worker
+                .queues
+                .iter()
+                .map(|name| snapshot.address(&QueueId { instance: worker.instance.clone(), name: name.clone() }))
+                .collect(),
+            state: worker.state.into(),
+            heartbeat_seconds: worker.heartbeat.map(seconds),
+            running: worker
+                .running
+                .iter()
+                .map(|job| JobAt { queue: snapshot.address(&job.queue), id: job.id.to_text() })
+                .collect(),
+            host: worker.host.clone(),
+            pid: worker.pid,
+            since: worker.since.and_then(Timestamp::rfc3339),
+            evidence: worker.evidence.clone(),
+        };
+        Self { workers: report.workers.iter().map(worker).collect(), notes: report.notes.clone() }
+    }
+}
+
+/// `qtop failures --json`.
+#[derive(Serialize)]
+pub struct Failures {
+    window: Window,
+    groups: Vec<GroupShape>,
+    unreadable: Vec<Unreadable>,
+}
+
+#[derive(Serialize)]
+struct Window {
+    newest_of_each_queue: usize,
+    looked_at: u64,
+    total: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct GroupShape {
+    fingerprint: String,
+    sample_error: String,
+    count: u64,
+    first_seen: Option<String>,
+    last_seen: Option<String>,
+    queues: Vec<String>,
+    job_names: Vec<String>,
+    sample: JobAt,
+}
+
+#[derive(Serialize)]
+struct Unreadable {
+    queue: String,
+    reason: String,
+}
+
+impl Failures {
+    /// As the engine grouped them.
+    pub fn of(snapshot: &Snapshot, report: &FailureReport) -> Self {
+        let group = |group: &FailureGroup| GroupShape {
+            fingerprint: group.fingerprint.clone(),
+            sample_error: group.sample_error.clone(),
+            count: group.count,
+            first_seen: group.first_seen.and_then(Timestamp::rfc3339),
+            last_seen: group.last_seen.and_then(Timestamp::rfc3339),
+            queues: group.queues.iter().map(|(queue, _)| snapshot.address(queue)).collect(),
+            job_names: group.job_names.clone(),
+            sample: JobAt { queue: snapshot.address(&group.sample.queue), id: group.sample.id.to_text() },
+        };
+        Self {
+            window: Window { newest_of_each_queue: report.window, looked_at: report.looked_at, total: report.total },
+            groups: report.groups.iter().map(group).collect(),
+            unreadable: report
+                .failed
+                .iter()
+                .map(|(queue, reason)| Unreadable { queue: snapshot.address(queue), reason: reason.clone() })
+                .collect(),
+        }
+    }
+}
+
+/// Seconds with milliseconds.
+pub fn seconds(span: Duration) -> f64 {
+    span.as_millis() as f64 / 1000.0
+}
+
+fn millis(span: Duration) -> f64 {
+    span.as_micros() as f64 / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn embedded(bytes: &[u8]) -> (String, &'static str) {
+        let (raw, encoding) = embed(&Blob::whole(bytes.to_vec()));
+        (raw.get().to_owned(), encoding)
+    }
+
+    #[test]
+    fn r22_payloads_keep_every_digit() {
+        let exact = r#"{"n":9223372036854775808,"x":1e400,"a":1,"a":2}"#;
+        assert_eq!(embedded(exact.as_bytes()), (exact.to_owned(), "json"));
+        assert_eq!(embedded(b"plain \x1b[2J"), (r#""plain \u001b[2J""#.to_owned(), "text"));
+        assert_eq!(embedded(b"\xff\x00"), (r#""/wA=""#.to_owned(), "base64"));
+        let cut = Blob { bytes: b"12"[..].into(), total: 5 };
+        assert_eq!(embed(&cut).1, "text", "the start of a number is not the number");
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        assert_eq!(embedded(deep.as_bytes()).1, "json");
+    }
+}

@@ -1,0 +1,136 @@
+//! One headless look at a server: connect, find all queues, ask, leave.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use super::failure::{Exit, Failure};
+use crate::config::Config;
+use crate::domain::address;
+use crate::domain::fetch::{Fetched, Request};
+use crate::domain::ids::Ticket;
+use crate::domain::snapshot::{LinkHealth, Snapshot};
+use crate::engine::fetcher::Ask;
+use crate::engine::{EngineConfig, EngineHandles, start};
+use crate::systems;
+
+/// A running engine and the snapshot its command works with.
+pub struct Session {
+    handles: EngineHandles<()>,
+    cancel: CancellationToken,
+    snapshot: Arc<Snapshot>,
+    complete: bool,
+    tickets: u64,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.cancel.cancel();
+    }
+}
+
+impl Session {
+    /// Connects and waits until every queue is found and read, at most `limit`.
+    ///
+    /// `only`: the queue the command is about, if it is about one; a full address then needs no search.
+    pub async fn open(
+        config: &Config,
+        state: Option<&Path>,
+        limit: Duration,
+        only: Option<&str>,
+    ) -> Result<Self, Failure> {
+        let until = Instant::now() + limit;
+        let systems = Arc::new(systems::all(&config.described()));
+        let name = &config.origin.chosen;
+        let mut engine = EngineConfig::of(config, name, Arc::clone(&systems), state)
+            .ok_or_else(|| Failure::new(Exit::Usage, format!("server {name} has no URL")))?;
+        let names: Vec<_> = systems.iter().map(|system| system.spec().name).collect();
+        if let Some(text) = only.filter(|text| address::parse_full(text, &names).is_some()) {
+            engine.scope.queues = vec![text.to_owned()];
+        }
+        let cancel = CancellationToken::new();
+        let handles = start(engine, &cancel);
+        let snapshot = handles.snapshots.borrow().clone();
+        let mut session = Self { handles, cancel, snapshot, complete: false, tickets: 0 };
+        session.complete = session.wait(until, |snapshot| snapshot.discovery.passes > 0).await?;
+        if session.snapshot.seq == 0 {
+            let text = format!("{} did not answer within {limit:?}", session.snapshot.url);
+            return Err(Failure::new(Exit::Unreachable, text).with_remedy("is it reachable from here? See --timeout"));
+        }
+        Ok(session)
+    }
+
+    /// Waits for a snapshot; false if the time ran out, an error if the server cannot be reached.
+    async fn wait(&mut self, until: Instant, ready: impl Fn(&Snapshot) -> bool) -> Result<bool, Failure> {
+        loop {
+            self.snapshot = self.handles.snapshots.borrow_and_update().clone();
+            match &self.snapshot.link {
+                LinkHealth::Connecting { last_error: Some(error) } => {
+                    return Err(Failure::new(Exit::Unreachable, error.clone()));
+                }
+                LinkHealth::Down { error, remedy, .. } => {
+                    let mut failure = Failure::new(Exit::Unreachable, error.clone());
+                    failure.remedy.clone_from(remedy);
+                    return Err(failure);
+                }
+                _ => {}
+            }
+            if self.snapshot.seq > 0 && ready(&self.snapshot) {
+                return Ok(true);
+            }
+            match timeout_at(until, self.handles.snapshots.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return Err(Failure::new(Exit::Unreachable, "the sampler has ended (a bug)")),
+                Err(_) => return Ok(false),
+            }
+        }
+    }
+
+    /// Watches for a while, so that rates can be told.
+    pub async fn watch(&mut self, span: Duration) -> Result<(), Failure> {
+        let until = Instant::now() + span;
+        while self.wait(until, |_| false).await? {}
+        // The last sample is to be from the end of the span.
+        let seq = self.snapshot.seq;
+        self.handles.refresh.notify_one();
+        self.wait(Instant::now() + Duration::from_secs(10), |snapshot| snapshot.seq > seq).await?;
+        Ok(())
+    }
+
+    /// What is known.
+    pub fn snapshot(&self) -> &Arc<Snapshot> {
+        &self.snapshot
+    }
+
+    /// False if the time ran out before the whole keyspace had been looked at.
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// A remark for people if not everything was looked at.
+    pub fn incomplete_note(&self) -> Option<String> {
+        (!self.complete).then(|| {
+            format!(
+                "the time was up after {:.0} % of the keyspace: queues may be missing (see --timeout)",
+                self.snapshot.discovery.share * 100.0
+            )
+        })
+    }
+
+    /// Makes one deeper read.
+    pub async fn ask(&mut self, request: Request) -> Result<Fetched, Failure> {
+        self.tickets += 1;
+        let ticket = Ticket(self.tickets);
+        let ended = || Failure::new(Exit::Unreachable, "the fetcher has ended (a bug)");
+        self.handles.asks.send(Ask::Fetch { ticket, slot: (), request }).await.map_err(|_| ended())?;
+        loop {
+            let answer = self.handles.answers.recv().await.ok_or_else(ended)?;
+            if answer.ticket == ticket {
+                return answer.result.map_err(Failure::from);
+            }
+        }
+    }
+}
