@@ -10,7 +10,7 @@ use crate::domain::appearance::ColourChoice;
 
 /// Every Redis job queue on one live screen.
 #[derive(Debug, Parser)]
-#[command(name = "qtop", version, about, max_term_width = 100, after_help = EXAMPLES)]
+#[command(name = "qtop", version, about, max_term_width = 100, after_help = EXAMPLES, args_override_self = true)]
 pub struct Cli {
     /// Options for all commands.
     #[command(flatten)]

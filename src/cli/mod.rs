@@ -9,11 +9,11 @@ mod failure;
 mod json;
 mod known;
 mod output;
+mod screen;
 mod session;
 mod table;
 
 use std::ffi::OsString;
-use std::io::IsTerminal;
 
 use clap::Parser;
 
@@ -36,35 +36,36 @@ pub fn run(arguments: Vec<OsString>) -> u8 {
         }
     };
     let output = Output::new(cli.options.ascii);
-    match dispatch(cli, &output) {
-        Ok(exit) => exit.code(),
-        Err(failure) => {
-            output.complain(&failure);
-            failure.exit.code()
-        }
-    }
+    dispatch(cli, &output).unwrap_or_else(|failure| {
+        output.complain(&failure);
+        failure.exit.code()
+    })
 }
 
-fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
+fn dispatch(mut cli: Cli, output: &Output) -> Result<u8, Failure> {
     warn_of_password(&cli, output);
     let environment = Environment::of_process();
-    match &cli.command {
-        Some(Command::Completions { shell }) => return commands::completions(*shell, output),
-        Some(Command::Man) => return commands::manual(output),
-        Some(Command::Config { action }) => return commands::settings(action, &cli, &environment, output),
-        _ => {}
-    }
+    let command = match cli.command.take() {
+        Some(Command::Completions { shell }) => return commands::completions(shell, output).map(Exit::code),
+        Some(Command::Man) => return commands::manual(output).map(Exit::code),
+        Some(Command::Config { action }) => {
+            return commands::settings(&action, &cli, &environment, output).map(Exit::code);
+        }
+        command => command,
+    };
     let config = load(&cli, &environment)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new(Exit::Usage, format!("the runtime could not be started: {error}")))?;
-    let state = environment.state.as_deref();
-    match cli.command {
-        None => screen(config, &environment),
-        Some(Command::Demo { yes }) => demo(yes, config, &environment),
-        Some(command) => runtime.block_on(commands::headless(command, &cli.options, &config, state, output)),
+    match command {
+        None => screen::show(&cli, config, environment),
+        Some(Command::Demo { yes }) => screen::show_demo(&cli, yes, config, environment),
+        Some(command) => {
+            let state = environment.state.as_deref();
+            // Kept until the end; a headless command logs only when asked to.
+            let _log = cli.options.log_level.as_ref().and_then(|_| {
+                crate::log::start(config.origin.logs.as_deref(), &config.log.level, config.log.keep_days).ok()
+            });
+            let headless = commands::headless(command, &cli.options, &config, state, output);
+            runtime()?.block_on(headless).map(Exit::code)
+        }
     }
 }
 
@@ -83,25 +84,10 @@ fn warn_of_password(cli: &Cli, output: &Output) {
     }
 }
 
-/// Refuses the screen where there is none (U6).
-fn need_a_terminal(environment: &Environment) -> Result<(), Failure> {
-    let dumb = environment.variables.get("TERM").is_some_and(|term| term == "dumb");
-    if dumb || !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
-        let why = if dumb { "TERM=dumb has no screen" } else { "standard input and output are not a terminal" };
-        return Err(Failure::new(Exit::Usage, format!("the screens need a terminal: {why}"))
-            .with_remedy("without one use: qtop queues --json (or jobs, job, workers, failures, health)"));
-    }
-    Ok(())
-}
-
-fn screen(config: Config, environment: &Environment) -> Result<Exit, Failure> {
-    need_a_terminal(environment)?;
-    drop(config);
-    Ok(Exit::Good)
-}
-
-fn demo(yes: bool, config: Config, environment: &Environment) -> Result<Exit, Failure> {
-    need_a_terminal(environment)?;
-    drop((yes, config));
-    Ok(Exit::Good)
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Refused, format!("the runtime could not be started: {error}")))
 }

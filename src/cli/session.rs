@@ -12,10 +12,14 @@ use crate::config::Config;
 use crate::domain::address;
 use crate::domain::fetch::{Fetched, Request};
 use crate::domain::ids::Ticket;
+use crate::domain::queue::Oldest;
 use crate::domain::snapshot::{LinkHealth, Snapshot};
 use crate::engine::fetcher::Ask;
 use crate::engine::{EngineConfig, EngineHandles, start};
 use crate::systems;
+
+/// Further ticks after the first complete one, at most.
+const SECOND_LOOKS: usize = 3;
 
 /// A running engine and the snapshot its command works with.
 pub struct Session {
@@ -56,11 +60,27 @@ impl Session {
         let snapshot = handles.snapshots.borrow().clone();
         let mut session = Self { handles, cancel, snapshot, complete: false, tickets: 0 };
         session.complete = session.wait(until, |snapshot| snapshot.discovery.passes > 0).await?;
+        session.settle(until).await?;
         if session.snapshot.seq == 0 {
             let text = format!("{} did not answer within {limit:?}", session.snapshot.url);
             return Err(Failure::new(Exit::Unreachable, text).with_remedy("is it reachable from here? See --timeout"));
         }
         Ok(session)
+    }
+
+    /// Some facts take a second look: an adapter asks for the age of the oldest job once it knows which job that is.
+    async fn settle(&mut self, until: Instant) -> Result<(), Failure> {
+        for _ in 0..SECOND_LOOKS {
+            let seq = self.snapshot.seq;
+            if seq == 0 || !self.snapshot.queues().any(|(_, queue)| queue.oldest == Oldest::Unknown) {
+                break;
+            }
+            self.handles.refresh.notify_one();
+            if !self.wait(until, |snapshot| snapshot.seq > seq).await? {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Waits for a snapshot; false if the time ran out, an error if the server cannot be reached.

@@ -1,0 +1,115 @@
+//! From the command line to the screens: over the chosen server, or over a demo.
+
+use std::io::IsTerminal;
+
+use super::args::Cli;
+use super::failure::{Exit, Failure};
+use super::known::known;
+use crate::config::{self, Config, Environment, Server};
+use crate::demo::{self, Demo, DemoOptions};
+use crate::domain::described::Described;
+use crate::link::Remedy;
+use crate::log;
+use crate::run::{self, RunOptions};
+use crate::term::TerminalError;
+
+/// Name of the demo's server in the header.
+const DEMO: &str = "demo";
+
+/// Refuses the screens where there is none (U6).
+fn need_a_terminal(environment: &Environment) -> Result<(), Failure> {
+    let dumb = environment.variables.get("TERM").is_some_and(|term| term == "dumb");
+    if dumb || !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
+        let why = if dumb { "TERM=dumb has none" } else { "standard input and output are no terminal" };
+        return Err(Failure::new(Exit::Usage, format!("the screens need a terminal: {why}"))
+            .with_remedy("without one use: qtop queues --json (or jobs, job, workers, failures, health)"));
+    }
+    Ok(())
+}
+
+/// Shows the screens over the chosen server. Returns the exit code.
+pub fn show(cli: &Cli, config: Config, environment: Environment) -> Result<u8, Failure> {
+    need_a_terminal(&environment)?;
+    let runtime = runtime()?;
+    let options = options(cli, config, environment, None);
+    leave(run::run(options, runtime))
+}
+
+/// Shows the screens over a private, throw-away Redis in which queues live.
+pub fn show_demo(cli: &Cli, yes: bool, config: Config, environment: Environment) -> Result<u8, Failure> {
+    need_a_terminal(&environment)?;
+    let runtime = runtime()?;
+    let demo = runtime.block_on(demo::start(DemoOptions::from_environment(yes))).map_err(|error| {
+        let remedy = error.remedy().map(std::borrow::Cow::into_owned);
+        Failure { exit: Exit::Refused, text: error.to_string(), remedy }
+    })?;
+    let stage = Stage::of(&demo);
+    // Queues of a server that will be gone are not worth keeping.
+    let environment = Environment { state: None, ..environment };
+    let mut options = options(cli, stage.over(config), environment, Some(stage));
+    options.notes.extend(demo.notes().iter().cloned());
+    let code = leave(run::run(options, runtime));
+    drop(demo);
+    code
+}
+
+/// What a demo puts in the place of the configured servers and lists.
+#[derive(Clone)]
+struct Stage {
+    url: String,
+    described: Described,
+}
+
+impl Stage {
+    fn of(demo: &Demo) -> Self {
+        Self { url: demo.url().to_owned(), described: demo.described().clone() }
+    }
+
+    fn over(&self, mut config: Config) -> Config {
+        config.servers.insert(DEMO.to_owned(), Server::at(self.url.clone()));
+        DEMO.clone_into(&mut config.origin.chosen);
+        config.lists.clone_from(&self.described.lists);
+        config
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    super::runtime()
+}
+
+fn options(cli: &Cli, config: Config, environment: Environment, stage: Option<Stage>) -> RunOptions {
+    let mut notes = Vec::new();
+    let log = match log::start(config.origin.logs.as_deref(), &config.log.level, config.log.keep_days) {
+        Ok((guard, feed, problem)) => {
+            notes.extend(problem.map(|problem| problem.to_string()));
+            Some((guard, feed))
+        }
+        Err(problem) => {
+            notes.push(problem.to_string());
+            None
+        }
+    };
+    let overrides = cli.options.overrides();
+    let surroundings = environment.clone();
+    let read = Box::new(move || {
+        let config = config::load(&overrides, &surroundings, &known())?;
+        Ok(stage.as_ref().map_or_else(|| config.clone(), |stage| stage.over(config.clone())))
+    });
+    RunOptions { config, environment, read, log, notes }
+}
+
+/// The exit code of the screens; a signal is told by the code and, if there was one, the last error (U4).
+fn leave(result: anyhow::Result<run::Exit>) -> Result<u8, Failure> {
+    match result {
+        Ok(exit) => {
+            if let run::Exit::Signal(_, Some(last)) = &exit {
+                super::output::Output::new(false).note(last);
+            }
+            Ok(exit.code())
+        }
+        Err(error) => {
+            let exit = if error.is::<TerminalError>() { Exit::Usage } else { Exit::Refused };
+            Err(Failure::new(exit, format!("{error:#}")))
+        }
+    }
+}
