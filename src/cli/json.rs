@@ -20,6 +20,9 @@ use crate::domain::state::StateKind;
 use crate::domain::time::Timestamp;
 use crate::domain::worker::Worker;
 
+/// How a queue is named.
+pub type Address<'a> = &'a dyn Fn(&QueueId) -> String;
+
 /// `qtop queues --json`.
 #[derive(Serialize)]
 pub struct Queues {
@@ -110,7 +113,7 @@ pub fn severity(severity: Severity) -> &'static str {
 
 impl Queues {
     /// `rates`: the sampler watched long enough to tell them.
-    pub fn of(snapshot: &Snapshot, complete: bool, rates: bool) -> Self {
+    pub fn of(snapshot: &Snapshot, address: Address<'_>, complete: bool, rates: bool) -> Self {
         let totals = snapshot.cost.totals;
         Self {
             taken_at: snapshot.taken_at.rfc3339(),
@@ -123,7 +126,10 @@ impl Queues {
                 rtt_ms: millis(snapshot.rtt),
             },
             warnings: snapshot.warnings.iter().map(Finding::of).collect(),
-            queues: snapshot.queues().map(|(instance, queue)| Queue::of(snapshot, instance, queue, rates)).collect(),
+            queues: snapshot
+                .queues()
+                .map(|(instance, queue)| Queue::of(snapshot, address, instance, queue, rates))
+                .collect(),
             cost: Cost {
                 round_trips: totals.round_trips,
                 commands: totals.commands,
@@ -135,7 +141,13 @@ impl Queues {
 }
 
 impl Queue {
-    fn of(snapshot: &Snapshot, instance: &InstanceSample, queue: &QueueSample, rates: bool) -> Self {
+    fn of(
+        snapshot: &Snapshot,
+        address: Address<'_>,
+        instance: &InstanceSample,
+        queue: &QueueSample,
+        rates: bool,
+    ) -> Self {
         let kind = |kind| queue.kind(instance.states, kind).and_then(Count::value);
         let counts = queue.counts.iter().map(|(state, count)| (state.0.to_owned(), count.value().into())).collect();
         let mut warnings: Vec<Finding> = queue.warnings.iter().map(Finding::of).collect();
@@ -146,7 +158,7 @@ impl Queue {
             text: format!("this queue could not be read: {error}"),
         }));
         Self {
-            address: snapshot.address(&queue.id),
+            address: address(&queue.id),
             system: queue.id.instance.system,
             instance: queue.id.instance.name.to_text(),
             queue: queue.id.name.to_text(),
@@ -313,10 +325,10 @@ struct KeyShape {
 
 impl JobShape {
     /// A job as the adapters give it.
-    pub fn of(snapshot: &Snapshot, queue: &QueueId, job: &Job) -> Self {
+    pub fn of(address: Address<'_>, queue: &QueueId, job: &Job) -> Self {
         let (payload, payload_encoding) = embed(&job.payload);
         let relative = |relative: &Relative| RelativeShape {
-            queue: relative.job.as_ref().map(|job| snapshot.address(&job.queue)),
+            queue: relative.job.as_ref().map(|job| address(&job.queue)),
             id: relative.job.as_ref().map(|job| job.id.to_text()),
             key: relative.label.clone(),
             state: relative.state.clone(),
@@ -331,7 +343,7 @@ impl JobShape {
         row.error = job.error.clone().or(row.error);
         Self {
             row,
-            queue: snapshot.address(queue),
+            queue: address(queue),
             payload,
             payload_encoding,
             payload_cut: job.payload.is_cut(),
@@ -394,7 +406,7 @@ struct JobAt {
 
 impl Workers {
     /// As the adapters give them.
-    pub fn of(snapshot: &Snapshot, report: &WorkerReport) -> Self {
+    pub fn of(address: Address<'_>, report: &WorkerReport) -> Self {
         let worker = |worker: &Worker| WorkerShape {
             system: worker.instance.system,
             instance: worker.instance.name.to_text(),
@@ -402,14 +414,14 @@ impl Workers {
             queues: worker
                 .queues
                 .iter()
-                .map(|name| snapshot.address(&QueueId { instance: worker.instance.clone(), name: name.clone() }))
+                .map(|name| address(&QueueId { instance: worker.instance.clone(), name: name.clone() }))
                 .collect(),
             state: worker.state.into(),
             heartbeat_seconds: worker.heartbeat.map(seconds),
             running: worker
                 .running
                 .iter()
-                .map(|job| JobAt { queue: snapshot.address(&job.queue), id: job.id.to_text() })
+                .map(|job| JobAt { queue: address(&job.queue), id: job.id.to_text() })
                 .collect(),
             host: worker.host.clone(),
             pid: worker.pid,
@@ -455,16 +467,16 @@ struct Unreadable {
 
 impl Failures {
     /// As the engine grouped them.
-    pub fn of(snapshot: &Snapshot, report: &FailureReport) -> Self {
+    pub fn of(address: Address<'_>, report: &FailureReport) -> Self {
         let group = |group: &FailureGroup| GroupShape {
             fingerprint: group.fingerprint.clone(),
             sample_error: group.sample_error.clone(),
             count: group.count,
             first_seen: group.first_seen.and_then(Timestamp::rfc3339),
             last_seen: group.last_seen.and_then(Timestamp::rfc3339),
-            queues: group.queues.iter().map(|(queue, _)| snapshot.address(queue)).collect(),
+            queues: group.queues.iter().map(|(queue, _)| address(queue)).collect(),
             job_names: group.job_names.clone(),
-            sample: JobAt { queue: snapshot.address(&group.sample.queue), id: group.sample.id.to_text() },
+            sample: JobAt { queue: address(&group.sample.queue), id: group.sample.id.to_text() },
         };
         Self {
             window: Window { newest_of_each_queue: report.window, looked_at: report.looked_at, total: report.total },
@@ -472,7 +484,7 @@ impl Failures {
             unreadable: report
                 .failed
                 .iter()
-                .map(|(queue, reason)| Unreadable { queue: snapshot.address(queue), reason: reason.clone() })
+                .map(|(queue, reason)| Unreadable { queue: address(queue), reason: reason.clone() })
                 .collect(),
         }
     }

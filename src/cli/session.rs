@@ -11,7 +11,7 @@ use super::failure::{Exit, Failure};
 use crate::config::Config;
 use crate::domain::address;
 use crate::domain::fetch::{Fetched, Request};
-use crate::domain::ids::Ticket;
+use crate::domain::ids::{QueueId, Ticket};
 use crate::domain::queue::Oldest;
 use crate::domain::snapshot::{LinkHealth, Snapshot};
 use crate::engine::fetcher::Ask;
@@ -27,6 +27,7 @@ pub struct Session {
     cancel: CancellationToken,
     snapshot: Arc<Snapshot>,
     complete: bool,
+    narrowed: bool,
     tickets: u64,
 }
 
@@ -55,10 +56,11 @@ impl Session {
         if let Some(text) = only.filter(|text| address::parse_full(text, &names).is_some()) {
             engine.scope.queues = vec![text.to_owned()];
         }
+        let narrowed = !engine.scope.queues.is_empty();
         let cancel = CancellationToken::new();
         let handles = start(engine, &cancel);
         let snapshot = handles.snapshots.borrow().clone();
-        let mut session = Self { handles, cancel, snapshot, complete: false, tickets: 0 };
+        let mut session = Self { handles, cancel, snapshot, complete: false, narrowed, tickets: 0 };
         session.complete = session.wait(until, |snapshot| snapshot.discovery.passes > 0).await?;
         session.settle(until).await?;
         if session.snapshot.seq == 0 {
@@ -123,6 +125,12 @@ impl Session {
     /// What is known.
     pub fn snapshot(&self) -> &Arc<Snapshot> {
         &self.snapshot
+    }
+
+    /// The shortest address that is exact on the whole server. Where only some queues are looked at, others may have
+    /// the same short one.
+    pub fn address(&self, id: &QueueId) -> String {
+        if self.narrowed { id.full_address() } else { self.snapshot.address(id) }
     }
 
     /// False if the time ran out before the whole keyspace had been looked at.

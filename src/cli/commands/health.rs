@@ -97,7 +97,7 @@ async fn look(mut session: Session, thresholds: &HealthArgs) -> Result<Health, F
         if let (Some(least), Some(report)) = (thresholds.min_workers, &report) {
             found.extend(workers(instance, queue, report, least));
         }
-        let address = snapshot.address(&queue.id);
+        let address = session.address(&queue.id);
         checks.extend(found.into_iter().map(|(status, code, text)| Check {
             status,
             code,

@@ -51,11 +51,11 @@ pub async fn run(
     };
     let snapshot = session.snapshot();
     let Some(job) = found else {
-        return Err(Failure::new(Exit::Refused, format!("{} has no job {id}", snapshot.address(&queue))));
+        return Err(Failure::new(Exit::Refused, format!("{} has no job {id}", session.address(&queue))));
     };
     match form {
-        Form::Json => output.json(&JobShape::of(snapshot, &queue, &job))?,
-        Form::Text => output.text(&lines(snapshot, &snapshot.address(&queue), &job))?,
+        Form::Json => output.json(&JobShape::of(&|id| session.address(id), &queue, &job))?,
+        Form::Text => output.text(&lines(snapshot, &session.address(&queue), &job))?,
         Form::Raw => {
             output.bytes(&job.payload.bytes)?;
             if job.payload.is_cut() {

@@ -41,7 +41,7 @@ pub async fn run(
     output: &Output,
 ) -> Result<Exit, Failure> {
     let queue = address::find(queue, session.snapshot())?;
-    let state = state_of(session.snapshot(), &queue, &wanted.state)?;
+    let state = state_of(&session, &queue, &wanted.state)?;
     let found = match &wanted.matching {
         None => list(&mut session, &queue, state, &wanted).await?,
         Some(text) => search(&mut session, &queue, state, text, &wanted).await?,
@@ -49,7 +49,7 @@ pub async fn run(
     let snapshot = session.snapshot();
     if json {
         output.json(&Jobs {
-            queue: snapshot.address(&queue),
+            queue: session.address(&queue),
             state: state.0.to_owned(),
             total: found.total,
             next_cursor: found.next.map(|cursor| cursor.0),
@@ -127,8 +127,8 @@ pub fn wrong_answer() -> Failure {
 }
 
 /// The state a person means: its own word, whatever the case, or the common word if only one state has it.
-fn state_of(snapshot: &Snapshot, queue: &QueueId, text: &str) -> Result<StateId, Failure> {
-    let states: &[StateSpec] = snapshot.queue(queue).map_or(&[], |(instance, _)| instance.states);
+fn state_of(session: &Session, queue: &QueueId, text: &str) -> Result<StateId, Failure> {
+    let states: &[StateSpec] = session.snapshot().queue(queue).map_or(&[], |(instance, _)| instance.states);
     if let Some(state) = states.iter().find(|state| state.id.0.eq_ignore_ascii_case(text)) {
         return Ok(state.id);
     }
@@ -137,7 +137,7 @@ fn state_of(snapshot: &Snapshot, queue: &QueueId, text: &str) -> Result<StateId,
         return Ok(state.id);
     }
     let names: Vec<&str> = states.iter().map(|state| state.id.0).collect();
-    Err(Failure::new(Exit::Usage, format!("{} has no state {text}", snapshot.address(queue)))
+    Err(Failure::new(Exit::Usage, format!("{} has no state {text}", session.address(queue)))
         .with_remedy(format!("its states are: {}", names.join(", "))))
 }
 

@@ -9,7 +9,7 @@ use crate::cli::session::Session;
 use crate::cli::table::{Side, Table};
 use crate::domain::alert;
 use crate::domain::queue::{Count, Drain, Oldest, QueueSample};
-use crate::domain::snapshot::{InstanceSample, Snapshot};
+use crate::domain::snapshot::InstanceSample;
 use crate::domain::state::StateKind;
 use crate::domain::text;
 
@@ -36,7 +36,7 @@ pub async fn run(mut session: Session, json: bool, rates: Option<Duration>, outp
     }
     let snapshot = session.snapshot();
     if json {
-        output.json(&Queues::of(snapshot, session.is_complete(), rates.is_some()))?;
+        output.json(&Queues::of(snapshot, &|id| session.address(id), session.is_complete(), rates.is_some()))?;
     } else {
         for warning in &snapshot.warnings {
             output.note(&warning.text);
@@ -44,27 +44,27 @@ pub async fn run(mut session: Session, json: bool, rates: Option<Duration>, outp
         if snapshot.queues().next().is_none() {
             output.note("no queues were found");
         }
-        output.text(&table(snapshot, rates.is_some()).print())?;
+        output.text(&table(&session, rates.is_some()).print())?;
     }
     Ok(Exit::Good)
 }
 
-fn table(snapshot: &Snapshot, rates: bool) -> Table {
+fn table(session: &Session, rates: bool) -> Table {
     let mut table = Table::new(&COLUMNS);
-    for (instance, queue) in snapshot.queues() {
-        table.row(cells(snapshot, instance, queue, rates));
+    for (instance, queue) in session.snapshot().queues() {
+        table.row(cells(session, instance, queue, rates));
     }
     table
 }
 
-fn cells(snapshot: &Snapshot, instance: &InstanceSample, queue: &QueueSample, rates: bool) -> [String; 13] {
+fn cells(session: &Session, instance: &InstanceSample, queue: &QueueSample, rates: bool) -> [String; 13] {
     let kinds = |kinds: &[StateKind]| {
         let sum = kinds.iter().filter_map(|kind| queue.kind(instance.states, *kind)).reduce(Count::plus);
         sum.map_or_else(String::new, exact)
     };
     let rate = |rate: Option<f64>| rate.filter(|_| rates).map_or_else(|| "?".to_owned(), |rate| format!("{rate:.1}"));
     [
-        snapshot.address(&queue.id),
+        session.address(&queue.id),
         kinds(&[StateKind::Waiting]),
         kinds(&[StateKind::Active]),
         kinds(&[StateKind::Scheduled, StateKind::Retrying]),
@@ -74,7 +74,7 @@ fn cells(snapshot: &Snapshot, instance: &InstanceSample, queue: &QueueSample, ra
         rate(queue.trend.in_per_s),
         rate(queue.trend.out_per_s),
         match queue.oldest {
-            Oldest::Since(since) => text::age(since.age(snapshot.taken_at)),
+            Oldest::Since(since) => text::age(since.age(session.snapshot().taken_at)),
             Oldest::Nothing => String::new(),
             Oldest::Unknown => "?".to_owned(),
         },

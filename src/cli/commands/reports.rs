@@ -15,9 +15,8 @@ pub async fn workers(mut session: Session, json: bool, confirmed: bool, output: 
     let Fetched::Workers(report) = session.ask(Request::Workers { confirmed }).await? else {
         return Err(wrong_answer());
     };
-    let snapshot = session.snapshot();
     if json {
-        output.json(&Workers::of(snapshot, &report))?;
+        output.json(&Workers::of(&|id| session.address(id), &report))?;
         return Ok(Exit::Good);
     }
     for note in &report.notes {
@@ -60,11 +59,11 @@ pub async fn failures(mut session: Session, json: bool, window: usize, output: &
     };
     let snapshot = session.snapshot();
     if json {
-        output.json(&Failures::of(snapshot, &report))?;
+        output.json(&Failures::of(&|id| session.address(id), &report))?;
         return Ok(Exit::Good);
     }
     for (queue, reason) in &report.failed {
-        output.note(&format!("{} could not be read: {reason}", snapshot.address(queue)));
+        output.note(&format!("{} could not be read: {reason}", session.address(queue)));
     }
     let of = report.total.map_or_else(String::new, |total| format!(" of {total}"));
     output.note(&format!("looked at {}{of} failed jobs, the newest {} of each queue", report.looked_at, report.window));
@@ -81,7 +80,7 @@ pub async fn failures(mut session: Session, json: bool, window: usize, output: &
     };
     for group in &report.groups {
         let queues: Vec<&QueueId> = group.queues.iter().map(|(queue, _)| queue).collect();
-        let first = queues.first().map(|queue| snapshot.address(queue)).unwrap_or_default();
+        let first = queues.first().map(|queue| session.address(queue)).unwrap_or_default();
         let more = if queues.len() > 1 { format!(" +{}", queues.len() - 1) } else { String::new() };
         table.row([
             group.count.to_string(),
