@@ -13,5 +13,6 @@ mod signal;
 
 pub use console::{Console, Event, TerminalConsole};
 pub use external::ExternalError;
+pub use frame::FrameBackend;
 pub use guard::{TerminalError, install_panic_hook, require};
 pub use signal::Signal;

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use crate::app::rows::{self, Figures};
 use crate::app::state::{State, TimeStyle};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text;
 use crate::domain::time::Timestamp;
 
 /// The state, the sample that is shown, and the present moment by the server's clock.
-#[derive(Clone, Copy)]
 pub struct Scene<'a> {
     /// Everything.
     pub state: &'a State,
@@ -18,13 +18,21 @@ pub struct Scene<'a> {
     pub now: Timestamp,
     /// The sample is older than it should be (U17).
     pub stale: bool,
+    /// Sums over all queues, made once for a frame.
+    pub sums: Figures,
 }
 
 impl<'a> Scene<'a> {
     /// Of a state.
     pub fn new(state: &'a State) -> Self {
         let snapshot = state.shown();
-        Self { state, snapshot, now: snapshot.server_now(state.clock.mono), stale: state.is_stale() }
+        Self {
+            state,
+            snapshot,
+            now: snapshot.server_now(state.clock.mono),
+            stale: state.is_stale(),
+            sums: rows::sums(snapshot),
+        }
     }
 
     /// The local clock's time since `moment`.

@@ -5,7 +5,6 @@ use ratatui::layout::Rect;
 use super::canvas::{Canvas, Phrase};
 use super::figures;
 use super::scene::Scene;
-use crate::app::rows;
 use crate::app::screen::Screen;
 use crate::domain::queue::{Count, Severity};
 use crate::domain::text;
@@ -40,7 +39,7 @@ pub fn draw(scene: &Scene<'_>, canvas: &mut Canvas<'_>, at: Rect) -> Vec<(u16, u
 }
 
 fn tabs(scene: &Scene<'_>, canvas: &Canvas<'_>, long: bool) -> Vec<(Screen, Phrase)> {
-    let sums = rows::sums(scene.snapshot);
+    let sums = &scene.sums;
     Screen::TABS
         .iter()
         .zip(1..)

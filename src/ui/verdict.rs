@@ -69,6 +69,7 @@ pub fn words(sample: &QueueSample, now: Timestamp) -> String {
     }
     match sample.trend.drain {
         Drain::Empty => "nothing waits".to_owned(),
+        Drain::In(span) if span.as_secs() == 0 => "keeps up".to_owned(),
         Drain::In(span) => format!("clear in {}", text::age(span)),
         Drain::Never { grows_per_s } if grows_per_s > 0.0 => format!("grows {}/s", text::rate(grows_per_s)),
         Drain::Never { .. } => "stands still".to_owned(),

@@ -4,8 +4,9 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use qtop::term::FrameBackend;
 use qtop::theme::{Builtin, Level, Theme, UNICODE};
-use ratatui::backend::{CrosstermBackend, TestBackend};
+use ratatui::backend::TestBackend;
 use ratatui::layout::Rect;
 use ratatui::{Terminal, TerminalOptions, Viewport};
 
@@ -37,7 +38,7 @@ fn on_the_wire(level: Level) -> (usize, Vec<usize>) {
     let wire = Wire::default();
     let options = TerminalOptions { viewport: Viewport::Fixed(Rect::new(0, 0, 80, 24)) };
     let mut terminal =
-        Terminal::with_options(CrosstermBackend::new(wire.clone()), options).expect("a fixed size asks no terminal");
+        Terminal::with_options(FrameBackend::new(wire.clone(), false), options).expect("a fixed size asks no terminal");
     let theme = Theme::builtin(Builtin::Dark, level, &UNICODE);
     let mut state = fixture::busy();
     let mut draw = |state: &qtop::app::state::State| {
@@ -62,9 +63,7 @@ fn u9_frames_are_small_on_the_wire() {
         let (median, worst) = (frames[30], frames[59]);
         println!("u9: {level:?}: full redraw {full} bytes; 60 frames: median {median}, largest {worst} bytes");
         assert!(full <= 12 * 1024, "{level:?}: a full redraw takes {full} bytes");
-        // At full colour each change of colour takes 38 bytes of ratatui's own backend, and every figure moves here.
-        let limit = if level == Level::True { 1_536 } else { 1_024 };
-        assert!(median <= limit, "{level:?}: a median frame takes {median} bytes");
+        assert!(median <= 1024, "{level:?}: a median frame takes {median} bytes");
     }
 }
 
@@ -73,7 +72,7 @@ fn f5_an_unchanged_state_sends_nothing() {
     let wire = Wire::default();
     let options = TerminalOptions { viewport: Viewport::Fixed(Rect::new(0, 0, 80, 24)) };
     let mut terminal =
-        Terminal::with_options(CrosstermBackend::new(wire.clone()), options).expect("a fixed size asks no terminal");
+        Terminal::with_options(FrameBackend::new(wire.clone(), false), options).expect("a fixed size asks no terminal");
     let theme = theme(&UNICODE);
     let state = fixture::busy();
     let mut draw = || {
@@ -82,8 +81,7 @@ fn f5_an_unchanged_state_sends_nothing() {
     };
     draw();
     let again = draw();
-    // Only what ratatui sends with every frame: hiding the cursor and resetting the colours.
-    assert!(again <= 32, "{again} bytes for a frame in which nothing changed");
+    assert_eq!(again, 0, "bytes for a frame in which nothing changed");
 }
 
 #[test]

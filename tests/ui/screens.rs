@@ -5,11 +5,20 @@ use qtop::app::views::{JobTab, PayloadView, SearchView};
 use qtop::domain::job::Search;
 
 use super::{SIZES, approve, drawn, fixture, reports};
-use qtop::app::state::Loaded;
+use qtop::app::state::{Details, Loaded};
 
 #[test]
 fn queues() {
     approve("queues", &fixture::busy(), &SIZES);
+}
+
+#[test]
+fn details_lie_where_they_are_wanted() {
+    let mut state = fixture::busy();
+    state.details = Details::Right;
+    approve("queues_details_right", &state, &SIZES[2..]);
+    state.details = Details::Off;
+    assert!(!drawn(&state, (160, 45)).contains("samples"));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The pane below a tall Queues screen: the selected queue with its backlog as a chart and all its counts.
+//! The pane of the Queues screen below or beside its table: the selected queue with its backlog as a chart and all its counts.
 
 use ratatui::layout::Rect;
 
@@ -11,23 +11,30 @@ use crate::ui::scene::Scene;
 use crate::ui::widgets::{badge, spark};
 use crate::ui::{figures, verdict};
 
-/// Rows it takes.
+/// Rows it takes below the table.
 pub const ROWS: u16 = 12;
+/// Columns it takes beside the table.
+pub const COLUMNS: u16 = 46;
 /// Columns of the list of counts on the right.
 const COUNTS: u16 = 32;
 
-/// Draws the pane.
-pub fn draw(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect, row: &QueueRow<'_>) {
+/// Draws the pane as a band over the whole width.
+pub fn below(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect, row: &QueueRow<'_>) {
     let sample = row.sample;
     canvas.rule(area.x, area.y, area.width);
-    let mut title = Phrase::of(Role::Muted, format!(" {} ", row.instance.id.system));
-    title.push(Role::Title, format!("{} ", text::fit(&sample.id.name.to_text(), 60)));
-    canvas.phrase(area.x + 2, area.y, area.width.saturating_sub(4), &title);
-
+    let mut line = Phrase::of(Role::Text, " ");
+    line.append(title(row));
+    line.push(Role::Text, " ");
+    canvas.phrase(area.x + 2, area.y, area.width.saturating_sub(4), &line);
     let inner = Rect { x: area.x + 1, y: area.y + 1, width: area.width.saturating_sub(2), height: area.height - 1 };
     let left = Rect { width: inner.width.saturating_sub(COUNTS + 2), height: inner.height - 1, ..inner };
     chart(canvas, left, &sample.trend.backlog);
-    let moving = movement(scene, canvas, row);
+    let mut moving = Phrase::new();
+    for (word, value) in movement(scene, canvas, row) {
+        let mut part = Phrase::of(Role::Muted, format!("{word} "));
+        part.append(value);
+        moving.append_apart(part);
+    }
     canvas.phrase(left.x, left.bottom() - 1, left.width, &moving);
     let right = Rect { x: inner.right().saturating_sub(COUNTS), width: COUNTS, ..left };
     counts(canvas, right, row);
@@ -59,24 +66,49 @@ fn chart(canvas: &mut Canvas<'_>, area: Rect, backlog: &[u64]) {
     }
 }
 
-fn movement(scene: &Scene<'_>, canvas: &Canvas<'_>, row: &QueueRow<'_>) -> Phrase {
+/// Draws the pane as a column of its own.
+pub fn beside(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect, row: &QueueRow<'_>) {
+    for y in area.top()..area.bottom() {
+        canvas.text(area.x, y, 1, Role::Border, canvas.glyphs().pipe);
+    }
+    let inner = Rect { x: area.x + 2, width: area.width.saturating_sub(2), ..area };
+    canvas.phrase(inner.x, inner.y, inner.width, &title(row));
+    let states = u16::try_from(row.instance.states.len()).unwrap_or(0);
+    counts(canvas, Rect { y: inner.y + 1, height: states.min(inner.height - 1), ..inner }, row);
+    let mut y = inner.y + 2 + states;
+    for (word, value) in movement(scene, canvas, row) {
+        if y >= inner.bottom() {
+            return;
+        }
+        canvas.text(inner.x, y, 12, Role::Muted, word);
+        canvas.phrase(inner.x + 12, y, inner.width.saturating_sub(12), &value);
+        y += 1;
+    }
+    let rest = inner.bottom().saturating_sub(y + 1);
+    if rest >= 4 {
+        chart(canvas, Rect { y: y + 1, height: rest.min(10), ..inner }, &row.sample.trend.backlog);
+    }
+    if scene.stale {
+        canvas.tint(inner, Role::Stale);
+    }
+}
+
+fn title(row: &QueueRow<'_>) -> Phrase {
+    Phrase::of(Role::Muted, format!("{} ", row.instance.id.system))
+        .and(Role::Title, text::fit(&row.sample.id.name.to_text(), 60))
+}
+
+fn movement(scene: &Scene<'_>, canvas: &Canvas<'_>, row: &QueueRow<'_>) -> [(&'static str, Phrase); 6] {
     let glyphs = canvas.glyphs();
     let trend = &row.sample.trend;
-    let facts = [
-        ("in/s ", figures::rate(glyphs, trend.in_per_s, Role::ChartIn)),
-        ("out/s ", figures::rate(glyphs, trend.out_per_s, Role::ChartOut)),
-        ("failed/s ", figures::rate(glyphs, trend.failed_per_s, Role::ChartFailed)),
-        ("oldest ", verdict::oldest(glyphs, row.sample.oldest, scene.sampled(), 9)),
-        ("clear ", verdict::clear(row.sample, 9)),
-        ("workers ", verdict::workers(row.sample)),
-    ];
-    let mut line = Phrase::new();
-    for (word, value) in facts {
-        let mut part = Phrase::of(Role::Muted, word);
-        part.append(value);
-        line.append_apart(part);
-    }
-    line
+    [
+        ("in/s", figures::rate(glyphs, trend.in_per_s, Role::ChartIn)),
+        ("out/s", figures::rate(glyphs, trend.out_per_s, Role::ChartOut)),
+        ("failed/s", figures::rate(glyphs, trend.failed_per_s, Role::ChartFailed)),
+        ("oldest", verdict::oldest(glyphs, row.sample.oldest, scene.sampled(), 9)),
+        ("clear", verdict::clear(row.sample, 9)),
+        ("workers", verdict::workers(row.sample)),
+    ]
 }
 
 /// Every state of the system with its letter and its count.

@@ -19,8 +19,31 @@ use crate::ui::{figures, header};
 
 /// Columns left of the table: cursor or mark, condition, space.
 const GUTTER: u16 = 3;
-/// From so many body rows on, the selected queue is shown in detail below the table.
+/// From so many body rows on, the selected queue is shown in detail below the table without being asked.
 const TALL: u16 = 28;
+/// From so many body rows on, it is shown there if somebody asks.
+const TALL_ENOUGH: u16 = 21;
+/// From so many columns on, there is room for the details beside the table.
+const WIDE: u16 = 126;
+
+/// Rows or columns taken from the table for the details of the selected queue.
+#[derive(Clone, Copy, Default)]
+struct Pane {
+    below: u16,
+    beside: u16,
+}
+
+fn pane(scene: &Scene<'_>, area: Rect) -> Pane {
+    let least = if scene.state.details == Details::Auto { TALL } else { TALL_ENOUGH };
+    match scene.state.details {
+        Details::Off => Pane::default(),
+        Details::Right if area.width >= WIDE => Pane { below: 0, beside: detail::COLUMNS },
+        Details::Auto | Details::Right | Details::Bottom if area.height >= least => {
+            Pane { below: detail::ROWS, beside: 0 }
+        }
+        Details::Auto | Details::Right | Details::Bottom => Pane::default(),
+    }
+}
 
 /// Draws the screen.
 pub fn draw(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect) -> Body {
@@ -31,11 +54,11 @@ pub fn draw(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect) -> Body {
     }
     let list = &scene.state.queues.list;
     let selected = rows::queue_index(scene.state, &lines);
-    let with_detail = scene.state.details != Details::Off && area.height >= TALL;
-    let detail_rows = if with_detail { detail::ROWS } else { 0 };
-    let body = Body { rows: area.height.saturating_sub(3 + detail_rows), top: area.y + 1 };
-    let plan = Plan::new(&shown_columns(scene), area.width, GUTTER);
-    table::head(canvas, &plan, Rect { height: 1, ..area }, list.sort);
+    let pane = pane(scene, area);
+    let body = Body { rows: area.height.saturating_sub(3 + pane.below), top: area.y + 1 };
+    let area_of_table = Rect { width: area.width - pane.beside, ..area };
+    let plan = Plan::new(&shown_columns(scene), area_of_table.width, GUTTER);
+    table::head(canvas, &plan, Rect { height: 1, ..area_of_table }, list.sort);
     if lines.is_empty() {
         let filter = if scene.state.queues.only_failures { "with failed jobs " } else { "" };
         let heading = format!("No queue {filter}matches the filter.");
@@ -46,16 +69,21 @@ pub fn draw(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect) -> Body {
     let rows = usize::from(body.rows);
     let top = table::first_visible(list.top, selected.unwrap_or(0), rows, lines.len());
     for (y, (index, line)) in (body.top..).zip(lines.iter().enumerate().skip(top).take(rows)) {
-        let at = Rect { y, height: 1, ..area };
+        let at = Rect { y, height: 1, ..area_of_table };
         let look = RowLook { selected: Some(index) == selected, stale: scene.stale, marked: is_marked(scene, line) };
         draw_line(scene, canvas, &plan, at, look, line);
     }
     let bottom = |up: u16| Rect { y: area.bottom().saturating_sub(up), height: 1, ..area };
     totals(scene, canvas, bottom(2));
     if let Some(QueueLine::Queue(row)) = selected.and_then(|index| lines.get(index)) {
-        if detail_rows > 0 {
-            let at = Rect { y: body.top + body.rows, height: detail_rows, ..area };
-            detail::draw(scene, canvas, at, row);
+        if pane.below > 0 {
+            let at = Rect { y: body.top + body.rows, height: pane.below, ..area };
+            detail::below(scene, canvas, at, row);
+        }
+        if pane.beside > 0 {
+            let x = area_of_table.right() + 1;
+            let at = Rect { x, width: pane.beside - 1, height: area.height.saturating_sub(2), ..area };
+            detail::beside(scene, canvas, at, row);
         }
         let name = row.sample.id.name.to_text();
         let line = verdict::line(canvas.glyphs(), &text::fit(&name, 32), row.sample, &row.figures, scene.sampled());
@@ -162,9 +190,10 @@ fn figure_cell(glyphs: &Glyphs, sums: &Figures, column: &str, width: u16) -> Phr
 
 /// ` 8 queues  20.6k waiting  22 active …`
 fn totals(scene: &Scene<'_>, canvas: &mut Canvas<'_>, at: Rect) {
-    let (count, sums) = rows::totals(scene.state);
     let view = &scene.state.queues;
     let all = scene.snapshot.queues().count();
+    let filtered = view.only_failures || !view.list.filter.is_empty();
+    let (count, sums) = if filtered { rows::totals(scene.state) } else { (all, scene.sums.clone()) };
     let mut line = Phrase::new();
     if !view.list.filter.is_empty() {
         line.append_apart(Phrase::of(Role::Accent, format!("/{}", text::fit(&view.list.filter, 24))));
