@@ -86,8 +86,6 @@ async fn screen(options: RunOptions, synchronized: bool, pace: FramePace) -> any
     let server = settings::server_view(&config, &config.origin.chosen);
     let zone = jiff::tz::TimeZone::system();
     let mut state = State::new(server, settings::settings(&config), zone, clock());
-    state.time_style = settings::time_style(&config);
-    state.mouse = config.ui.mouse;
     let mut tasks = EngineTasks::start(Arc::clone(&config), environment, read, log)?;
     for text in notes {
         crate::app::update::update(&mut state, Message::Notice { text, bad: false });

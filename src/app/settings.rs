@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::state::TimeStyle;
+
 /// Settings of the screen.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -28,6 +30,10 @@ pub struct Settings {
     pub scheduled_limit: usize,
     /// Bytes of payload read of an opened job.
     pub payload_bytes: u64,
+    /// How times are shown at the start.
+    pub time_style: TimeStyle,
+    /// The mouse is caught at the start.
+    pub mouse: bool,
     /// Name of the theme.
     pub theme: String,
     /// Themes that can be chosen.
@@ -50,6 +56,8 @@ impl Default for Settings {
             running_limit: 500,
             scheduled_limit: 100,
             payload_bytes: 64 * 1024,
+            time_style: TimeStyle::default(),
+            mouse: false,
             theme: "dark".to_owned(),
             theme_names: Vec::new(),
             server_names: Vec::new(),

@@ -106,15 +106,23 @@ fn configured(state: &mut State, settings: Settings) -> Vec<Effect> {
     let (keymap, problems) = Keymap::build(&settings.keys);
     state.keymap = keymap;
     state.pending.clear();
-    let paced = state.settings.interval != settings.interval;
-    state.settings = settings;
+    let old = std::mem::replace(&mut state.settings, settings);
     state.banner = problems.first().map(|first| Banner { title: first.clone(), details: problems.join("\n") });
     notice(state, "configuration read", false);
-    if paced {
+    // What a person has chosen on the screen stays, unless the file says something new about it.
+    let mut effects = Vec::new();
+    if old.interval != state.settings.interval {
         state.interval = state.settings.interval;
-        return vec![wish(state)];
+        effects.push(wish(state));
     }
-    Vec::new()
+    if old.time_style != state.settings.time_style {
+        state.time_style = state.settings.time_style;
+    }
+    if old.mouse != state.settings.mouse {
+        state.mouse = state.settings.mouse;
+        effects.push(Effect::Mouse(state.mouse));
+    }
+    effects
 }
 
 /// Another server: nothing that was known of the old one may stay on the screen.

@@ -14,10 +14,17 @@ pub(super) fn settings(config: &Config) -> Settings {
         interval: config.refresh.interval,
         idle_after: config.refresh.idle_after,
         tree_delimiter: config.ui.tree_delimiter.clone(),
+        show_clock: config.ui.clock,
+        page_rows: config.limits.page,
+        failure_window: config.limits.failures,
+        running_limit: config.limits.running,
+        scheduled_limit: config.limits.scheduled,
+        payload_bytes: config.limits.payload,
+        time_style: time_style(config),
+        mouse: config.ui.mouse,
         theme: config.ui.theme.clone(),
         theme_names: theme::names(config.origin.themes.as_deref()),
         server_names: config.servers.keys().cloned().collect(),
-        ..Settings::default()
     }
 }
 
@@ -32,8 +39,7 @@ pub(super) fn server_view(config: &Config, name: &str) -> ServerView {
     }
 }
 
-/// How times are written at the start.
-pub(super) fn time_style(config: &Config) -> TimeStyle {
+fn time_style(config: &Config) -> TimeStyle {
     match config.ui.time {
         config::TimeStyle::Relative => TimeStyle::Relative,
         config::TimeStyle::Local => TimeStyle::Local,
