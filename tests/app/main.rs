@@ -1,0 +1,5 @@
+//! The real loop over a fake terminal and fake tasks: keys go in, effects and frames come out.
+
+mod desk;
+mod queue_screen;
+mod screens;
