@@ -35,6 +35,8 @@ pub const STATES: &[StateSpec] = &[
     StateSpec::new("failed", "Failed", StateKind::Failed, 'F'),
 ];
 
+type WishCheck = Box<dyn FnOnce(&[Effect])>;
+
 /// What the script does next.
 enum Step {
     Event(Event),
@@ -42,7 +44,7 @@ enum Step {
     /// Looks at the screen once everything before has been drawn.
     Look(Box<dyn FnOnce(&str)>),
     /// Looks at the wishes so far, and takes them away.
-    Wishes(Box<dyn FnOnce(&[Effect])>),
+    Wishes(WishCheck),
 }
 
 #[derive(Default)]
@@ -95,7 +97,7 @@ pub fn queue(name: &str) -> QueueId {
 
 /// A page of a list by position.
 pub fn page(list: &[u32], state: StateId, request: &PageRequest) -> Page<JobRow> {
-    let from: usize = request.cursor.as_ref().map_or(0, |cursor| cursor.0.parse().unwrap());
+    let from: usize = request.cursor.as_ref().map_or(0, |cursor| cursor.0.parse().expect("made below"));
     let end = (from + request.limit).min(list.len());
     let row = |id: &u32| JobRow {
         name: Some(format!("job-{id}")),
@@ -125,7 +127,7 @@ impl Desk {
 
     /// Presses keys, for example `j j enter`.
     pub fn keys(&mut self, keys: &str) -> &mut Self {
-        for chord in parse_sequence(keys).unwrap() {
+        for chord in parse_sequence(keys).expect("keys of this test") {
             let event = KeyEvent::new(chord.code, chord.modifiers);
             self.step(Step::Event(Event::Input(Input::Key(event))));
         }
@@ -177,12 +179,15 @@ impl Desk {
     /// Runs the loop over the script; returns why it ended.
     pub fn run(&mut self) -> Ended {
         let backend = TestBackend::new(self.size.0, self.size.1);
-        let mut console = FakeConsole { terminal: Terminal::new(backend).unwrap(), shared: Rc::clone(&self.shared) };
+        let mut console = FakeConsole {
+            terminal: Terminal::new(backend).expect("memory is a terminal"),
+            shared: Rc::clone(&self.shared),
+        };
         let mut tasks = FakeTasks { shared: Rc::clone(&self.shared), answers: VecDeque::new() };
         let mut look = Look::builtin(Builtin::Dark, Level::None, &UNICODE);
         let now = self.now;
         let clock = move || Clock { mono: now, wall: Timestamp(1_800_000_000_000) };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let pace = FramePace { gap: Duration::ZERO };
         runtime.block_on(async {
             let looped = run_loop(&mut self.state, &mut console, &mut tasks, &mut look, pace, qtop::ui::view, clock);
@@ -215,7 +220,7 @@ impl Console for FakeConsole {
         enum Now {
             Event(Event),
             Look(Box<dyn FnOnce(&str)>),
-            Wishes(Box<dyn FnOnce(&[Effect])>),
+            Wishes(WishCheck),
             End,
             Wait,
         }
