@@ -1,10 +1,11 @@
 //! The one UI loop. Generic over the terminal and the tasks, so that tests run this loop and not a copy.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use futures_util::FutureExt;
 use ratatui::Frame;
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
@@ -90,9 +91,9 @@ pub async fn run_loop(
                 if ended.is_some() {
                     break;
                 }
-                let more = if let Some(event) = desk.console.next().now_or_never() {
+                let more = if let Some(event) = at_once(desk.console.next()).await {
                     Happened::Event(event)
-                } else if let Some(told) = desk.tasks.next().now_or_never() {
+                } else if let Some(told) = at_once(desk.tasks.next()).await {
                     Happened::Told(told)
                 } else {
                     break;
@@ -112,6 +113,17 @@ pub async fn run_loop(
             }
         }
     }
+}
+
+/// The future's output if it is there already. Asks with the waker of this task: the stream of terminal events keeps
+/// the first waker it sees, and with an empty one a key would only be noticed by chance.
+async fn at_once<F: Future>(future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }
 
 enum Happened {
