@@ -132,3 +132,29 @@ async fn a_long_active_list_has_an_exact_length_and_a_hundred_ids() {
     assert_eq!(second.active_ids.len(), 100);
     assert_eq!(second.id, QueueId::new("bullmq", "bull", "mail"));
 }
+
+#[tokio::test]
+async fn metrics_count_what_is_not_kept() {
+    let server = TestServer::start();
+    let mut seed = Seed::queue(server.client(), "mail");
+    seed.jobs("wait", 1..=400, 10);
+    let (link, mut watch) = start(&server).await;
+    tick(&mut watch, &link).await;
+    // As with removeOnComplete: true, and adds that deduplication refuses.
+    let mut finish = async |watch: &mut Watch, count: usize| {
+        seed.finish(count, now());
+        seed.run(&["DEL", "completed"]);
+        seed.run(&["HINCRBY", "metrics:completed", "count", &count.to_string()]);
+        seed.run(&["INCRBY", "id", "50"]);
+        tick(watch, &link).await.totals.finished.unwrap()
+    };
+    for _ in 0..20 {
+        finish(&mut watch, 2).await;
+    }
+    let before = finish(&mut watch, 2).await;
+    for _ in 0..20 {
+        finish(&mut watch, 3).await;
+    }
+    let counted = finish(&mut watch, 0).await - before;
+    assert!((58..=62).contains(&counted), "60 ended, {counted} were counted");
+}

@@ -131,6 +131,8 @@ pub struct QueueMemo {
     pub finished_since: bool,
     /// Growing totals.
     pub totals: Tally,
+    /// Completed and failed jobs by the metrics of a worker that keeps them, as last read.
+    pub metrics: [Option<u64>; 2],
 }
 
 /// Totals that only grow, and how they are presently made.

@@ -87,11 +87,15 @@ pub enum Ask {
     LastCompleted,
     /// Newest of `failed`.
     LastFailed,
+    /// Completed jobs ever, where a worker keeps metrics.
+    MetricsWell,
+    /// Failed jobs ever, where a worker keeps metrics.
+    MetricsBadly,
 }
 
 impl Ask {
     /// Number of different questions.
-    pub const SLOTS: usize = 26;
+    pub const SLOTS: usize = 28;
 
     /// Its place in [`QueueMemo::asked`].
     pub fn slot(self) -> usize {
@@ -118,6 +122,8 @@ impl Ask {
             Self::LastFailed => 19,
             Self::Head(place) => 20 + place as usize,
             Self::Stamp(place) => 23 + place as usize,
+            Self::MetricsWell => 26,
+            Self::MetricsBadly => 27,
         }
     }
 
@@ -148,6 +154,8 @@ impl Ask {
             Self::LimiterLeft => ("PTTL", "limiter"),
             Self::LastCompleted => ("ZREVRANGE", "completed"),
             Self::LastFailed => ("ZREVRANGE", "failed"),
+            Self::MetricsWell => ("HGET", "metrics:completed"),
+            Self::MetricsBadly => ("HGET", "metrics:failed"),
         }
     }
 
@@ -183,6 +191,9 @@ impl Ask {
             Self::EndedWell | Self::EndedBadly => {
                 let from = memo.totals.counted_to[usize::from(self == Self::EndedBadly)].unwrap_or(now);
                 command.arg(format!("({}", from.0)).arg(now.0);
+            }
+            Self::MetricsWell | Self::MetricsBadly => {
+                command.arg("count");
             }
             _ => {}
         }
@@ -248,7 +259,8 @@ fn of_known(memo: &QueueMemo, tick: u64, now: Timestamp) -> Vec<Ask> {
     if marked {
         asks.push(Ask::Head(Place::Wait));
     }
-    let mut open: Vec<(Ask, u64)> = wishes(memo, now).into_iter().filter(|(ask, _)| !asks.contains(ask)).collect();
+    let mut open: Vec<(Ask, u64)> =
+        wishes(memo, tick, now).into_iter().filter(|(ask, _)| !asks.contains(ask)).collect();
     let waited = |(ask, period): &(Ask, u64)| tick.saturating_sub(memo.asked[ask.slot()]) as f64 / *period as f64;
     open.retain(|wish| waited(wish) >= 1.0);
     open.sort_by(|a, b| waited(b).total_cmp(&waited(a)));
@@ -257,16 +269,13 @@ fn of_known(memo: &QueueMemo, tick: u64, now: Timestamp) -> Vec<Ask> {
 }
 
 /// What is worth asking, with the number of ticks after which an answer is old; the more important first.
-fn wishes(memo: &QueueMemo, now: Timestamp) -> Vec<(Ask, u64)> {
+fn wishes(memo: &QueueMemo, tick: u64, now: Timestamp) -> Vec<(Ask, u64)> {
     let last = &memo.last;
     let some = |length: Option<u64>| length.is_some_and(|length| length > 0);
     let mut wishes = vec![(Ask::Meta, 1)];
     let jobs_move_on_pause = memo.meta.paused && memo.meta.version.moves_jobs_on_pause();
     wishes.push((Ask::Paused, if some(last.paused) || jobs_move_on_pause { 1 } else { 8 }));
-    let ends = [(Ask::EndedWell, last.completed), (Ask::EndedBadly, last.failed)];
-    for ((ask, length), from) in ends.into_iter().zip(memo.totals.counted_to) {
-        wishes.extend((some(length) && from.is_some_and(|from| from < now)).then_some((ask, 1)));
-    }
+    wishes.extend(ends(memo, tick, now));
     for (place, length) in Place::ALL.into_iter().zip([last.wait, last.paused, last.prioritized]) {
         let head = &memo.heads[place as usize];
         if some(length) {
@@ -286,6 +295,24 @@ fn wishes(memo: &QueueMemo, now: Timestamp) -> Vec<(Ask, u64)> {
         for (ask, length) in [(Ask::LastCompleted, last.completed), (Ask::LastFailed, last.failed)] {
             wishes.extend(some(length).then_some((ask, 4)));
         }
+    }
+    wishes
+}
+
+/// How ends are counted while the finished sets do not tell: by metrics where a worker keeps them, else by time.
+fn ends(memo: &QueueMemo, tick: u64, now: Timestamp) -> Vec<(Ask, u64)> {
+    if tick > memo.totals.by_time_until {
+        return Vec::new();
+    }
+    let [well, badly] = memo.metrics.map(|count| if count.is_some() { 1 } else { 16 });
+    let mut wishes = vec![(Ask::MetricsWell, well), (Ask::MetricsBadly, badly)];
+    let [from_well, from_badly] = memo.totals.counted_to;
+    for (ask, length, from, metrics) in [
+        (Ask::EndedWell, memo.last.completed, from_well, memo.metrics[0]),
+        (Ask::EndedBadly, memo.last.failed, from_badly, memo.metrics[1]),
+    ] {
+        let by_time = metrics.is_none() && length > Some(0) && from.is_some_and(|from| from < now);
+        wishes.extend(by_time.then_some((ask, 1)));
     }
     wishes
 }

@@ -82,6 +82,7 @@ struct Seen {
     next_due: Option<Option<Timestamp>>,
     overdue: Option<u64>,
     ended: [Option<u64>; 2],
+    metrics: [Option<Option<u64>>; 2],
     limiter_used: Option<Option<u64>>,
     limiter_left: Option<Duration>,
     last_ends: Vec<Timestamp>,
@@ -140,6 +141,8 @@ impl Seen {
             Ask::Overdue => self.overdue = Some(reply::count(value)?),
             Ask::EndedWell => self.ended[0] = Some(reply::count(value)?),
             Ask::EndedBadly => self.ended[1] = Some(reply::count(value)?),
+            Ask::MetricsWell => self.metrics[0] = Some(reply::count(value)),
+            Ask::MetricsBadly => self.metrics[1] = Some(reply::count(value)),
             Ask::LimiterUsed => self.limiter_used = Some(reply::count(value)),
             Ask::LimiterLeft => self.limiter_left = reply::count(value).map(Duration::from_millis),
             Ask::LastCompleted | Ask::LastFailed => {
@@ -221,7 +224,12 @@ impl Seen {
             memo.meta = meta;
         }
         self.settle_heads(memo, tick);
-        tally::count(&mut memo.totals, &memo.last, &self.lengths, self.ended, tick, now);
+        let counts = tally::Counts { by_time: self.ended, metered: self.settle_metrics(memo) };
+        tally::count(&mut memo.totals, &memo.last, &self.lengths, counts, tick, now);
+        if tick > memo.totals.by_time_until {
+            // The sets tell again; what they told must not be counted once more from an old reading.
+            memo.metrics = [None; 2];
+        }
         self.settle_times(memo, now);
         memo.last = self.lengths;
 
@@ -270,6 +278,16 @@ impl Seen {
                 }
             }
         }
+    }
+
+    /// What the metrics grew by since they were last read; `None` where there are none, or no earlier count. Not asked
+    /// in this tick means nothing yet: the next answer has it.
+    fn settle_metrics(&self, memo: &mut QueueMemo) -> [Option<u64>; 2] {
+        [0, 1].map(|side| {
+            let Some(now) = self.metrics[side] else { return memo.metrics[side].map(|_| 0) };
+            let before = std::mem::replace(&mut memo.metrics[side], now);
+            Some(now?.saturating_sub(before?))
+        })
     }
 
     fn subtract_mark(&mut self, place: Place) {

@@ -1,9 +1,9 @@
 //! Totals that only grow, from the lengths of two ticks.
 //!
 //! As long as finished jobs are kept, the finished sets grow by exactly what ended. Where more left the open states
-//! than the sets gained (BullMQ trims or deletes finished jobs), ends are counted by their time instead, and where
-//! nothing is kept at all, by what left: added less still open. That last way also counts jobs removed by hand, and
-//! adds refused by deduplication, which raise the counter too.
+//! than the sets gained (BullMQ trims or deletes finished jobs), ends are taken from the metrics of the workers if they
+//! keep any, else counted by their time, and where nothing is kept at all, by what left: added less still open. That
+//! last way also counts jobs removed by hand, and adds refused by deduplication, which raise the counter too.
 
 use crate::domain::queue::Totals;
 use crate::domain::time::Timestamp;
@@ -24,9 +24,18 @@ impl Tally {
     }
 }
 
-/// Adds what happened between two ticks. `ended`: replies to the counts by time, good and bad ends, up to `now`, the
-/// server time of the tick before.
-pub fn count(tally: &mut Tally, before: &Lengths, after: &Lengths, ended: [Option<u64>; 2], tick: u64, now: Timestamp) {
+/// Ends since the last count, good and bad ones, by other means than the sizes of the sets.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
+    /// By their time, up to the server time of the tick before.
+    pub by_time: [Option<u64>; 2],
+    /// By the metrics of the workers.
+    pub metered: [Option<u64>; 2],
+}
+
+/// Adds what happened between two ticks. `now`: the server time of the tick before.
+pub fn count(tally: &mut Tally, before: &Lengths, after: &Lengths, counts: Counts, tick: u64, now: Timestamp) {
+    let ended = counts.by_time;
     let grown = |of: fn(&Lengths) -> Option<u64>| Some(of(after)? as i64 - of(before)? as i64);
     let positive = |grown: Option<i64>| grown.map_or(0, |grown| u64::try_from(grown).unwrap_or(0));
     let added = grown(|lengths| lengths.id);
@@ -45,10 +54,15 @@ pub fn count(tally: &mut Tally, before: &Lengths, after: &Lengths, ended: [Optio
             // Until the first count by time is in, growth is all there is.
             if tally.counted_to[side].is_some() { ended[side].unwrap_or(0) } else { by_size[side] }
         };
-        let failed = by_time(1);
-        let completed = if kept[0] { by_time(0) } else { positive(left).saturating_sub(failed) };
+        let failed = counts.metered[1].unwrap_or_else(|| by_time(1));
+        let completed = match counts.metered[0] {
+            Some(metered) => metered,
+            None if kept[0] => by_time(0),
+            None => positive(left).saturating_sub(failed),
+        };
         for side in 0..2 {
-            let answered = ended[side].is_some() || tally.counted_to[side].is_none() || !kept[side];
+            let metered = counts.metered[side].is_some();
+            let answered = ended[side].is_some() || tally.counted_to[side].is_none() || !kept[side] || metered;
             if answered {
                 tally.counted_to[side] = (now > Timestamp::default()).then_some(now);
             }
@@ -85,7 +99,8 @@ mod tests {
         let mut before = Lengths::default();
         let mut told = Vec::new();
         for (tick, (after, ended)) in (1..).zip(steps) {
-            count(&mut tally, &before, after, *ended, tick, Timestamp(tick as i64 * 1000));
+            let counts = Counts { by_time: *ended, ..Counts::default() };
+            count(&mut tally, &before, after, counts, tick, Timestamp(tick as i64 * 1000));
             before = *after;
             told.push(tally.told(true));
         }
@@ -129,6 +144,18 @@ mod tests {
             (lengths(110, 35, 0, 0), [None; 2]),
         ]);
         assert_eq!(told, [totals(100, 0, 0), totals(110, 20, 0), totals(110, 25, 0)]);
+    }
+
+    #[test]
+    fn metrics_are_preferred_once_the_sets_do_not_tell() {
+        let mut tally = Tally::default();
+        let metered = |completed, failed| Counts { metered: [Some(completed), Some(failed)], ..Counts::default() };
+        count(&mut tally, &Lengths::default(), &lengths(100, 50, 0, 0), Counts::default(), 1, Timestamp(1000));
+        // Ten left: the first look at the metrics has no earlier one to be compared with.
+        count(&mut tally, &lengths(100, 50, 0, 0), &lengths(100, 40, 0, 0), Counts::default(), 2, Timestamp(2000));
+        // Twenty adds were refused as duplicates, which raised the counter; five ended.
+        count(&mut tally, &lengths(100, 40, 0, 0), &lengths(120, 35, 0, 0), metered(4, 1), 3, Timestamp(3000));
+        assert_eq!(tally.told(true), totals(120, 15, 1));
     }
 
     #[test]
