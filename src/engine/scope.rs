@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::domain::address;
-use crate::domain::ids::QueueId;
+use crate::domain::ids::{Name, QueueId};
 use crate::systems::System;
 
 /// A filter over queues. The default lets everything pass.
@@ -26,12 +26,19 @@ impl Scope {
         if !self.admits_system(id.instance.system) {
             return false;
         }
-        self.queues.is_empty() || {
-            let name = id.name.to_text();
-            let short = id.short_address();
-            let full = id.full_address();
-            self.queues.iter().any(|glob| [&name, &short, &full].into_iter().any(|text| address::glob(glob, text)))
-        }
+        self.queues.is_empty() || self.queues.iter().any(|glob| names(glob, id))
+    }
+
+    /// True if something met by a walk may be, or have in it, a queue that may be shown. A stream is met by its own
+    /// name, while its queues are its groups: `NAME/GROUP`.
+    pub fn admits_sighting(&self, id: &QueueId) -> bool {
+        let inside = |glob: &String| glob.split_once('/').is_some_and(|(start, _)| names(start, id));
+        self.admits(id) || (self.admits_system(id.instance.system) && self.queues.iter().any(inside))
+    }
+
+    /// True if a sampled queue may be shown: itself, or as a part of what was named.
+    pub fn admits_sample(&self, id: &QueueId) -> bool {
+        self.admits(id) || whole(id).is_some_and(|whole| self.admits(&whole))
     }
 
     /// The queues themselves, if all are named by full address without a glob: the keyspace need not be searched.
@@ -41,5 +48,39 @@ impl Scope {
         }
         let names: Vec<_> = systems.iter().map(|system| system.spec().name).collect();
         self.queues.iter().map(|text| address::parse_full(text, &names)).collect()
+    }
+}
+
+fn names(glob: &str, id: &QueueId) -> bool {
+    let texts = [id.name.to_text(), id.short_address(), id.full_address()];
+    texts.iter().any(|text| address::glob(glob, text))
+}
+
+/// What a queue called `NAME/PART` is a part of.
+pub fn whole(id: &QueueId) -> Option<QueueId> {
+    let name = id.name.as_bytes();
+    let slash = name.iter().position(|byte| *byte == b'/')?;
+    Some(QueueId { instance: id.instance.clone(), name: Name::from(&name[..slash]) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_is_admitted_by_its_own_name_and_by_its_streams() {
+        let stream = QueueId::new("stream", "", "events");
+        let group = QueueId::new("stream", "", "events/workers");
+        let other = QueueId::new("stream", "", "events/audit");
+        let scope = |glob: &str| Scope { queues: vec![glob.to_owned()], ..Scope::default() };
+        for glob in ["events/workers", "events/w*", "stream:events/workers", "*/workers"] {
+            let scope = scope(glob);
+            assert!(scope.admits_sighting(&stream) && scope.admits_sample(&group), "{glob}");
+            assert!(!scope.admits_sample(&other), "{glob}");
+        }
+        let scope = scope("events");
+        assert!(scope.admits_sighting(&stream) && scope.admits_sample(&group) && scope.admits_sample(&other));
+        let mail = QueueId::new("bullmq", "bull", "mail");
+        assert!(!scope.admits_sighting(&mail) && !scope.admits_sample(&mail));
     }
 }

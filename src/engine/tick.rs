@@ -9,6 +9,7 @@ use super::cost::CostKeeper;
 use super::discovery::{Call, Discovery, Found};
 use super::facts::{self, CommandStat, Info};
 use super::known::{Known, Sampled};
+use super::scope;
 use super::{Limits, Systems};
 use crate::domain::alert::{self, Around};
 use crate::domain::history::History;
@@ -110,7 +111,8 @@ impl Ticker {
         if self.followed != *self.discovery.known() {
             self.followed.clone_from(self.discovery.known());
             self.known.follow(&self.systems, self.followed.iter());
-            self.histories.retain(|id, _| self.followed.contains(id));
+            let followed = |id: &QueueId| self.followed.contains(id);
+            self.histories.retain(|id, _| followed(id) || scope::whole(id).is_some_and(|whole| followed(&whole)));
         }
         let due = |at: Option<Instant>, every| at.is_none_or(|at| now.saturating_duration_since(at) >= every);
         let mut batch = Batch::new();
@@ -261,6 +263,7 @@ impl Ticker {
         let mut samples = Vec::with_capacity(self.known.0.len());
         for (sampled, section) in self.known.0.iter_mut().zip(&plan.instances) {
             let mut sample = read_instance(sampled, section, replies);
+            sample.queues.retain(|queue| self.discovery.scope().admits_sample(&queue.id));
             for queue in &mut sample.queues {
                 let history = self.histories.entry(queue.id.clone()).or_default();
                 if queue.error.is_none() && sample.error.is_none() {

@@ -154,7 +154,7 @@ fn watch(
     state: Option<&std::path::Path>,
     cancel: &CancellationToken,
 ) -> anyhow::Result<EngineHandles<Slot>> {
-    let systems = Arc::new(systems::all(&config.described()));
+    let systems = Arc::new(systems::all(&config.described().for_server(name)));
     let engine = EngineConfig::of(config, name, systems, state)
         .ok_or_else(|| anyhow::anyhow!("the configuration has no server `{name}` with a URL"))?;
     Ok(engine::start(engine, cancel))

@@ -125,7 +125,7 @@ impl Discovery {
             systems,
         };
         let known: Vec<QueueId> = known.into_iter().chain(discovery.lasting()).collect();
-        discovery.known = known.into_iter().filter(|id| discovery.scope.admits(id)).collect();
+        discovery.known = known.into_iter().filter(|id| discovery.scope.admits_sighting(id)).collect();
         discovery
     }
 
@@ -136,8 +136,13 @@ impl Discovery {
             .iter()
             .flat_map(|system| system.described())
             .chain(exact)
-            .filter(|id| self.scope.admits(id))
+            .filter(|id| self.scope.admits_sighting(id))
             .collect()
+    }
+
+    /// Which queues are wanted.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
     }
 
     /// Every queue known now.
@@ -292,7 +297,7 @@ impl Discovery {
         let mut new = false;
         for system in self.systems.iter() {
             match system.recognise(key) {
-                Some(Sighting::Queue(id)) if self.scope.admits(&id) => {
+                Some(Sighting::Queue(id)) if self.scope.admits_sighting(&id) => {
                     self.met.insert(id.clone());
                     new |= self.known.insert(id);
                 }
