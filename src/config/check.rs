@@ -204,7 +204,7 @@ impl Check<'_> {
             self.one_of(&["ui".into(), "theme".into()], "theme", &config.ui.theme, &names);
         }
         if config.ui.tree_delimiter.is_empty() {
-            let expected = Some("one or more characters, for example \":\"".to_owned());
+            let expected = Some("one or more characters, for example \":/.\"".to_owned());
             self.add(&["ui".into(), "tree_delimiter".into()], "an empty text separates nothing", expected, None);
         }
         let known = self.known;

@@ -148,7 +148,7 @@ pub struct Ui {
     pub mouse: bool,
     /// The time of day in the header.
     pub clock: bool,
-    /// Separates the levels of queue names in the tree view.
+    /// Characters that separate the levels of queue names in the tree view; any of them does.
     pub tree_delimiter: String,
     /// Columns by screen; a screen that is not named shows as many as fit.
     pub columns: BTreeMap<String, Vec<String>>,
@@ -163,7 +163,7 @@ impl Default for Ui {
             time: TimeStyle::default(),
             mouse: false,
             clock: false,
-            tree_delimiter: ":".to_owned(),
+            tree_delimiter: ":/.".to_owned(),
             columns: BTreeMap::new(),
         }
     }

@@ -46,3 +46,15 @@ fn time_style(config: &Config) -> TimeStyle {
         config::TimeStyle::Utc => TimeStyle::Utc,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_of_file_and_screen_agree() {
+        let from_file = settings(&Config::default());
+        let expected = Settings { theme_names: from_file.theme_names.clone(), ..Settings::default() };
+        assert_eq!(from_file, expected);
+    }
+}
