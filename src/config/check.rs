@@ -153,6 +153,17 @@ impl Check<'_> {
                 self.one_of(&path, "queue system", name, &known.systems);
             }
         }
+        for (index, name) in config.systems.disabled.iter().enumerate() {
+            if config.systems.enabled.contains(name) {
+                let remedy = Some("keep it in one of the lists".to_owned());
+                let path = ["systems".into(), "disabled".into(), index.into()];
+                self.add(&path, format!("\"{name}\" is enabled and disabled"), None, remedy);
+            }
+        }
+        if !known.systems.is_empty() && !known.systems.iter().any(|name| config.systems.admits(name)) {
+            let remedy = Some("take one of them out of `disabled`".to_owned());
+            self.add(&["systems".into(), "disabled".into()], "no queue system is left", None, remedy);
+        }
         for (index, glob) in config.discovery.queues.iter().enumerate() {
             if glob.is_empty() {
                 let remedy = "write a glob such as \"mail*\", or an empty list for all queues".to_owned();

@@ -240,7 +240,7 @@ pub struct Origin {
 }
 
 impl Config {
-    /// Descriptions for the adapters.
+    /// Descriptions for the adapters, of all servers; see [`Described::for_server`].
     pub fn described(&self) -> Described {
         Described { lists: self.lists.clone() }
     }
