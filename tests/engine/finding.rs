@@ -1,13 +1,15 @@
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use qtop::domain::ids::QueueId;
-use qtop::engine::Limits;
 use qtop::engine::discovery::Discovery;
 use qtop::engine::scope::Scope;
+use qtop::engine::{Limits, Systems};
 use qtop::link::{Batch, Link};
 use qtop_testkit::{Proxy, TestServer};
 
+use crate::tiny::Tiny;
 use crate::{config, queue, queues, run, systems};
 
 /// A server with many foreign keys and some queues.
@@ -64,6 +66,25 @@ async fn a_walk_in_parts_meets_every_key_while_the_table_grows() {
     let missed = (0..60_000).filter(|n| !met.contains(&queue(&n.to_string()))).count();
     assert_eq!(missed, 0, "keys that were there all the time must be met");
     assert!(added > 130_000, "the table has grown over a power of two meanwhile: {added}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_is_shown_only_to_systems_that_asked_for_its_pass() {
+    let two: Systems = Arc::new(vec![Arc::new(Tiny::default()), Arc::new(Tiny { greedy: true })]);
+    let mut discovery = Discovery::new(two, Scope::default(), Limits::default(), []);
+    let server = TestServer::start();
+    server.run("HSET tiny:t:real:meta added 0");
+    // Found by the pass of the second system, which asks for lists; the first would take it by its name.
+    server.run("RPUSH tiny:t:list:meta x");
+    server.run("RPUSH anything x");
+    let link = Link::open(&server.url()).await.expect("the server is there");
+    discovery.start_fast();
+    while let Some(call) = discovery.next_fast() {
+        let reply = ask(&link, call.command()).await;
+        discovery.answer(call, &reply, Instant::now());
+    }
+    let known: Vec<_> = discovery.known().iter().map(QueueId::short_address).collect();
+    assert_eq!(known, ["greedy:anything", "greedy:tiny:t:list:meta", "tiny:real"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,7 @@
 //! The engine's tasks against a real server, seen through a proxy that counts and delays.
 
 mod finding;
+mod reading;
 mod sampling;
 mod tiny;
 
@@ -19,7 +20,7 @@ pub const LIMIT: Duration = Duration::from_secs(20);
 
 /// The tests' own system only.
 pub fn systems() -> Systems {
-    Arc::new(vec![Arc::new(tiny::Tiny)])
+    Arc::new(vec![Arc::new(tiny::Tiny::default())])
 }
 
 /// Settings for a URL: every queue, ten ticks a second.

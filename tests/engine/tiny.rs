@@ -24,11 +24,23 @@ static SPEC: SystemSpec = SystemSpec {
     name: "tiny",
     title: "Tiny",
     states: STATES,
-    caps: Caps::LIST,
+    caps: Caps::LIST.union(Caps::DETAIL),
     scans: &[ScanPass { pattern: "tiny:*:meta", kind: Some("hash") }],
 };
 
-pub struct Tiny;
+static GREEDY: SystemSpec = SystemSpec {
+    name: "greedy",
+    title: "Greedy",
+    states: STATES,
+    caps: Caps::LIST,
+    scans: &[ScanPass { pattern: "*", kind: Some("list") }],
+};
+
+/// The system, or with `greedy` another one that takes whatever list it is shown.
+#[derive(Default)]
+pub struct Tiny {
+    pub greedy: bool,
+}
 
 pub fn key(queue: &QueueId, suffix: &str) -> Vec<u8> {
     let mut key = b"tiny:".to_vec();
@@ -90,10 +102,13 @@ async fn rows(link: &Link, queue: &QueueId, state: StateId, page: &PageRequest) 
 
 impl System for Tiny {
     fn spec(&self) -> &'static SystemSpec {
-        &SPEC
+        if self.greedy { &GREEDY } else { &SPEC }
     }
 
     fn recognise(&self, key: &[u8]) -> Option<Sighting> {
+        if self.greedy {
+            return Some(Sighting::Queue(QueueId::new("greedy", "", key)));
+        }
         let middle = key.strip_prefix(b"tiny:")?.strip_suffix(b":meta")?;
         let colon = middle.iter().rposition(|byte| *byte == b':')?;
         Some(Sighting::Queue(QueueId::new("tiny", &middle[..colon], &middle[colon + 1..])))
@@ -108,7 +123,7 @@ impl System for Tiny {
                 batch.ask(command);
             }
             let mut command = cmd("HMGET");
-            command.arg(key(&queue, "meta")).arg("added").arg("finished").arg("panic").arg("greedy");
+            command.arg(key(&queue, "meta")).arg("added").arg("finished").arg("panic").arg("greedy").arg("paused");
             batch.ask(command);
         }
     }
@@ -125,13 +140,14 @@ impl System for Tiny {
             if meta[3] != Value::Nil {
                 replies.next()?;
             }
+            sample.conditions.paused = Some(meta[4] != Value::Nil);
             sample.totals = Totals { added: number(&meta[0]).ok(), finished: number(&meta[1]).ok(), failed: None };
             queues.push(sample);
         }
         Ok(InstanceSample {
             id: instance.id.clone(),
             states: STATES,
-            caps: Caps::LIST,
+            caps: SPEC.caps,
             caps_reason: None,
             queues,
             error: None,

@@ -6,6 +6,7 @@
 mod partition;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use self::partition::Part;
@@ -262,7 +263,7 @@ impl Discovery {
             Ok(value) => match scan_reply(value) {
                 Some((cursor, keys)) => {
                     for key in keys {
-                        found.new |= self.meet(key);
+                        found.new |= self.meet(key, call.pass);
                     }
                     self.pieces[call.index].part.advance(cursor)
                 }
@@ -293,9 +294,12 @@ impl Discovery {
         }
     }
 
-    fn meet(&mut self, key: &[u8]) -> bool {
+    /// Shows a key to the systems that asked for this pass. To others it would look like something it is not: the type
+    /// of a key is known by the pass alone.
+    fn meet(&mut self, key: &[u8], pass: ScanPass) -> bool {
         let mut new = false;
-        for system in self.systems.iter() {
+        let systems = Arc::clone(&self.systems);
+        for system in systems.iter().filter(|system| system.spec().scans.contains(&pass)) {
             match system.recognise(key) {
                 Some(Sighting::Queue(id)) if self.scope.admits_sighting(&id) => {
                     self.met.insert(id.clone());
