@@ -20,6 +20,7 @@ pub mod rows;
 pub mod screen;
 pub mod settings;
 pub mod state;
+pub mod steady;
 pub mod target;
 pub mod update;
 pub mod views;

@@ -8,6 +8,7 @@ use super::keymap::Keymap;
 use super::message::{Clock, Geometry};
 use super::screen::Navigation;
 use super::settings::Settings;
+use super::steady::Steady;
 use super::views::{FailuresView, JobView, LogsView, QueueView, QueuesView, RunningView, ScheduledView, WorkersView};
 use crate::domain::fetch::{FetchError, QueuedRow};
 use crate::domain::ids::{JobId, QueueId, ServerId, Ticket};
@@ -37,6 +38,8 @@ pub struct State {
     pub pending: Vec<Chord>,
     /// The newest sample of it.
     pub snapshot: Arc<Snapshot>,
+    /// What the header tells about the link, without the jitter.
+    pub steady: Steady,
     /// The sample that is shown instead while the screen is frozen (`Z`).
     pub frozen: Option<Arc<Snapshot>>,
     /// Which screen is shown.
@@ -294,6 +297,7 @@ impl State {
             geometry: Geometry::default(),
             server,
             snapshot: Arc::new(Snapshot::empty(name, Arc::from(""), clock.mono)),
+            steady: Steady::default(),
             frozen: None,
             navigation: Navigation::default(),
             queues: QueuesView::default(),

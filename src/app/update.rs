@@ -32,6 +32,7 @@ pub fn update(state: &mut State, message: Message) -> Vec<Effect> {
         Message::Input(input) => input::input(state, input),
         Message::Clock(clock) => tick(state, clock),
         Message::Sampled(snapshot) => {
+            state.steady.note(&snapshot);
             state.snapshot = snapshot;
             if state.frozen.is_some() {
                 return Vec::new();

@@ -71,14 +71,14 @@ fn facts(scene: &Scene<'_>) -> Vec<Part> {
         parts.push(Part { rank: 5, phrase: Phrase::of(Role::Muted, text::fit(&words, 36)) });
     }
     if snapshot.link == LinkHealth::Up {
-        let rtt = snapshot.rtt.as_secs_f64() * 1_000.0;
+        let figures = state.steady.figures(snapshot);
+        let rtt = figures.rtt.as_secs_f64() * 1_000.0;
         let rtt = if rtt < 10.0 { format!("{rtt:.1}") } else { format!("{rtt:.0}") };
         parts.push(Part { rank: 3, phrase: Phrase::of(Role::Muted, "rtt ").and(Role::Text, format!("{rtt}ms")) });
-        let cost = &snapshot.cost;
-        let bytes = text::size(cost.bytes_per_second.max(0.0) as u64).replace(' ', "");
-        let words = format!("{}cmd/s {bytes}/s", text::count(cost.commands_per_second.max(0.0).round() as u64));
+        let bytes = text::size(figures.bytes_per_second.max(0.0) as u64).replace(' ', "");
+        let words = format!("{}cmd/s {bytes}/s", text::count(figures.commands_per_second.max(0.0).round() as u64));
         parts.push(Part { rank: 4, phrase: Phrase::of(Role::Muted, "cost ").and(Role::Text, words) });
-        if let Some(millis) = cost.server_ms_per_second {
+        if let Some(millis) = figures.server_ms_per_second {
             let words = format!("{}ms/s", text::rate(millis));
             parts.push(Part { rank: 6, phrase: Phrase::of(Role::Muted, words) });
         }
