@@ -309,20 +309,31 @@ struct FakeTasks {
     answers: VecDeque<(Ticket, Slot, Fetched)>,
 }
 
+impl FakeTasks {
+    /// The script's next step, if it is the tasks' turn.
+    fn told(&mut self) -> Option<Message> {
+        let mut shared = self.shared.borrow_mut();
+        let message = match shared.steps.pop_front() {
+            Some(Step::Told(message)) => *message,
+            other => {
+                other.into_iter().for_each(|step| shared.steps.push_front(step));
+                return None;
+            }
+        };
+        shared.drawn = false;
+        Some(message)
+    }
+}
+
 impl Tasks for FakeTasks {
     async fn next(&mut self) -> Told {
         if let Some((ticket, slot, fetched)) = self.answers.pop_front() {
             return Told::Message(Message::Fetched { ticket, slot, result: Ok(fetched) });
         }
-        let mut shared = self.shared.borrow_mut();
-        if matches!(shared.steps.front(), Some(Step::Told(_)))
-            && let Some(Step::Told(message)) = shared.steps.pop_front()
-        {
-            shared.drawn = false;
-            return Told::Message(*message);
+        match self.told() {
+            Some(message) => Told::Message(message),
+            None => std::future::pending().await,
         }
-        drop(shared);
-        std::future::pending().await
     }
 
     fn carry_out(&mut self, effect: Effect) -> Option<Message> {
