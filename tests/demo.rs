@@ -1,14 +1,22 @@
 //! The demo seen from outside: through raw Redis, and from the outside of its process.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use qtop::demo::{self, Demo, DemoError, DemoOptions};
+use qtop::domain::ids::ServerId;
+use qtop::domain::snapshot::Snapshot;
+use qtop::engine::scope::Scope;
+use qtop::engine::{self, EngineConfig, EngineHandles, Limits, Pace};
+use qtop::link::ConnectOptions;
 use qtop_testkit::{alive, wait_until};
+use tokio_util::sync::CancellationToken;
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -72,6 +80,49 @@ async fn jobs_are_added_run_with_progress_finish_and_fail() {
     assert!(int(&demo, &["LLEN", "audio:dead"]) >= 19);
     assert!(int(&demo, &["XLEN", "events:clicks"]) >= 30);
     assert_eq!(demo.notes().len(), 1, "nothing was left out: {:?}", demo.notes());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn qtop_sees_everything_the_demo_has() {
+    let home = home();
+    let demo = demo::start(options(&home)).await.expect("the demo starts");
+    let cancel = CancellationToken::new();
+    let handles: EngineHandles<u8> = engine::start(
+        EngineConfig {
+            server: ServerId("demo".into()),
+            connect: ConnectOptions::new(demo.url()),
+            systems: Arc::new(qtop::systems::all(demo.described())),
+            scope: Scope::default(),
+            limits: Limits::default(),
+            pace: Pace { interval: Duration::from_millis(200), ..Pace::default() },
+            cache: None,
+        },
+        &cancel,
+    );
+    let names = || -> BTreeSet<String> {
+        let snapshot = handles.snapshots.borrow().clone();
+        let queues = snapshot.instances.iter().flat_map(|instance| &instance.queues);
+        queues.map(|queue| format!("{}:{}", queue.id.instance.system, queue.id.name)).collect()
+    };
+    let bullmq = ["mail", "video", "thumbnails", "webhooks", "imports", "cleanup", "digest", "pages", "reports"];
+    let shop = ["orders", "invoices"];
+    let mut expected: BTreeSet<String> = bullmq.iter().chain(&shop).map(|name| format!("bullmq:{name}")).collect();
+    expected.insert("list:transcripts".to_owned());
+    expected.insert("stream:events:clicks/analytics".to_owned());
+    wait_until("all queues of the demo", LIMIT, || expected.is_subset(&names()));
+    let broken = |snapshot: &Snapshot| -> Vec<String> {
+        let queues = snapshot.instances.iter().flat_map(|instance| &instance.queues);
+        queues.filter_map(|queue| Some(format!("{}: {}", queue.id.name, queue.error.as_ref()?))).collect()
+    };
+    assert_eq!(broken(&handles.snapshots.borrow().clone()), Vec::<String>::new());
+    wait_until("the pause, the rate limit and an offer", LIMIT, || {
+        let snapshot = handles.snapshots.borrow().clone();
+        let queues: Vec<_> = snapshot.instances.iter().flat_map(|instance| &instance.queues).collect();
+        queues.iter().any(|queue| queue.conditions.paused == Some(true))
+            && queues.iter().any(|queue| queue.conditions.rate_limit.is_some())
+            && snapshot.discovery.offers.iter().any(|offer| offer.key.to_text() == "newsletter:queue")
+    });
+    cancel.cancel();
 }
 
 #[tokio::test]

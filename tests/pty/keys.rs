@@ -1,0 +1,127 @@
+//! Keys on the real program, and what they make it send.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use qtop_testkit::Proxy;
+
+use super::{LIMIT, qtop, seeded, started};
+
+#[test]
+fn number_keys_switch_the_screens() {
+    let server = seeded();
+    let mut terminal = started(&server);
+    let mut seen = BTreeSet::new();
+    seen.insert(terminal.text());
+    for key in ["2", "3", "4", "5", "7", "8"] {
+        terminal.time_of_answer(key, LIMIT);
+        terminal.wait_for_quiet(Duration::from_millis(150), LIMIT);
+        seen.insert(terminal.text());
+        assert!(terminal.is_running(), "key {key}");
+    }
+    assert_eq!(seen.len(), 7, "seven different screens");
+    terminal.send("1");
+    terminal.wait_for_text("mail", LIMIT);
+}
+
+#[test]
+fn a_queue_and_a_job_open_with_enter_and_close_with_escape() {
+    let server = seeded();
+    let mut terminal = started(&server);
+    terminal.wait_for_text("reports", LIMIT);
+    terminal.send("\r");
+    terminal.wait_for("the states of a queue", LIMIT, |screen| screen.contents().contains("Completed"));
+    terminal.send("\t");
+    terminal.wait_for_quiet(Duration::from_millis(200), LIMIT);
+    terminal.send("\x1b");
+    terminal.wait_for("the overview", LIMIT, |screen| {
+        screen.contents().contains("mail") && screen.contents().contains("reports")
+    });
+}
+
+/// Commands that may leave qtop in a session that only looks. The connection's own handshake is part of it.
+const LOOKING: [&str; 41] = [
+    "PING",
+    "INFO",
+    "SCAN",
+    "TYPE",
+    "TIME",
+    "ROLE",
+    "HELLO",
+    "AUTH",
+    "CLIENT",
+    "SELECT",
+    "READONLY",
+    "CLUSTER",
+    "DBSIZE",
+    "LLEN",
+    "LRANGE",
+    "LINDEX",
+    "LPOS",
+    "ZCARD",
+    "ZCOUNT",
+    "ZRANGE",
+    "ZRANGEBYSCORE",
+    "ZREVRANGE",
+    "ZSCORE",
+    "ZRANK",
+    "ZSCAN",
+    "SCARD",
+    "SSCAN",
+    "SISMEMBER",
+    "HLEN",
+    "HGET",
+    "HMGET",
+    "HGETALL",
+    "HSTRLEN",
+    "HSCAN",
+    "HEXISTS",
+    "XLEN",
+    "XRANGE",
+    "XREVRANGE",
+    "XINFO",
+    "XPENDING",
+    "EXISTS",
+];
+const LOOKING_AT_STRINGS: [&str; 9] =
+    ["GET", "MGET", "STRLEN", "GETRANGE", "PTTL", "TTL", "OBJECT", "MEMORY", "PEXPIRETIME"];
+
+#[test]
+fn p9_s1_no_key_changes_anything() {
+    let server = seeded();
+    let proxy = Proxy::start(server.port());
+    let mut terminal = qtop(&proxy.url()).size(120, 40).spawn();
+    terminal.wait_for_text("mail", LIMIT);
+    let (size, digest) = (server.int("DBSIZE"), server.digest());
+    // Everything a keyboard has except what leaves (q, Ctrl-C, Ctrl-Z, Ctrl-\) or opens another program (e, E).
+    let mut keys: Vec<String> = (' '..='~').filter(|c| !"qeE".contains(*c)).map(String::from).collect();
+    keys.extend(
+        ["\r", "\t", "\x1b", "\x1b[A", "\x1b[B", "\x1b[5~", "\x1b[6~", "\x1b[Z", "\x12", "\x04"].map(String::from),
+    );
+    let mut state = 0x9e37_79b9_u32;
+    for number in 0..1_500 {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        terminal.send(&keys[(state >> 8) as usize % keys.len()]);
+        if number % 10 == 0 {
+            // Out of whatever is open, so that deep corners and the top are both reached; `q` only ever typed as text.
+            terminal.send("\x1b");
+            std::thread::sleep(Duration::from_millis(15));
+        }
+        assert!(terminal.is_running(), "ended after {number} keys; the screen was\n{}", terminal.text());
+    }
+    terminal.wait_for_quiet(Duration::from_millis(200), LIMIT);
+    assert_eq!((server.int("DBSIZE"), server.digest()), (size, digest), "something was changed");
+    let sent = proxy.sent();
+    let foreign =
+        sent.iter().find(|sent| !LOOKING.contains(&&*sent.name) && !LOOKING_AT_STRINGS.contains(&&*sent.name));
+    assert_eq!(foreign.map(qtop_testkit::Sent::text), None, "a command that does more than look");
+    for sent in &sent {
+        let number = |at: usize| String::from_utf8_lossy(&sent.words[at]).parse::<i64>().ok();
+        if matches!(sent.name.as_str(), "LRANGE" | "ZRANGE" | "ZREVRANGE")
+            && let (Some(from), Some(to)) = (number(2), number(3))
+        {
+            let bounded = (from < 0) == (to < 0) && to - from < 500;
+            assert!(bounded, "P3: an unbounded range: {}", sent.text());
+        }
+    }
+}
