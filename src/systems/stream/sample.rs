@@ -25,6 +25,8 @@ const GROUPS: usize = 50;
 const EVENTS_EVERY: u64 = 60;
 /// A consumer that spoke within this time lives.
 pub const LIVE: Duration = Duration::from_secs(60);
+/// A living consumer without work takes an entry within this time.
+const TAKEN_WITHIN: Duration = Duration::from_secs(5);
 /// Entries held by a consumer that was silent for so long are likely lost.
 pub const STUCK: Duration = Duration::from_secs(600);
 
@@ -157,7 +159,7 @@ pub fn plan(instance: &Instance, memo: &Memo, batch: &mut Batch) {
 
 /// Reads the answers.
 pub fn read(instance: &Instance, memo: &mut Memo, replies: &mut Replies<'_>) -> Result<InstanceSample, ReadError> {
-    let tick = memo.tick;
+    let (tick, now) = (memo.tick, memo.server_time);
     let own = memo.own::<StreamMemo>();
     let before = own.clone();
     let streams = streams(instance);
@@ -170,7 +172,7 @@ pub fn read(instance: &Instance, memo: &mut Memo, replies: &mut Replies<'_>) -> 
             return Err(CommandError::Missing.into());
         }
         let known = own.streams.entry(stream.clone()).or_default();
-        let reader = Reader { instance, stream, wanted, known, tick };
+        let reader = Reader { instance, stream, wanted, known, tick, now };
         queues.extend(reader.read(&asks, &mut part)?);
     }
     queues.sort_by(|a, b| a.id.cmp(&b.id));
@@ -190,6 +192,7 @@ struct Reader<'a> {
     wanted: &'a [Vec<u8>],
     known: &'a mut Known,
     tick: u64,
+    now: Timestamp,
 }
 
 impl Reader<'_> {
@@ -298,7 +301,7 @@ impl Reader<'_> {
             if self.wanted.is_empty() || self.wanted.contains(&group.name) {
                 let mut sample = self.sample(Some(&group.name), length, dead);
                 let memo = self.known.groups.get(&group.name).cloned().unwrap_or_default();
-                fill(&mut sample, &group, &memo, consumers.get(group.name.as_slice()));
+                fill(&mut sample, &group, &memo, consumers.get(group.name.as_slice()), self.now);
                 samples.push(sample);
             }
             let bytes = self.known.entry_bytes;
@@ -319,7 +322,7 @@ impl Reader<'_> {
     }
 }
 
-fn fill(sample: &mut QueueSample, group: &Group, memo: &GroupMemo, consumers: Option<&Vec<Consumer>>) {
+fn fill(sample: &mut QueueSample, group: &Group, memo: &GroupMemo, consumers: Option<&Vec<Consumer>>, now: Timestamp) {
     // What was read in this tick was asked from the position of the tick before.
     let same = memo.group.as_ref().is_some_and(|before| before.last_delivered == group.last_delivered);
     let waiting = match group.lag {
@@ -340,19 +343,23 @@ fn fill(sample: &mut QueueSample, group: &Group, memo: &GroupMemo, consumers: Op
         failed: None,
     };
     if let Some(consumers) = consumers {
-        sample.workers = workers(consumers, waiting);
+        let unattended = matches!(sample.oldest, Oldest::Since(moment) if moment.age(now) > TAKEN_WITHIN);
+        sample.workers = workers(consumers, unattended);
         warn(sample, consumers);
     }
 }
 
-/// How many consumers live. Where an empty read leaves no trace (before 7.2), silence proves something only while
-/// entries wait that a living consumer without work would have taken.
-pub fn workers(consumers: &[Consumer], waiting: Count) -> WorkerCount {
+/// How many consumers live. Where an empty read leaves no trace (before 7.2) a consumer without work looks like a dead
+/// one, and one that never got anything is not even listed. Then silence proves something only while entries have waited
+/// for longer than a living consumer without work would let them.
+pub fn workers(consumers: &[Consumer], unattended: bool) -> WorkerCount {
     let live = consumers.iter().filter(|consumer| consumer.idle < LIVE).count() as u64;
-    let silent = || consumers.iter().filter(|consumer| consumer.idle >= LIVE);
+    let mut silent = consumers.iter().filter(|consumer| consumer.idle >= LIVE);
     let telling = consumers.iter().all(|consumer| consumer.every_read_counts);
-    let waits = waiting.value().is_some_and(|count| count > 0);
-    let sure = silent().count() == 0 || telling || (waits && silent().all(|consumer| consumer.pending == 0));
+    let sure = match (consumers.is_empty(), live == consumers.len() as u64 || telling) {
+        (false, true) => true,
+        _ => unattended && silent.all(|consumer| consumer.pending == 0),
+    };
     WorkerCount {
         alive: sure.then_some(live),
         busy: Some(consumers.iter().filter(|consumer| consumer.pending > 0 && consumer.idle < STUCK).count() as u64),
@@ -379,4 +386,26 @@ fn exact(reply: Result<&Value, CommandError>) -> Count {
 /// BullMQ keeps a stream of events beside every queue, which nobody reads through a group.
 pub fn is_others(stream: &[u8]) -> bool {
     stream.ends_with(b":events") && stream.iter().filter(|byte| **byte == b':').count() >= 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn consumer(idle: u64, pending: u64, every_read_counts: bool) -> Consumer {
+        Consumer { name: b"c".to_vec(), pending, idle: Duration::from_secs(idle), every_read_counts }
+    }
+
+    #[test]
+    fn silent_consumers_are_dead_only_where_that_is_proved() {
+        let alive = |consumers: &[Consumer], unattended| workers(consumers, unattended).alive;
+        assert_eq!(alive(&[consumer(1, 0, false)], false), Some(1));
+        assert_eq!(alive(&[consumer(900, 0, false)], false), None, "it may wait for work");
+        assert_eq!(alive(&[consumer(900, 0, false)], true), Some(0), "it would have taken what waits");
+        assert_eq!(alive(&[consumer(900, 3, false)], true), None, "it may be busy");
+        assert_eq!(alive(&[consumer(900, 0, true), consumer(2, 0, true)], false), Some(1));
+        assert_eq!(alive(&[], false), None, "one that never got anything is not listed");
+        assert_eq!(alive(&[], true), Some(0));
+        assert_eq!(workers(&[consumer(900, 3, false), consumer(5, 1, false)], false).busy, Some(1));
+    }
 }
