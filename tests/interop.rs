@@ -11,5 +11,7 @@ mod judged;
 mod library;
 #[path = "interop/polite.rs"]
 mod polite;
+#[path = "interop/totals.rs"]
+mod totals;
 #[path = "interop/view.rs"]
 mod view;

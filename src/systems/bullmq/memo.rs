@@ -148,6 +148,8 @@ pub struct Tally {
     pub by_time_until: u64,
     /// Good and bad ends up to these scores are counted already.
     pub counted_to: [Option<Timestamp>; 2],
+    /// Jobs that left the open states in the span that the next count by time covers.
+    pub left: u64,
 }
 
 impl QueueMemo {

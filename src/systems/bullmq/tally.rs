@@ -50,16 +50,19 @@ pub fn count(tally: &mut Tally, before: &Lengths, after: &Lengths, counts: Count
     }
     let [completed, failed] = if tick <= tally.by_time_until {
         let kept = [after.completed, after.failed].map(|length| length.is_some_and(|length| length > 0));
-        let by_time = |side: usize| {
-            // Until the first count by time is in, growth is all there is.
-            if tally.counted_to[side].is_some() { ended[side].unwrap_or(0) } else { by_size[side] }
-        };
+        // In its first tick nothing: the first count by time covers that span too.
+        let by_time = |side: usize| ended[side].unwrap_or(0);
         let failed = counts.metered[1].unwrap_or_else(|| by_time(1));
         let completed = match counts.metered[0] {
             Some(metered) => metered,
+            // What ended in the span and since fills the whole set: more may have been pushed out of it already.
+            None if kept[0] && ended[0].is_some_and(|ended| Some(ended + positive(left)) >= after.completed) => {
+                by_time(0).max(tally.left.saturating_sub(failed))
+            }
             None if kept[0] => by_time(0),
             None => positive(left).saturating_sub(failed),
         };
+        tally.left = if ended[0].is_some() { positive(left) } else { tally.left + positive(left) };
         for side in 0..2 {
             let metered = counts.metered[side].is_some();
             let answered = ended[side].is_some() || tally.counted_to[side].is_none() || !kept[side] || metered;
@@ -69,7 +72,7 @@ pub fn count(tally: &mut Tally, before: &Lengths, after: &Lengths, counts: Count
         }
         [completed, failed]
     } else {
-        tally.counted_to = [None; 2];
+        (tally.counted_to, tally.left) = ([None; 2], 0);
         by_size
     };
     tally.failed += failed;
@@ -130,10 +133,11 @@ mod tests {
             // 20 left, the set stands at its limit: from now on by time.
             (lengths(100, 30, 5, 1), [None; 2]),
             (lengths(100, 10, 5, 1), [Some(18), Some(2)]),
-            (lengths(100, 0, 5, 1), [Some(10), Some(0)]),
+            // The set of five is full of newer ones; what left tells how many more there were.
+            (lengths(100, 0, 5, 1), [Some(5), Some(1)]),
         ]);
         assert_eq!(told[2], totals(100, 20, 2));
-        assert_eq!(told[3], totals(100, 30, 2));
+        assert_eq!(told[3], totals(100, 40, 3));
     }
 
     #[test]
