@@ -1,6 +1,6 @@
 //! What the footer, the help, the menu and the which-key hint say. All of it comes from the action table.
 
-use super::actions::{ACTIONS, ActionSpec, Danger, Scope};
+use super::actions::{ACTIONS, ActionId, ActionSpec, Danger, Scope};
 use super::availability::{Availability, availability};
 use super::keymap::Lookup;
 use super::state::State;
@@ -93,11 +93,18 @@ pub struct MenuEntry {
     pub availability: Availability,
 }
 
-/// Everything that makes sense here, with why-not for what cannot be done. Moving about is left out.
+/// Everything that can be done with what is under the cursor, with why-not for what cannot. Moving about and what works
+/// everywhere is left out.
 pub fn menu(state: &State) -> Vec<MenuEntry> {
+    let about_it = |spec: &&ActionSpec| match spec.scope {
+        Scope::Queues | Scope::Queue | Scope::Job | Scope::Workers | Scope::Target | Scope::Tail => true,
+        Scope::Global => matches!(spec.id, ActionId::CopyValue | ActionId::CopyCommand | ActionId::Freeze),
+        Scope::Lines => matches!(spec.id, ActionId::Open | ActionId::Filter | ActionId::More),
+        Scope::Table | Scope::Tree => false,
+    };
     ACTIONS
         .iter()
-        .filter(|spec| !spec.id.name().starts_with("move.") && !spec.id.name().starts_with("screen."))
+        .filter(about_it)
         .map(|spec| MenuEntry { spec, key: state.keymap.key(spec.id), availability: availability(spec, state) })
         .filter(|entry| entry.availability != Availability::Hidden)
         .collect()

@@ -96,6 +96,8 @@ pub struct Geometry {
     pub list_rows: u16,
     /// Screen row of the first of them.
     pub list_top: u16,
+    /// Names of the columns of the main table for which there was room.
+    pub columns: Vec<&'static str>,
     /// Tab line: screen columns of each tab, start inclusive, end exclusive.
     pub tabs: Vec<(u16, u16)>,
 }

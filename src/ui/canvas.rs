@@ -75,12 +75,23 @@ impl Phrase {
 pub struct Canvas<'a> {
     buffer: &'a mut Buffer,
     theme: &'a Theme,
+    columns: Vec<&'static str>,
 }
 
 impl<'a> Canvas<'a> {
     /// Over a buffer, with the looks of a theme.
     pub fn new(buffer: &'a mut Buffer, theme: &'a Theme) -> Self {
-        Self { buffer, theme }
+        Self { buffer, theme, columns: Vec::new() }
+    }
+
+    /// Notes that a column of the main table has a place on the screen.
+    pub fn note_column(&mut self, name: &'static str) {
+        self.columns.push(name);
+    }
+
+    /// The columns noted so far.
+    pub fn columns(&self) -> Vec<&'static str> {
+        self.columns.clone()
     }
 
     /// The signs to draw with.

@@ -66,7 +66,7 @@ fn draw(state: &State, canvas: &mut Canvas<'_>, area: Rect) -> (Geometry, Option
     };
     let over = overlays::draw(&scene, canvas, Rect { y: area.y + 1, height: bottom - area.y - 1, ..area });
     let cursor = over.or(cursor);
-    (Geometry { list_rows: body.rows, list_top: body.top, tabs }, cursor)
+    (Geometry { list_rows: body.rows, list_top: body.top, columns: canvas.columns(), tabs }, cursor)
 }
 
 /// The tabs, or below the top level what is being looked at.

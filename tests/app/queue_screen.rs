@@ -123,7 +123,9 @@ fn a_failed_read_keeps_the_rows_and_a_stale_answer_is_ignored() {
     desk.list("waiting", 0..20).sampled(1, QUEUES).keys("enter");
     desk.run();
     let state = &mut desk.state;
-    let effects = update(state, Message::Sampled(snapshot(2, state.clock.mono, QUEUES)));
+    let clock = Clock { mono: state.clock.mono + std::time::Duration::from_secs(1), ..state.clock };
+    update(state, Message::Clock(clock));
+    let effects = update(state, Message::Sampled(snapshot(2, clock.mono, QUEUES)));
     let [Effect::Fetch { ticket, slot: Slot::Page, .. }] = effects[..] else { panic!("{effects:?}") };
     let error = FetchError { text: "HMGET was refused".to_owned(), remedy: None };
     update(state, Message::Fetched { ticket, slot: Slot::Page, result: Err(error.clone()) });

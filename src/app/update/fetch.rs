@@ -13,6 +13,9 @@ use crate::domain::job::PageRequest;
 /// Reads over many queues are dear; they are repeated at most this often.
 const DEAR: Duration = Duration::from_secs(5);
 
+/// Samples come more often while queues are being found; cheap reads need not follow each of them.
+const CHEAP_SHARE: f32 = 0.8;
+
 /// Jobs looked at in one step of a search; fewer where payloads are read too.
 const SEARCH_STEP: usize = 500;
 const DEEP_SEARCH_STEP: usize = 100;
@@ -34,6 +37,7 @@ pub(super) fn now(state: &mut State) -> Vec<Effect> {
 
 fn screen(state: &mut State, forced: bool) -> Vec<Effect> {
     let now = state.clock.mono;
+    let cheap = state.interval.mul_f32(CHEAP_SHARE);
     let settings = &state.settings;
     let (slot, request, due) = match state.navigation.current() {
         Screen::Queues | Screen::Runner | Screen::Server | Screen::Logs => return Vec::new(),
@@ -41,11 +45,11 @@ fn screen(state: &mut State, forced: bool) -> Vec<Effect> {
         Screen::Job(job) => {
             let Some(view) = &state.job else { return Vec::new() };
             let request = Request::Job { job: job.clone(), payload_limit: view.payload_limit };
-            (Slot::Job, request, is_due(&view.loaded, now, Duration::ZERO))
+            (Slot::Job, request, is_due(&view.loaded, now, cheap))
         }
         Screen::Running => {
             let request = Request::Running { limit: settings.running_limit };
-            (Slot::Running, request, is_due(&state.running.loaded, now, Duration::ZERO))
+            (Slot::Running, request, is_due(&state.running.loaded, now, cheap))
         }
         Screen::Failures => {
             let request = Request::Failures { window: settings.failure_window };
@@ -89,9 +93,10 @@ fn page(state: &mut State, forced: bool) -> Vec<Effect> {
     let now = state.clock.mono;
     let limit = state.settings.page_rows;
     let turn = state.snapshot.seq % 2;
+    let cheap = state.interval.mul_f32(CHEAP_SHARE);
     let ticket = state.next_ticket();
     let Some(view) = &mut state.queue else { return Vec::new() };
-    if view.search.is_some() || !(forced || view.page.is_free(now)) {
+    if view.search.is_some() || !(forced || is_due(&view.page, now, cheap)) {
         return Vec::new();
     }
     let row = if turn == 0 { view.list.top } else { view.list.last_index };

@@ -5,9 +5,12 @@ use crate::app::list::Sort;
 use crate::app::screen::Screen;
 use crate::app::state::State;
 
-/// Sorts by the next column to the right or left. Beyond the last one lies the system's own order.
+/// Sorts by the next column to the right or left, of those that are on the screen. Beyond the last one lies the
+/// system's own order.
 pub(super) fn step(state: &mut State, right: bool) {
-    let columns = table(state);
+    let mut columns = table(state);
+    let drawn = &state.geometry.columns;
+    columns.retain(|column| drawn.is_empty() || drawn.contains(&column.name));
     let Some(sort) = sort(state) else { return };
     let places = columns.len() + 1;
     let present = sort.and_then(|sort| columns.iter().position(|column| column.name == sort.column));

@@ -97,6 +97,7 @@ fn place(columns: &[&'static Column], room: u16, gutter: u16) -> Vec<Placed> {
 /// The heads of the columns; the one the rows are sorted by has the sign of its direction.
 pub fn head(canvas: &mut Canvas<'_>, plan: &Plan, at: Rect, sort: Option<Sort>) {
     for placed in &plan.placed {
+        canvas.note_column(placed.column.name);
         let mut phrase = Phrase::new();
         let direction = sort
             .filter(|sort| sort.column == placed.column.name)
