@@ -50,7 +50,7 @@ fn a_filter_works_as_it_is_typed_and_esc_undoes_the_narrowest_first() {
 #[test]
 fn only_columns_on_the_screen_are_sorted_by() {
     let mut desk = Desk::new(80, 24);
-    desk.sampled(1, QUEUES).keys("> > >").sees("WAIT");
+    desk.sampled(1, QUEUES).sees("mail").keys("> > >").sees("WAIT");
     desk.run();
     assert_eq!(desk.state.queues.list.sort.map(|sort| sort.column), Some("waiting"));
 }
