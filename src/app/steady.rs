@@ -1,12 +1,13 @@
 //! Figures that jitter while nothing happens: round-trip time and qtop's own cost. They are shown with a little inertia,
-//! so that an idle screen stays still (F5) and what is shown is never more than a tenth off (P11).
+//! so that an idle screen stays still (F5) and what is shown is never more than a tenth off its average (P11).
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::domain::snapshot::{LinkHealth, Snapshot};
 
-/// Round trips of which the middle one is shown: a single slow one is not the link's speed.
+/// Samples that are looked at together. Of round trips the middle one is taken: a single slow one is not the link's
+/// speed. Costs are averaged: looking for new queues makes some refreshes dearer than others.
 const RECENT: usize = 9;
 /// Share of the shown value by which a new one must differ to be shown.
 const TENTH: f64 = 0.1;
@@ -40,7 +41,7 @@ impl Figures {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Steady {
     shown: Option<Figures>,
-    recent: VecDeque<Duration>,
+    recent: VecDeque<Figures>,
 }
 
 impl Steady {
@@ -49,12 +50,19 @@ impl Steady {
         if snapshot.link != LinkHealth::Up {
             return;
         }
-        self.recent.push_back(snapshot.rtt);
+        self.recent.push_back(Figures::of(snapshot));
         if self.recent.len() > RECENT {
             self.recent.pop_front();
         }
-        let mut new = Figures::of(snapshot);
-        new.rtt = middle(&self.recent);
+        let new = Figures {
+            rtt: middle(self.recent.iter().map(|figures| figures.rtt).collect()),
+            commands_per_second: mean(self.recent.iter().map(|figures| figures.commands_per_second)),
+            bytes_per_second: mean(self.recent.iter().map(|figures| figures.bytes_per_second)),
+            server_ms_per_second: snapshot
+                .cost
+                .server_ms_per_second
+                .map(|_| mean(self.recent.iter().filter_map(|figures| figures.server_ms_per_second))),
+        };
         let Some(shown) = &mut self.shown else {
             self.shown = Some(new);
             return;
@@ -85,10 +93,14 @@ fn differs(shown: f64, new: f64, least: f64) -> bool {
     (new - shown).abs() > (shown.abs() * TENTH).max(least)
 }
 
-fn middle(recent: &VecDeque<Duration>) -> Duration {
-    let mut sorted: Vec<Duration> = recent.iter().copied().collect();
-    sorted.sort();
-    sorted.get(sorted.len() / 2).copied().unwrap_or_default()
+fn middle(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times.get(times.len() / 2).copied().unwrap_or_default()
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let (count, sum) = values.fold((0_u32, 0.0), |(count, sum), value| (count + 1, sum + value));
+    if count == 0 { 0.0 } else { sum / f64::from(count) }
 }
 
 #[cfg(test)]
@@ -118,11 +130,21 @@ mod tests {
     }
 
     #[test]
+    fn f5_a_dearer_refresh_now_and_then_is_averaged() {
+        let mut steady = Steady::default();
+        (0..20).for_each(|tick| steady.note(&sample(800, if tick % 3 == 0 { 60.0 } else { 40.0 })));
+        let settled = steady.figures(&sample(800, 40.0));
+        for tick in 20..40 {
+            steady.note(&sample(800, if tick % 3 == 0 { 60.0 } else { 40.0 }));
+            assert_eq!(steady.figures(&sample(800, 40.0)), settled);
+        }
+    }
+
+    #[test]
     fn p11_a_change_is_shown_and_never_more_than_a_tenth_off() {
         let mut steady = Steady::default();
-        for step in 0..200_u32 {
-            let commands = 40.0 + f64::from(step);
-            steady.note(&sample(800, commands));
+        for commands in [40.0, 44.0, 80.0, 300.0, 20.0] {
+            (0..RECENT).for_each(|_| steady.note(&sample(800, commands)));
             let shown = steady.figures(&sample(800, commands)).commands_per_second;
             assert!((shown - commands).abs() <= commands * TENTH + 1.0, "{shown} for {commands}");
         }
