@@ -6,7 +6,8 @@ use qtop::domain::job::{PageRequest, Search};
 use qtop::domain::mutation::{Change, Mutation, Target};
 use qtop::domain::queue::Count;
 use qtop::domain::state::StateId;
-use qtop::systems::SystemError;
+use qtop::link::Batch;
+use qtop::systems::{Memo, SystemError};
 
 use crate::bench::Bench;
 use crate::seeds::{CASES, Case};
@@ -194,5 +195,25 @@ async fn p9_looking_at_everything_changes_nothing() {
         }
         let after = (bench.server.int("DBSIZE"), bench.server.digest());
         assert_eq!(before, after, "{}", case.system);
+    }
+}
+
+#[tokio::test]
+async fn p4_a_steady_tick_asks_at_most_twelve_commands_a_queue() {
+    for case in CASES {
+        let bench = bench(case).await;
+        for instance in &bench.instances {
+            let mut memo = Memo::default();
+            let (mut queues, mut most) = (1, 0);
+            for tick in 1..=12 {
+                memo.tick = tick;
+                let mut batch = Batch::new();
+                bench.system.plan(instance, &memo, &mut batch);
+                most = most.max(batch.len());
+                queues = bench.tick(instance, &mut memo).await.queues.len().max(1);
+            }
+            // Reading a new queue may take more than reading a known one, and one step of a walk comes on top.
+            assert!(most <= 12 * queues + 1, "{}: {most} commands for {queues} queues", case.system);
+        }
     }
 }

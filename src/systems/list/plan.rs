@@ -18,7 +18,7 @@ pub const RECORD_BYTES: u64 = 8 * 1024;
 pub const PROCESSING_LISTS: usize = 50;
 
 /// Heartbeat keys that one tick looks at for each queue; the others take turns.
-const BEATS: usize = 4;
+const BEATS: usize = 2;
 
 /// One question of a tick.
 #[derive(Clone, Debug, PartialEq)]
