@@ -74,7 +74,7 @@ fn facts(scene: &Scene<'_>) -> Vec<Part> {
         let figures = state.steady.figures(snapshot);
         let rtt = figures.rtt.as_secs_f64() * 1_000.0;
         let rtt = if rtt < 10.0 { format!("{rtt:.1}") } else { format!("{rtt:.0}") };
-        parts.push(Part { rank: 3, phrase: Phrase::of(Role::Muted, "rtt ").and(Role::Text, format!("{rtt}ms")) });
+        parts.push(Part { rank: 3, phrase: Phrase::of(Role::Muted, "rtt ").and(Role::Text, format!("{rtt:>3}ms")) });
         let bytes = text::size(figures.bytes_per_second.max(0.0) as u64).replace(' ', "");
         let words = format!("{}cmd/s {bytes}/s", text::count(figures.commands_per_second.max(0.0).round() as u64));
         parts.push(Part { rank: 4, phrase: Phrase::of(Role::Muted, "cost ").and(Role::Text, words) });

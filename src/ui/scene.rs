@@ -43,7 +43,7 @@ impl<'a> Scene<'a> {
     /// A past moment in at most `columns` columns: its age, or the time of day if a person wants that.
     pub fn past(&self, moment: Timestamp, columns: usize) -> String {
         match self.state.time_style {
-            TimeStyle::Relative => text::age_in(moment.age(self.now), columns),
+            TimeStyle::Relative => span_in(moment.age(self.now), columns),
             TimeStyle::Local | TimeStyle::Utc => self.time_of_day(moment, columns),
         }
     }
@@ -52,7 +52,7 @@ impl<'a> Scene<'a> {
     pub fn future(&self, moment: Timestamp, columns: usize) -> String {
         match self.state.time_style {
             TimeStyle::Relative if moment <= self.now => "now".to_owned(),
-            TimeStyle::Relative => text::age_in(moment.until(self.now), columns),
+            TimeStyle::Relative => span_in(moment.until(self.now), columns),
             TimeStyle::Local | TimeStyle::Utc => self.time_of_day(moment, columns),
         }
     }
@@ -97,4 +97,9 @@ impl<'a> Scene<'a> {
         };
         Some(jiff::Timestamp::from_millisecond(moment.0).ok()?.to_zoned(zone))
     }
+}
+
+/// A span for a column of a table: one column stays free, because `2h 5m` beside `38m 4s` would read as one.
+pub fn span_in(span: Duration, columns: usize) -> String {
+    text::age_in(span, columns.saturating_sub(1))
 }

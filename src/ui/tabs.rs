@@ -91,7 +91,7 @@ fn title(screen: &Screen, long: bool) -> &'static str {
 /// Tabs inside a screen: titles with counts, the open one lit. Titles get shorter, then the line starts further right,
 /// until the open one is on the screen.
 pub fn inner(canvas: &mut Canvas<'_>, at: Rect, tabs: &[Inner], open: usize) {
-    let attempts = [(usize::MAX, 2), (usize::MAX, 1), (12, 1), (8, 1), (7, 1), (5, 1)];
+    let attempts = [(usize::MAX, 2), (usize::MAX, 1), (12, 1), (8, 1), (7, 1), (6, 1), (5, 1)];
     let width = |letters: usize, gap: u16| {
         let sum: u16 = tabs.iter().enumerate().map(|(index, tab)| tab.phrase(letters, index == open).width()).sum();
         sum + (tabs.len() as u16).saturating_sub(1) * (gap + 1) + 2
@@ -144,7 +144,8 @@ pub struct Inner {
 
 impl Inner {
     fn phrase(&self, letters: usize, open: bool) -> Phrase {
-        let title = if open { self.title.to_owned() } else { shorter(self.title, letters) };
+        // The open one keeps its name as long as it can.
+        let title = shorter(self.title, if open { letters.max(12) } else { letters });
         let dim = matches!(self.count, Some(Count::Exact(0) | Count::Unknown));
         let phrase = Phrase::of(if dim { Role::Muted } else { Role::Text }, title);
         match self.count {
@@ -163,7 +164,8 @@ fn shorter(title: &str, letters: usize) -> String {
     let word = title.rsplit(' ').next().unwrap_or(title);
     let mut chars = word.chars();
     let capitalised: String = chars.next().into_iter().flat_map(char::to_uppercase).chain(chars).collect();
-    if capitalised.chars().count() <= letters {
+    // Cutting one letter and adding a point would win nothing.
+    if capitalised.chars().count() <= letters + 1 {
         return capitalised;
     }
     capitalised.chars().take(4).chain(std::iter::once('.')).collect()
@@ -177,7 +179,7 @@ mod tests {
     fn titles_get_shorter_by_words_before_letters() {
         assert_eq!(shorter("Waiting for children", 20), "Waiting for children");
         assert_eq!(shorter("Waiting for children", 12), "Children");
-        assert_eq!(shorter("Waiting for children", 7), "Chil.");
+        assert_eq!(shorter("Waiting for children", 6), "Chil.");
         assert_eq!(shorter("Prioritized", 8), "Prio.");
         assert_eq!(shorter("Failed", 8), "Failed");
     }

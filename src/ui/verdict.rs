@@ -6,6 +6,7 @@ use crate::domain::text;
 use crate::domain::time::Timestamp;
 use crate::theme::{Glyphs, Role};
 use crate::ui::canvas::Phrase;
+use crate::ui::scene::span_in;
 
 /// Condition of a queue, worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,7 +134,9 @@ pub fn clear(sample: &QueueSample, columns: u16) -> Phrase {
     }
     match sample.trend.drain {
         Drain::Empty => Phrase::of(Role::Muted, "0s"),
-        Drain::In(span) => Phrase::of(Role::Text, text::age_in(span, usize::from(columns))),
+        Drain::In(span) => Phrase::of(Role::Text, span_in(span, usize::from(columns))),
+        // A queue of which nothing worse is said may well have one job more than a minute ago.
+        Drain::Never { .. } if Condition::of(sample) == Condition::Fine => Phrase::of(Role::Text, "never"),
         Drain::Never { .. } => Phrase::of(Role::Warn, "never"),
         Drain::Unknown => Phrase::of(Role::Muted, "?"),
     }
@@ -142,7 +145,7 @@ pub fn clear(sample: &QueueSample, columns: u16) -> Phrase {
 /// The column `OLDEST`.
 pub fn oldest(glyphs: &Glyphs, oldest: Oldest, now: Timestamp, columns: u16) -> Phrase {
     match oldest {
-        Oldest::Since(moment) => Phrase::of(Role::Text, text::age_in(moment.age(now), usize::from(columns))),
+        Oldest::Since(moment) => Phrase::of(Role::Text, span_in(moment.age(now), usize::from(columns))),
         Oldest::Nothing => Phrase::of(Role::Muted, glyphs.zero),
         Oldest::Unknown => Phrase::of(Role::Muted, "?"),
     }

@@ -7,7 +7,7 @@ use crate::domain::job::JobRow;
 use crate::domain::text;
 use crate::theme::{Glyphs, Role};
 use crate::ui::canvas::Phrase;
-use crate::ui::scene::Scene;
+use crate::ui::scene::{Scene, span_in};
 use crate::ui::widgets::bar::{self, Motion};
 use crate::ui::widgets::table::Placed;
 
@@ -65,7 +65,7 @@ pub fn cell(scene: &Scene<'_>, glyphs: &Glyphs, job: &JobRow, motion: Motion, pl
 fn span(span: Option<Duration>, columns: usize) -> Phrase {
     match span {
         Some(span) if span.as_secs() == 0 => Phrase::of(Role::Text, text::span(span)),
-        Some(span) => Phrase::of(Role::Text, text::age_in(span, columns)),
+        Some(span) => Phrase::of(Role::Text, span_in(span, columns)),
         None => Phrase::of(Role::Muted, "?"),
     }
 }
@@ -73,7 +73,7 @@ fn span(span: Option<Duration>, columns: usize) -> Phrase {
 fn lock(job: &JobRow, columns: usize) -> Phrase {
     match job.lease.as_ref().map(|lease| lease.left) {
         Some(Some(left)) if left.is_zero() => Phrase::of(Role::Error, "none"),
-        Some(Some(left)) => Phrase::of(Role::Muted, text::age_in(left, columns)),
+        Some(Some(left)) => Phrase::of(Role::Muted, span_in(left, columns)),
         Some(None) => Phrase::of(Role::Muted, "no end"),
         None => Phrase::of(Role::Muted, "?"),
     }

@@ -1,17 +1,20 @@
 //! The Queues screen: one row a queue over all systems.
 
+use std::collections::BTreeSet;
+
 use ratatui::layout::Rect;
 
 use super::{Body, detail};
 use crate::app::columns::{self, Column};
 use crate::app::rows::{self, Figures, GroupLine, QueueLine, QueueRow};
 use crate::app::state::Details;
+use crate::domain::ids::{Name, SystemName};
 use crate::domain::queue::Count;
 use crate::domain::snapshot::LinkHealth;
 use crate::domain::text;
 use crate::theme::{Glyphs, Role};
 use crate::ui::canvas::{Canvas, Phrase};
-use crate::ui::scene::Scene;
+use crate::ui::scene::{Scene, span_in};
 use crate::ui::verdict::{self, Condition};
 use crate::ui::widgets::table::{self, Placed, Plan, RowLook};
 use crate::ui::widgets::{empty, spark};
@@ -25,6 +28,11 @@ const TALL: u16 = 28;
 const TALL_ENOUGH: u16 = 21;
 /// From so many columns on, there is room for the details beside the table.
 const WIDE: u16 = 126;
+
+/// From so many columns on, other columns give way to the names of queues.
+const ROOM_FOR_NAMES: u16 = 140;
+/// Names longer than that are cut all the same.
+const WIDEST_NAME: u16 = 30;
 
 /// Rows or columns taken from the table for the details of the selected queue.
 #[derive(Clone, Copy, Default)]
@@ -57,7 +65,9 @@ pub fn draw(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect) -> Body {
     let pane = pane(scene, area);
     let body = Body { rows: area.height.saturating_sub(3 + pane.below), top: area.y + 1 };
     let area_of_table = Rect { width: area.width - pane.beside, ..area };
-    let plan = Plan::new(&shown_columns(scene), area_of_table.width, GUTTER);
+    let names = Names::of(scene);
+    let wish = (area.width >= ROOM_FOR_NAMES).then_some(("queue", names.widest));
+    let plan = Plan::with_wish(&shown_columns(scene), area_of_table.width, GUTTER, wish);
     table::head(canvas, &plan, Rect { height: 1, ..area_of_table }, list.sort);
     if lines.is_empty() {
         let filter = if scene.state.queues.only_failures { "with failed jobs " } else { "" };
@@ -71,7 +81,7 @@ pub fn draw(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect) -> Body {
     for (y, (index, line)) in (body.top..).zip(lines.iter().enumerate().skip(top).take(rows)) {
         let at = Rect { y, height: 1, ..area_of_table };
         let look = RowLook { selected: Some(index) == selected, stale: scene.stale, marked: is_marked(scene, line) };
-        draw_line(scene, canvas, &plan, at, look, line);
+        draw_line(scene, canvas, (&plan, &names), at, look, line);
     }
     let bottom = |up: u16| Rect { y: area.bottom().saturating_sub(up), height: 1, ..area };
     totals(scene, canvas, bottom(2));
@@ -92,6 +102,35 @@ pub fn draw(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect) -> Body {
     body
 }
 
+/// What the names of all queues ask of the table.
+struct Names<'a> {
+    /// Columns of the widest, up to a limit.
+    widest: u16,
+    /// System and name of queues that several instances have.
+    ambiguous: BTreeSet<(SystemName, &'a Name)>,
+}
+
+impl<'a> Names<'a> {
+    fn of(scene: &Scene<'a>) -> Self {
+        let (mut widest, mut seen, mut ambiguous) = (0, BTreeSet::new(), BTreeSet::new());
+        for instance in &scene.snapshot.instances {
+            let several = scene.snapshot.has_several(instance.id.system);
+            for sample in &instance.queues {
+                widest = widest.max(sample.id.name.as_bytes().len());
+                let key = (instance.id.system, &sample.id.name);
+                if several && !seen.insert(key) {
+                    ambiguous.insert(key);
+                }
+            }
+        }
+        Self { widest: u16::try_from(widest).unwrap_or(u16::MAX).min(WIDEST_NAME), ambiguous }
+    }
+
+    fn is_ambiguous(&self, row: &QueueRow<'_>) -> bool {
+        self.ambiguous.contains(&(row.instance.id.system, &row.sample.id.name))
+    }
+}
+
 /// The columns worth a place: those a person chose, or all; without the instance where each system has only one.
 fn shown_columns(scene: &Scene<'_>) -> Vec<&'static Column> {
     let chosen = &scene.state.settings.queue_columns;
@@ -107,14 +146,21 @@ fn is_marked(scene: &Scene<'_>, line: &QueueLine<'_>) -> bool {
     matches!(line, QueueLine::Queue(row) if scene.state.queues.list.marks.contains(&row.sample.id))
 }
 
-fn draw_line(scene: &Scene<'_>, canvas: &mut Canvas<'_>, plan: &Plan, at: Rect, look: RowLook, line: &QueueLine<'_>) {
+fn draw_line(
+    scene: &Scene<'_>,
+    canvas: &mut Canvas<'_>,
+    (plan, names): (&Plan, &Names<'_>),
+    at: Rect,
+    look: RowLook,
+    line: &QueueLine<'_>,
+) {
     let glyphs = canvas.glyphs();
     match line {
         QueueLine::Queue(row) => {
             let (role, sign) = Condition::of(row.sample).mark(glyphs);
             canvas.text(at.x + 1, at.y, 1, role, sign);
-            let names_instance = plan.width_of("instance").is_some();
-            table::row(canvas, plan, at, look, |placed| queue_cell(scene, glyphs, row, placed, names_instance));
+            let tells = plan.width_of("instance").is_none() && names.is_ambiguous(row);
+            table::row(canvas, plan, at, look, |placed| queue_cell(scene, glyphs, row, placed, tells));
         }
         QueueLine::Group(group) => {
             let sign = if group.folded { glyphs.closed } else { glyphs.open };
@@ -124,18 +170,21 @@ fn draw_line(scene: &Scene<'_>, canvas: &mut Canvas<'_>, plan: &Plan, at: Rect, 
     }
 }
 
-fn queue_cell(scene: &Scene<'_>, glyphs: &Glyphs, row: &QueueRow<'_>, placed: &Placed, names_instance: bool) -> Phrase {
+fn queue_cell(scene: &Scene<'_>, glyphs: &Glyphs, row: &QueueRow<'_>, placed: &Placed, tells_instance: bool) -> Phrase {
     let sample = row.sample;
     match placed.column.name {
         "system" => Phrase::of(Role::Muted, row.instance.id.system),
         "queue" => {
             let name = sample.id.name.to_text();
             let short = name.get(row.skip..).filter(|short| !short.is_empty()).unwrap_or(&name);
-            let mut phrase = Phrase::of(Role::Text, "  ".repeat(row.depth)).and(Role::Text, short);
+            let indent = "  ".repeat(row.depth);
+            let room = usize::from(placed.width).saturating_sub(indent.len());
+            let fitted = if tells_instance { text::fit(short, room) } else { text::fit_middle(short, room) };
+            let mut phrase = Phrase::of(Role::Text, indent).and(Role::Text, fitted);
             if name.is_empty() {
                 phrase.push(Role::Muted, "(no name)");
             }
-            if !names_instance && scene.snapshot.has_several(row.instance.id.system) {
+            if tells_instance {
                 phrase.push(Role::Muted, format!(" @{}", row.instance.id.name));
             }
             phrase
@@ -168,7 +217,7 @@ fn group_cell(scene: &Scene<'_>, glyphs: &Glyphs, group: &GroupLine, placed: &Pl
             .and(Role::Accent, &group.label)
             .and(Role::Muted, format!(" {}", group.queues)),
         "oldest" => group.sums.oldest.map_or_else(Phrase::new, |moment| {
-            Phrase::of(Role::Text, text::age_in(moment.age(scene.sampled()), usize::from(placed.width)))
+            Phrase::of(Role::Text, span_in(moment.age(scene.sampled()), usize::from(placed.width)))
         }),
         "workers" => group.sums.workers.map_or_else(Phrase::new, |alive| Phrase::of(Role::Text, text::count(alive))),
         other => figure_cell(glyphs, &group.sums, other, placed.width),

@@ -91,7 +91,7 @@ fn summary(scene: &Scene<'_>, jobs: &[&QueuedRow]) -> Phrase {
             Some(total) => format!("{} of {}", text::count(jobs.len() as u64), figures::plural(total, "job", "jobs")),
             None => figures::plural(jobs.len() as u64, "job", "jobs"),
         };
-        let words = format!("{shown} of {}", figures::plural(queues.len() as u64, "queue", "queues"));
+        let words = format!("{shown} in {}", figures::plural(queues.len() as u64, "queue", "queues"));
         line.append_apart(Phrase::of(Role::Text, words));
     }
     line.append_apart(super::refreshed(scene, &view.loaded));
@@ -114,7 +114,7 @@ fn remark(scene: &Scene<'_>, glyphs: &Glyphs, job: &JobRow, motion: Motion, trac
         let eta = motion.eta.map_or_else(String::new, |eta| format!(", done in about {}", text::age(eta)));
         format!("{}% a second{eta}", text::rate(rate))
     } else if job.progress.is_none() {
-        "reports no progress, so nothing can be said of the time left".to_owned()
+        "reports no progress".to_owned()
     } else {
         "its pace is not known yet".to_owned()
     };

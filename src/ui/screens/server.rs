@@ -93,6 +93,7 @@ fn redis(scene: &Scene<'_>, glyphs: &Glyphs) -> Vec<Phrase> {
     let mut role = known(facts.role.clone());
     match (&facts.replicas, &facts.primary_link) {
         (_, Some(link)) => role.push(if link == "up" { Role::Muted } else { Role::Error }, format!(", primary {link}")),
+        (Some(0), None) => role.push(Role::Muted, ", no replica"),
         (Some(1), None) => role.push(Role::Muted, ", 1 replica"),
         (Some(replicas), None) => role.push(Role::Muted, format!(", {replicas} replicas")),
         (None, None) => {}

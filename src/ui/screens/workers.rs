@@ -11,7 +11,7 @@ use crate::domain::worker::{Liveness, Worker};
 use crate::theme::{Glyphs, Role};
 use crate::ui::canvas::{Canvas, Phrase};
 use crate::ui::figures;
-use crate::ui::scene::Scene;
+use crate::ui::scene::{Scene, span_in};
 use crate::ui::widgets::badge;
 use crate::ui::widgets::table::Placed;
 
@@ -68,7 +68,7 @@ fn cell(glyphs: &Glyphs, worker: &Worker, placed: &Placed) -> Phrase {
         "heartbeat" => match worker.heartbeat {
             Some(age) => {
                 let role = if worker.state == Liveness::Stale { Role::Warn } else { Role::Text };
-                Phrase::of(role, text::age_in(age, columns))
+                Phrase::of(role, span_in(age, columns))
             }
             None => Phrase::of(Role::Muted, "?"),
         },

@@ -29,24 +29,37 @@ impl Plan {
     /// Fits columns into `width`, leaving `gutter` columns free on the left for marks. The least important columns
     /// give way; what then still fits of them comes back; the rest of the space goes to those that may grow.
     pub fn new(columns: &[&'static Column], width: u16, gutter: u16) -> Self {
+        Self::with_wish(columns, width, gutter, None)
+    }
+
+    /// As [`Self::new`] with a greater least width for the column of one name: less important ones give way to it.
+    pub fn with_wish(columns: &[&'static Column], width: u16, gutter: u16, wish: Option<(&str, u16)>) -> Self {
+        let columns: Vec<Wanted> = columns
+            .iter()
+            .map(|column| {
+                let wished = wish.filter(|(name, _)| *name == column.name).map_or(0, |(_, width)| width);
+                Wanted { column, least: column.width.max(wished) }
+            })
+            .collect();
+        let columns = columns.as_slice();
         let room = width.saturating_sub(gutter);
         let mut shown: Vec<bool> = vec![true; columns.len()];
         while needed(columns, &shown) > room && shown.iter().filter(|shown| **shown).count() > 1 {
             let worst = (0..columns.len())
                 .filter(|index| shown[*index])
-                .max_by_key(|index| (columns[*index].rank, *index))
+                .max_by_key(|index| (columns[*index].column.rank, *index))
                 .expect("more than one column is shown");
             shown[worst] = false;
         }
         let mut dropped: Vec<usize> = (0..columns.len()).filter(|index| !shown[*index]).collect();
-        dropped.sort_by_key(|index| columns[*index].rank);
+        dropped.sort_by_key(|index| columns[*index].column.rank);
         for index in dropped {
             shown[index] = true;
             if needed(columns, &shown) > room {
                 shown[index] = false;
             }
         }
-        let chosen: Vec<&'static Column> =
+        let chosen: Vec<Wanted> =
             columns.iter().zip(&shown).filter(|(_, shown)| **shown).map(|(column, _)| *column).collect();
         Self { placed: place(&chosen, room, gutter) }
     }
@@ -62,31 +75,38 @@ fn gap(left: &Column, right: &Column) -> u16 {
     if left.align == Align::Right && right.align == Align::Left { 2 } else { 1 }
 }
 
-fn needed(columns: &[&'static Column], shown: &[bool]) -> u16 {
+/// A column with the least width it gets here.
+#[derive(Clone, Copy)]
+struct Wanted {
+    column: &'static Column,
+    least: u16,
+}
+
+fn needed(columns: &[Wanted], shown: &[bool]) -> u16 {
     let mut last: Option<&Column> = None;
     let mut sum = 0;
-    for column in columns.iter().zip(shown).filter(|(_, shown)| **shown).map(|(column, _)| *column) {
-        sum += column.width + last.map_or(0, |last| gap(last, column));
+    for Wanted { column, least } in columns.iter().zip(shown).filter(|(_, shown)| **shown).map(|(column, _)| *column) {
+        sum += least + last.map_or(0, |last| gap(last, column));
         last = Some(column);
     }
     sum
 }
 
-fn place(columns: &[&'static Column], room: u16, gutter: u16) -> Vec<Placed> {
+fn place(columns: &[Wanted], room: u16, gutter: u16) -> Vec<Placed> {
     let all = vec![true; columns.len()];
     let spare = room.saturating_sub(needed(columns, &all));
-    let shares: u16 = columns.iter().map(|column| column.grow).sum();
+    let shares: u16 = columns.iter().map(|wanted| wanted.column.grow).sum();
     let mut placed: Vec<Placed> = Vec::with_capacity(columns.len());
     let mut x = gutter;
     let (mut given, mut asked) = (0, 0);
-    for column in columns {
+    for Wanted { column, least } in columns.iter().copied() {
         if let Some(last) = placed.last() {
             x += gap(last.column, column);
         }
         asked += column.grow;
         let due = if shares == 0 { 0 } else { u32::from(spare) * u32::from(asked) / u32::from(shares) };
         let due = u16::try_from(due).unwrap_or(u16::MAX);
-        let width = (column.width + due - given).min(room.saturating_sub(x - gutter));
+        let width = (least + due - given).min(room.saturating_sub(x - gutter));
         given = due;
         placed.push(Placed { column, x, width });
         x += width;
