@@ -2,6 +2,8 @@
 
 #[path = "config/corpus.rs"]
 mod corpus;
+#[path = "config/keys.rs"]
+mod keys;
 #[path = "config/loading.rs"]
 mod loading;
 #[path = "config/watching.rs"]
