@@ -72,11 +72,16 @@ impl Session {
 
     /// Some facts take a second look: an adapter asks for the age of the oldest job once it knows which job that is.
     async fn settle(&mut self, until: Instant) -> Result<(), Failure> {
+        let unknown =
+            |snapshot: &Snapshot| snapshot.queues().filter(|(_, queue)| queue.oldest == Oldest::Unknown).count();
+        let mut before = usize::MAX;
         for _ in 0..SECOND_LOOKS {
-            let seq = self.snapshot.seq;
-            if seq == 0 || !self.snapshot.queues().any(|(_, queue)| queue.oldest == Oldest::Unknown) {
+            let (seq, now) = (self.snapshot.seq, unknown(&self.snapshot));
+            // What a look did not make fewer, no look will.
+            if seq == 0 || now == 0 || now >= before {
                 break;
             }
+            before = now;
             self.handles.refresh.notify_one();
             if !self.wait(until, |snapshot| snapshot.seq > seq).await? {
                 break;

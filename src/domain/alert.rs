@@ -22,6 +22,8 @@ const NOTHING_FINISHED: Duration = Duration::from_secs(10 * 60);
 const SHORTEST_TREND: Duration = Duration::from_secs(20);
 /// A queue in which something waits this long while nobody listens has no worker.
 const NOBODY_LISTENS: Duration = Duration::from_secs(30);
+/// A backlog that nobody has touched for so long needs a look, whatever is known of workers.
+const UNTOUCHED: Duration = Duration::from_secs(60);
 /// Clocks that differ by less are taken as equal.
 const CLOCK_SKEW: Duration = Duration::from_secs(5);
 
@@ -66,6 +68,7 @@ pub fn queue_warnings(sample: &QueueSample, states: &[StateSpec], around: Around
     let mut found: Vec<Warning> = [
         no_workers(&facts),
         nobody_listens(&facts),
+        untouched(&facts),
         growing(&facts),
         failing(&facts),
         old_head(&facts),
@@ -207,6 +210,16 @@ fn nobody_listens(facts: &QueueFacts<'_>) -> Option<Warning> {
         "nobody_listens",
         format!("nothing is active and no client waits for jobs; {}", facts.queue_text()),
     )
+}
+
+/// Needs no knowledge of workers: jobs wait, and while qtop watched nobody took one.
+fn untouched(facts: &QueueFacts<'_>) -> Option<Warning> {
+    let quiet = facts.around.history.untouched_for();
+    let said = facts.sample.workers.alive == Some(0) || nobody_listens(facts).is_some();
+    if facts.waiting.unwrap_or(0) == 0 || facts.active != Some(0) || facts.held() || quiet < UNTOUCHED || said {
+        return None;
+    }
+    warning(Severity::Warn, "untouched", format!("nobody has taken a job for {}; {}", age(quiet), facts.queue_text()))
 }
 
 fn growing(facts: &QueueFacts<'_>) -> Option<Warning> {

@@ -68,6 +68,22 @@ fn p8_blocked_clients_tell_of_missing_workers_without_a_client_list() {
 }
 
 #[test]
+fn p8_a_backlog_nobody_touches_is_told_without_knowing_the_workers() {
+    let mut history = History::default();
+    let mut queue = sample(10, 0);
+    for n in 0..=60_i64 {
+        history.push(ago(90 - n), &queue, STATES);
+    }
+    let somebody_blocks = ServerFacts { blocked_clients: Some(4), ..ServerFacts::default() };
+    assert_eq!(codes(&queue, &history, &somebody_blocks), ["untouched"]);
+    queue.workers.alive = Some(0);
+    assert_eq!(codes(&queue, &history, &somebody_blocks), ["no_workers"], "one sentence is enough");
+    queue.workers.alive = Some(2);
+    queue.conditions.rate_limited_until = Some(Timestamp(NOW.0 + 1000));
+    assert_eq!(codes(&queue, &history, &somebody_blocks), ["rate_limited"]);
+}
+
+#[test]
 fn growth_needs_time_and_size() {
     let mut history = History::default();
     let mut queue = sample(0, 0);

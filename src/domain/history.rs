@@ -41,6 +41,7 @@ pub struct History {
     points: VecDeque<Point>,
     backlog: VecDeque<u64>,
     last_finish: Option<Timestamp>,
+    last_life: Option<Timestamp>,
     watched_since: Option<Timestamp>,
 }
 
@@ -61,9 +62,15 @@ impl History {
                 self.cut();
             } else if grew(last.totals.finished, point.totals.finished) {
                 self.last_finish = Some(at);
+                self.last_life = Some(at);
+            } else if grew(point.waiting, last.waiting) {
+                self.last_life = Some(at);
             }
         }
         self.watched_since.get_or_insert(at);
+        if sample.kind(states, StateKind::Active).and_then(Count::value) != Some(0) {
+            self.last_life = Some(at);
+        }
         if self.points.len() == KEPT {
             self.points.pop_front();
         }
@@ -81,6 +88,7 @@ impl History {
     pub fn cut(&mut self) {
         self.points.clear();
         self.last_finish = None;
+        self.last_life = None;
         self.watched_since = None;
     }
 
@@ -107,6 +115,13 @@ impl History {
         let last = self.points.back()?;
         last.totals.finished?;
         Some(self.last_finish.or(self.watched_since)?.age(last.at))
+    }
+
+    /// For how long, by the server's clock, nobody has touched this queue while it was watched: nothing was active,
+    /// nothing ended, and the number of waiting jobs did not shrink.
+    pub fn untouched_for(&self) -> Duration {
+        let Some(last) = self.points.back() else { return Duration::ZERO };
+        self.last_life.or(self.watched_since).map_or(Duration::ZERO, |since| since.age(last.at))
     }
 
     /// For how long the record reaches back without a hole.
@@ -324,6 +339,20 @@ mod tests {
         assert_eq!(history.trend().backlog.len(), KEPT);
         assert_eq!(history.trend().backlog.last(), Some(&499));
         assert_eq!(history.points.len(), KEPT);
+    }
+
+    #[test]
+    fn a_queue_nobody_touches_is_told_from_one_that_moves() {
+        let mut history = History::default();
+        for n in 0..30_u64 {
+            history.push(second(n as i64), &sample(50 + n, 0, Totals::default()), STATES);
+        }
+        assert_eq!(history.untouched_for(), Duration::from_secs(29), "jobs that come in are no sign of a worker");
+        history.push(second(30), &sample(70, 0, Totals::default()), STATES);
+        assert_eq!(history.untouched_for(), Duration::ZERO, "somebody took some");
+        history.push(second(40), &sample(70, 1, Totals::default()), STATES);
+        history.push(second(45), &sample(70, 0, Totals::default()), STATES);
+        assert_eq!(history.untouched_for(), Duration::from_secs(5));
     }
 
     #[test]

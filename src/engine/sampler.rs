@@ -138,6 +138,8 @@ impl Sampler<'_> {
         let mut next_tick = Some(Instant::now());
         let mut next_scan = Instant::now();
         let mut started = Instant::now();
+        // Somebody asked for a tick while one was under way; that one may have been read too early.
+        let mut again = false;
         loop {
             let idle = tick.is_none();
             let scan_call = self.ticker.discovery.can_go_fast();
@@ -156,7 +158,9 @@ impl Sampler<'_> {
                     }
                     let pace = *channels.pace.borrow();
                     let interval = self.ticker.cost.interval(pace.interval, pace.idle);
-                    next_tick = if self.ticker.is_behind() {
+                    next_tick = if std::mem::take(&mut again) {
+                        Some(Instant::now())
+                    } else if self.ticker.is_behind() {
                         Some(started + SHORTEST_PAUSE)
                     } else {
                         (!pace.paused).then_some(started + interval)
@@ -190,7 +194,10 @@ impl Sampler<'_> {
                     tick = Some(Box::pin(send(link.clone(), plan, Arc::clone(&self.config.dial))));
                     next_tick = None;
                 }
-                () = channels.refresh.notified() => next_tick = Some(Instant::now()),
+                () = channels.refresh.notified() => {
+                    again = !idle;
+                    next_tick = Some(Instant::now());
+                }
                 () = channels.rescan.notified() => {
                     self.ticker.discovery.start_fast();
                     next_scan = Instant::now();

@@ -89,6 +89,24 @@ async fn p5_a_slow_answer_is_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tick_that_is_asked_for_while_one_is_under_way_follows_it() {
+    let server = TestServer::start();
+    make_queue(&server, "mail");
+    let proxy = Proxy::start(server.port());
+    let mut config = config(&proxy.url());
+    config.pace.interval = Duration::from_secs(30);
+    let mut engine = run(config);
+    engine.wait_for("the first walk", |s| s.discovery.passes == 1 && queues(s) == 1).await;
+    proxy.delay(Duration::from_millis(200));
+    let before = engine.handles.snapshots.borrow().seq;
+    engine.handles.refresh.notify_one();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    engine.handles.refresh.notify_one();
+    let (_, took) = engine.wait_for("both ticks", |s| s.seq >= before + 2).await;
+    assert!(took < Duration::from_secs(5), "{took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn p9_watching_changes_nothing() {
     let server = TestServer::start();
     make_queue(&server, "mail");

@@ -9,7 +9,7 @@ use crate::link::Link;
 
 /// Findings of the tick that an adapter says better under a code of its own.
 const SAME: &[(&str, &[&str])] = &[
-    ("no_workers", &["no_workers", "nobody_listens"]),
+    ("no_workers", &["no_workers", "nobody_listens", "untouched"]),
     ("paused", &["paused_with_backlog"]),
     ("rate_limited", &["rate_limited"]),
 ];
@@ -83,7 +83,7 @@ fn evidence(instance: &InstanceSample, sample: &QueueSample) -> String {
 
 fn remedy(code: &str) -> Option<&'static str> {
     Some(match code {
-        "no_workers" | "nobody_listens" => "start a worker for this queue, or look why it stopped",
+        "no_workers" | "nobody_listens" | "untouched" => "start a worker for this queue, or look why it stopped",
         "growing" => "add workers or slots, or slow the producers down",
         "failing" => "open Failures (!) to see what the errors have in common",
         "old_head" => "open the queue: the first job may be one that no worker takes",
