@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueHint};
 
+use super::change::args::ChangeCommand;
+use super::change::{AuditArgs, TrashCommand, UndoArgs};
 use crate::config::{Overrides, ServerUrl};
 use crate::domain::appearance::ColourChoice;
 
@@ -27,6 +29,8 @@ Examples:
   qtop --url rediss://cache.example:6380   another server
   qtop queues --json                       every queue with its counts
   qtop jobs bullmq:mail --state failed     failed jobs of one queue
+  qtop retry bullmq:mail --all --state failed --dry-run
+                                           what a retry of all failed jobs would do
   qtop health --max-age 15m                for monitoring: 0 healthy, 1 warning, 2 critical, 3 unknown";
 
 /// Options for all commands.
@@ -176,6 +180,31 @@ pub enum Command {
     },
     /// One verdict for monitoring. Exit code: 0 healthy, 1 warning, 2 critical, 3 unknown.
     Health(HealthArgs),
+    /// Changes.
+    #[command(flatten)]
+    Change(ChangeCommand),
+    /// Put back what a change deleted.
+    Undo(UndoArgs),
+    /// Copies of what changes deleted, on this machine.
+    Trash {
+        /// What to do with them.
+        #[command(subcommand)]
+        action: TrashCommand,
+    },
+    /// Who changed what, from this machine.
+    Audit(AuditArgs),
+    /// Go on with a change that was interrupted.
+    Continue {
+        /// Do not ask.
+        #[arg(long, short)]
+        yes: bool,
+        /// Change a production server, which is read-only otherwise.
+        #[arg(long)]
+        unlock: bool,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Queues that live, over a private throw-away Redis.
     Demo {
         /// Build a server without asking if none is installed.
@@ -235,7 +264,7 @@ pub fn command() -> clap::Command {
 }
 
 /// `90` (seconds), `15m`, `1h 30m`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("not a time: {text:?}; write it like 90s, 15m or 1h30m");
     if let Ok(seconds) = text.parse::<f64>() {
         return Duration::try_from_secs_f64(seconds).map_err(|_| wrong());

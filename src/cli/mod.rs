@@ -4,6 +4,7 @@
 
 mod address;
 mod args;
+mod change;
 mod commands;
 mod failure;
 mod json;

@@ -34,6 +34,8 @@ pub struct Config {
     pub keys: BTreeMap<String, Chords>,
     /// qtop's own log.
     pub log: Log,
+    /// Copies of what changes delete.
+    pub trash: Trash,
     /// Servers by name.
     #[serde(rename = "server", skip_serializing_if = "BTreeMap::is_empty")]
     pub servers: BTreeMap<String, Server>,
@@ -78,6 +80,21 @@ pub struct Discovery {
 impl Default for Discovery {
     fn default() -> Self {
         Self { queues: Vec::new(), scan: true, scan_share: 0.05 }
+    }
+}
+
+/// Copies of what changes delete, kept on this machine so that they can be undone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Trash {
+    /// Bytes all copies together may take. A change that would need more is refused.
+    #[serde(with = "values::size")]
+    pub cap: u64,
+}
+
+impl Default for Trash {
+    fn default() -> Self {
+        Self { cap: 1 << 30 }
     }
 }
 

@@ -232,6 +232,12 @@ pub trait System: Send + Sync {
         unsupported("taking a copy of a job")
     }
 
+    /// The queue's own keys, byte for byte, for the trash before it is obliterated; `None`: it has none of its own.
+    fn record_queue<'a>(&'a self, link: &'a Link, queue: &'a QueueId) -> Answer<'a, Option<Record>> {
+        let _ = (link, queue);
+        Box::pin(async { Ok(None) })
+    }
+
     /// Puts records back in state and order. A job whose id was taken since is refused.
     fn restore<'a>(&'a self, link: &'a Link, queue: &'a QueueId, records: &'a [Record]) -> Answer<'a, Outcome> {
         let _ = (link, queue, records);

@@ -127,7 +127,7 @@ pub fn wrong_answer() -> Failure {
 }
 
 /// The state a person means: its own word, whatever the case, or the common word if only one state has it.
-fn state_of(session: &Session, queue: &QueueId, text: &str) -> Result<StateId, Failure> {
+pub fn state_of(session: &Session, queue: &QueueId, text: &str) -> Result<StateId, Failure> {
     let states: &[StateSpec] = session.snapshot().queue(queue).map_or(&[], |(instance, _)| instance.states);
     if let Some(state) = states.iter().find(|state| state.id.0.eq_ignore_ascii_case(text)) {
         return Ok(state.id);

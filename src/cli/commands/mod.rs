@@ -6,9 +6,12 @@ mod jobs;
 mod queues;
 mod reports;
 
+pub use jobs::state_of;
+
 use std::path::Path;
 
 use super::args::{self, Cli, Command, ConfigAction, Options};
+use super::change::{self, Counter, TrashCommand, places};
 use super::failure::{Exit, Failure};
 use super::known::known;
 use super::output::Output;
@@ -23,8 +26,22 @@ pub async fn headless(
     state: Option<&Path>,
     output: &Output,
 ) -> Result<Exit, Failure> {
+    match &command {
+        Command::Undo(undo) | Command::Trash { action: TrashCommand::Restore(undo) } => {
+            let mut counter = Counter::open(config, state, undo.unlock, output)?;
+            return change::undo(&mut counter, undo).await;
+        }
+        Command::Trash { action } => return change::trash(&places(config, state)?, action, output),
+        Command::Audit(wanted) => return change::audit(&places(config, state)?, wanted, output),
+        Command::Continue { yes, unlock, json } => {
+            let mut counter = Counter::open(config, state, *unlock, output)?;
+            return change::go_on(&mut counter, *yes, *json).await;
+        }
+        _ => {}
+    }
     let only = match &command {
         Command::Jobs { queue, .. } | Command::Job { queue, .. } => Some(queue.as_str()),
+        Command::Change(change) => Some(change.queue()),
         _ => None,
     };
     if let Command::Job { raw: true, .. } = &command
@@ -52,6 +69,7 @@ pub async fn headless(
         }
         Command::Workers { json, all_clients } => reports::workers(session, json, all_clients, output).await,
         Command::Failures { json, window } => reports::failures(session, json, window, output).await,
+        Command::Change(wanted) => change::run(wanted, session, config, state, output).await,
         other => Err(Failure::new(Exit::Usage, format!("{other:?} does not look at a server"))),
     }
 }

@@ -163,8 +163,7 @@ async fn pieces(
                 (Scope::Schedules(_), _) => Target::Schedules(piece.to_vec()),
                 _ => Target::Queue,
             };
-            if plan.change.verb().destroys() && matches!(target, Target::Jobs { .. }) {
-                copy.take(&mut room, plan, name, piece).await?;
+            if plan.change.verb().destroys() && copy.take(&mut room, plan, name, &target).await? {
                 work.undo = Some(name.to_owned());
             }
             let mutation =
@@ -255,9 +254,23 @@ struct Copy {
 }
 
 impl Copy {
-    async fn take(&mut self, room: &mut Room<'_>, plan: &Plan, name: &str, ids: &[JobId]) -> Result<(), ChangeError> {
+    /// Writes down what is about to go; false if there is nothing that could be put back.
+    async fn take(
+        &mut self,
+        room: &mut Room<'_>,
+        plan: &Plan,
+        name: &str,
+        target: &Target,
+    ) -> Result<bool, ChangeError> {
         let link = room.desk.link().await.map_err(crate::systems::SystemError::from)?;
-        let mut records = room.system.record(&link, &plan.queue, ids).await?;
+        let mut records = match target {
+            Target::Jobs { ids, .. } => room.system.record(&link, &plan.queue, ids).await?,
+            Target::Queue => room.system.record_queue(&link, &plan.queue).await?.into_iter().collect(),
+            Target::Schedules(_) => Vec::new(),
+        };
+        if records.is_empty() {
+            return Ok(false);
+        }
         self.order.note(&mut records);
         let places = room.places.clone();
         let header = Header::new(
@@ -280,7 +293,7 @@ impl Copy {
             path: room.places.state.join("trash"),
             what: format!("writing the copy ended in a fault: {cause}"),
         })??);
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -184,6 +184,10 @@ impl System for BullMq {
         Box::pin(records::take(link, queue, ids))
     }
 
+    fn record_queue<'a>(&'a self, link: &'a Link, queue: &'a QueueId) -> Answer<'a, Option<Record>> {
+        Box::pin(records::take_queue(link, queue))
+    }
+
     fn restore<'a>(&'a self, link: &'a Link, queue: &'a QueueId, records: &'a [Record]) -> Answer<'a, Outcome> {
         Box::pin(records::restore(link, queue, records))
     }

@@ -5,7 +5,7 @@ use crate::domain::mutation::Outcome;
 use crate::domain::record::{Place, Record};
 use crate::domain::state::StateId;
 use crate::domain::time::Timestamp;
-use crate::link::{Batch, Link, MAX_LPOS_LENGTH, Replies, Value, cmd};
+use crate::link::{Batch, Link, MAX_LPOS_LENGTH, MAX_SPAN, Replies, Value, cmd};
 use crate::systems::{ReadError, SystemError, record};
 
 use super::keys::{self, Keys, PARTS};
@@ -171,6 +171,38 @@ async fn complete(
         }
     }
     Ok(records)
+}
+
+/// Keys of a queue itself. `meta` comes first: as long as it exists the queue does, and nothing is put over it.
+const OWN: [&str; 11] = [
+    "meta",
+    "id",
+    "pc",
+    "events",
+    "stalled",
+    "repeat",
+    "limiter",
+    "metrics:completed",
+    "metrics:completed:data",
+    "metrics:failed",
+    "metrics:failed:data",
+];
+
+/// The queue's own keys with its schedulers.
+pub async fn take_queue(link: &Link, queue: &QueueId) -> Result<Option<Record>, SystemError> {
+    let keys = Keys::of(queue);
+    let mut batch = Batch::new();
+    batch.ask(cmd("TIME")).ask(cmd("ZRANGE").arg(keys.key("repeat")).arg(0).arg(MAX_SPAN - 1).to_owned());
+    let answers = link.send(&batch).await?;
+    let mut replies = Replies::new(&answers);
+    let now = server_time(replies.next().map_err(ReadError::from)?);
+    let mut own: Vec<Vec<u8>> = OWN.iter().map(|suffix| keys.key(suffix)).collect();
+    if let Value::Array(schedulers) = replies.next().map_err(ReadError::from)? {
+        own.extend(schedulers.iter().filter_map(name).map(|id| keys.scheduler(id.as_bytes())));
+    }
+    let dumps = record::dump(link, &own, now).await?;
+    let record = Record { id: queue.name.clone(), state: None, keys: dumps, places: Vec::new() };
+    Ok((!record.keys.is_empty()).then_some(record))
 }
 
 /// Puts records back and wakes a worker. A parent that no longer waits for its children is not made to wait again.

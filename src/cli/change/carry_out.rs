@@ -1,0 +1,123 @@
+//! Asking, then carrying a plan out with its progress on standard error.
+
+use std::io::{IsTerminal, Write};
+
+use tokio::sync::watch;
+
+use super::args::{How, title};
+use super::{Counter, ask, report};
+use crate::cli::failure::{Exit, Failure};
+use crate::domain::change::{Control, Plan, Progress, Scope};
+use crate::engine::change::run::{Room, run};
+use crate::engine::change::{Finished, journal::Interrupted};
+
+impl Counter<'_> {
+    /// Shows what would be done (`preview` goes first), asks unless told not to, and does it.
+    pub(super) async fn ask_and_carry_out(
+        &mut self,
+        plan: Plan,
+        preview: &[String],
+        how: &How,
+    ) -> Result<Exit, Failure> {
+        match self.ask_and_do(&plan, preview, how).await? {
+            Some(finished) => report::print(self.output, &plan, &finished, how.json),
+            None => Ok(Exit::Good),
+        }
+    }
+
+    /// Likewise, without printing the outcome; `None` after a dry run.
+    pub(super) async fn ask_and_do(
+        &mut self,
+        plan: &Plan,
+        preview: &[String],
+        how: &How,
+    ) -> Result<Option<Finished>, Failure> {
+        let lines = self.describe(plan, preview)?;
+        if how.dry_run {
+            self.output.text(&lines.join("\n"))?;
+            return Ok(None);
+        }
+        if !how.yes {
+            ask::yes(&lines, &format!("{} {}?", title(plan.change.verb()), amount(plan)))?;
+        }
+        self.carry_out(plan.clone(), None).await.map(Some)
+    }
+
+    /// What a person reads before saying yes.
+    pub(super) fn describe(&self, plan: &Plan, preview: &[String]) -> Result<Vec<String>, Failure> {
+        let system = self.system(&plan.queue)?;
+        let verb = plan.change.verb();
+        let ability = system.abilities().iter().find(|ability| ability.verb == verb).ok_or_else(|| {
+            Failure::new(Exit::Refused, format!("{} cannot {} anything", system.spec().title, verb.word()))
+        })?;
+        let environment = self.environment.as_deref().map(|name| format!(" ({name})")).unwrap_or_default();
+        let mut lines = vec![format!(
+            "{} {} of {} on {}{environment}",
+            title(verb),
+            amount(plan),
+            plan.queue.full_address(),
+            self.server
+        )];
+        lines.push(ability.says.to_owned());
+        lines.extend(preview.iter().cloned());
+        if let Scope::Jobs(groups) = &plan.scope
+            && ability.nanos_per_listed > 0
+            && groups.iter().any(|(_, ids)| !ids.is_empty())
+        {
+            lines.push("each job taken out of a long list makes the server walk it: 26 ms at a million".to_owned());
+        }
+        Ok(lines)
+    }
+
+    /// Carries a plan out; Ctrl-C ends it after the present piece.
+    pub(super) async fn carry_out(
+        &mut self,
+        plan: Plan,
+        interrupted: Option<Interrupted>,
+    ) -> Result<Finished, Failure> {
+        let (sender, control) = watch::channel(Control::Go);
+        let stop = tokio::spawn(async move {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                sender.send_replace(Control::Stop);
+            }
+            // Keeps the channel open until the run is over and this task is ended.
+            std::future::pending::<()>().await;
+        });
+        let system = self.system(&plan.queue)?;
+        let shown = std::io::stderr().is_terminal() && plan.scope.len() > 1;
+        let report = move |progress: &Progress| {
+            if shown {
+                // A bar that cannot be drawn is no reason to stop.
+                drop(write!(std::io::stderr().lock(), "\r{}\x1b[K", bar(progress)));
+            }
+        };
+        let room = Room { desk: &mut self.desk, system: &*system, places: &self.places, control, report: &report };
+        let finished = match interrupted {
+            Some(interrupted) => crate::engine::change::run::resume(room, interrupted).await,
+            None => run(room, plan).await,
+        };
+        stop.abort();
+        if shown {
+            drop(writeln!(std::io::stderr().lock()));
+        }
+        Ok(finished)
+    }
+}
+
+fn bar(progress: &Progress) -> String {
+    let dealt = progress.done + progress.refused + progress.unknown;
+    let left = progress.requested.saturating_sub(dealt);
+    let eta =
+        if progress.rate > 0.0 { format!("  about {:.0}s left", left as f64 / progress.rate) } else { String::new() };
+    format!("{dealt} of {}  {:.0}/s  {} refused{eta}", progress.requested, progress.rate, progress.refused)
+}
+
+/// `3 jobs`, `1 schedule`, `the queue`.
+fn amount(plan: &Plan) -> String {
+    let plural = |count: usize, word: &str| if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") };
+    match &plan.scope {
+        Scope::Queue => "the queue".to_owned(),
+        Scope::Jobs(_) => plural(plan.scope.len(), "job"),
+        Scope::Schedules(ids) => plural(ids.len(), "schedule"),
+    }
+}
