@@ -90,7 +90,7 @@ const LOOKING_AT_STRINGS: [&str; 9] =
 fn p9_s1_no_key_changes_anything() {
     let server = seeded();
     let proxy = Proxy::start(server.port());
-    let mut terminal = qtop(&proxy.url()).size(120, 40).spawn();
+    let mut terminal = qtop(&proxy.url()).args(["--read-only"]).size(120, 40).spawn();
     terminal.wait_for_text("mail", LIMIT);
     let (size, digest) = (server.int("DBSIZE"), server.digest());
     // Everything a keyboard has except what leaves (q, Ctrl-C, Ctrl-Z, Ctrl-\) or opens another program (e, E).
