@@ -63,6 +63,8 @@ impl Session {
         let mut session = Self { handles, cancel, snapshot, complete: false, narrowed, tickets: 0 };
         session.complete = session.wait(until, |snapshot| snapshot.discovery.passes > 0).await?;
         session.settle(until).await?;
+        // A search that was refused has an end, but has not seen everything.
+        session.complete &= session.snapshot.warnings.iter().all(|warning| warning.code != "scan_refused");
         if session.snapshot.seq == 0 {
             let text = format!("{} did not answer within {limit:?}", session.snapshot.url);
             return Err(Failure::new(Exit::Unreachable, text).with_remedy("is it reachable from here? See --timeout"));

@@ -17,7 +17,7 @@ use crate::domain::ids::{Name, QueueId, ServerId};
 use crate::domain::queue::{Severity, Warning};
 use crate::domain::snapshot::{InstanceSample, LinkHealth, ServerFacts, Snapshot};
 use crate::domain::time::Timestamp;
-use crate::link::{Batch, CommandError, Meter, Replies, Reply, Section, cmd};
+use crate::link::{Batch, CommandError, Meter, RefusalKind, Remedy, Replies, Reply, Section, cmd};
 
 /// INFO is asked again after this long; its figures need no more.
 const INFO_EVERY: Duration = Duration::from_secs(3);
@@ -60,6 +60,7 @@ pub struct Ticker {
     histories: HashMap<QueueId, History>,
     facts: ServerFacts,
     facts_refused: Option<CommandError>,
+    not_now: Option<CommandError>,
     info_at: Option<Instant>,
     statistics_at: Option<Instant>,
     scan_keys_asked: (u64, u64),
@@ -85,6 +86,7 @@ impl Ticker {
             histories: HashMap::new(),
             facts: ServerFacts::default(),
             facts_refused: None,
+            not_now: None,
             info_at: None,
             statistics_at: None,
             scan_keys_asked: (0, 0),
@@ -212,7 +214,9 @@ impl Ticker {
 
     fn read_header(&mut self, plan: &Plan, replies: &[Reply]) -> Option<Timestamp> {
         let mut header = Replies::section(replies, &plan.header);
-        let time = header.next().ok().and_then(facts::reply_time);
+        let time = header.next();
+        self.not_now = time.clone().err().filter(|error| error.kind() == RefusalKind::Passing);
+        let time = time.ok().and_then(facts::reply_time);
         if let Ok(crate::link::Value::Int(keys)) = header.next() {
             self.facts.keys = u64::try_from(*keys).ok();
         }
@@ -296,17 +300,26 @@ impl Ticker {
             let text = "this is one node of a cluster: queues on other nodes are not shown".to_owned();
             found.push(Warning { severity: Severity::Warn, code: "cluster", text });
         }
-        if let Some(error) = &self.facts_refused {
-            let text = format!("INFO is refused ({error}): nothing is known about the server; the ACL needs +info");
+        if let Some(error) = &self.not_now {
+            let remedy = error.remedy().unwrap_or_default();
+            let text = format!("the server answers nothing now ({error}): the figures are of earlier. {remedy}");
+            found.insert(0, Warning { severity: Severity::Critical, code: "not_now", text });
+        }
+        if let Some(error) = self.facts_refused.as_ref().filter(|error| error.kind() != RefusalKind::Passing) {
+            let text = format!("INFO is refused ({error}): nothing is known about the server{}", needs(error, "+info"));
             found.push(Warning { severity: Severity::Info, code: "info_refused", text });
         }
         if let Some(error) = self.discovery.refused() {
-            let text =
-                format!("SCAN is refused ({error}): queues cannot be found; the ACL needs +scan, or name them with -q");
+            let text = format!("SCAN is refused ({error}): queues cannot be found{}", needs(error, "+scan"));
             found.push(Warning { severity: Severity::Warn, code: "scan_refused", text });
         }
         found
     }
+}
+
+/// What the ACL lacks, if that is the reason.
+fn needs(error: &CommandError, rule: &str) -> String {
+    if error.kind() == RefusalKind::Permission { format!("; the ACL needs {rule}") } else { String::new() }
 }
 
 /// Reads one instance; whatever goes wrong stays with it, and its last good values remain.

@@ -183,6 +183,34 @@ async fn s20_refused_commands_spoil_only_what_they_tell() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r11_a_busy_server_is_told_and_outlived() {
+    let server = TestServer::start();
+    make_queue(&server, "mail");
+    server.run("RPUSH tiny:t:mail:waiting a b c");
+    server.run("CONFIG SET lua-time-limit 50");
+    let mut engine = run(config(&server.url()));
+    engine.wait_for("the first walk", |s| s.discovery.passes == 1 && queues(s) == 1).await;
+    let url = server.url();
+    let script = std::thread::spawn(move || {
+        let client = redis::Client::open(url).expect("a URL");
+        let mut connection = client.get_connection().expect("a connection");
+        redis::cmd("EVAL").arg("while true do end").arg(0).query::<()>(&mut connection)
+    });
+    let (snapshot, _) =
+        engine.wait_for("the trouble to be told", |s| s.warnings.iter().any(|w| w.code == "not_now")).await;
+    let warning = &snapshot.warnings[0];
+    assert!(warning.text.contains("BUSY"), "{}", warning.text);
+    let (instance, sample) = snapshot.queue(&queue("mail")).expect("the queue stays");
+    assert_eq!(sample.count(StateId("waiting")), Count::Exact(3), "the last good values stay");
+    assert!(instance.error.is_some() && sample.error.is_some());
+    server.run("SCRIPT KILL");
+    assert!(script.join().expect("the script's thread").is_err(), "the script was killed");
+    engine
+        .wait_for("everything to be well", |s| s.warnings.is_empty() && s.queues().all(|(_, q)| q.error.is_none()))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pausing_stops_the_ticks_and_a_request_makes_one() {
     let server = TestServer::start();
     make_queue(&server, "mail");
