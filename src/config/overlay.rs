@@ -42,7 +42,7 @@ pub struct Overrides {
     pub ascii: bool,
     /// `--interval`, as it was written.
     pub interval: Option<String>,
-    /// `--log`.
+    /// `--log-level`.
     pub log: Option<String>,
 }
 
@@ -155,7 +155,7 @@ pub(super) fn lay_overrides_over(
             Ok(()) => config.log.level.clone_from(level),
             Err(word) => {
                 let problem =
-                    Problem::of(Place::Argument("--log".to_owned()), format!("\"{word}\" is not a log level"));
+                    Problem::of(Place::Argument("--log-level".to_owned()), format!("\"{word}\" is not a log level"));
                 problems.push(problem.with_remedy(format!("give {LEVEL_EXPECTED}")));
             }
         }
