@@ -9,7 +9,7 @@ use qtop::app::state::{Loaded, Overlay, State};
 use qtop::app::views::JobTab;
 use qtop::domain::fetch::FetchError;
 use qtop::domain::ids::QueueId;
-use qtop::domain::snapshot::{DiscoveryProgress, LinkHealth, Offer, Snapshot};
+use qtop::domain::snapshot::{DiscoveryProgress, LinkHealth, Snapshot};
 use qtop::theme::{ASCII, UNICODE};
 
 use super::{SIZES, approve, approve_text, buffer, drawn, fixture, lines, reports, theme};
@@ -79,13 +79,7 @@ fn no_queues_and_what_might_be_some() {
     let mut state = fixture::blank();
     fixture::sampled(&mut state, vec![]);
     approve("empty", &state, &SIZES[..1]);
-    let snapshot = Arc::make_mut(&mut state.snapshot);
-    snapshot.discovery.offers = vec![Offer {
-        key: "tasks".into(),
-        kind: "list",
-        length: Some(1_204),
-        recipe: "[[list]]\nname = \"tasks\"".into(),
-    }];
+    fixture::offering(&mut state);
     approve("empty_offers", &state, &SIZES[..1]);
     let snapshot = Arc::make_mut(&mut state.snapshot);
     snapshot.discovery = DiscoveryProgress { passes: 0, share: 0.42, scanned: 210_000, offers: vec![] };

@@ -12,7 +12,9 @@ use qtop::domain::caps::Caps;
 use qtop::domain::ids::{InstanceId, QueueId, ServerId};
 use qtop::domain::job::{Cursor, JobRow, Lease, Progress};
 use qtop::domain::queue::{Count, Drain, Oldest, QueueSample, Severity, Trend, Warning, WorkerCount};
-use qtop::domain::snapshot::{Cost, CostTotals, DiscoveryProgress, InstanceSample, LinkHealth, ServerFacts, Snapshot};
+use qtop::domain::snapshot::{
+    Cost, CostTotals, DiscoveryProgress, InstanceSample, LinkHealth, Offer, ServerFacts, Snapshot,
+};
 use qtop::domain::state::{StateId, StateKind, StateSpec};
 use qtop::domain::time::Timestamp;
 
@@ -360,6 +362,16 @@ pub fn evicting(state: &mut State) {
         warning(Severity::Critical, "evicted", "1 204 keys were evicted since the start: jobs may be among them"),
         warning(Severity::Warn, "eviction", "maxmemory-policy is allkeys-lru; queues need noeviction"),
     ];
+}
+
+/// A key that looks like a queue and is described nowhere.
+pub fn offering(state: &mut State) {
+    Arc::make_mut(&mut state.snapshot).discovery.offers = vec![Offer {
+        key: "tasks".into(),
+        kind: "list",
+        length: Some(1_204),
+        recipe: "[[list]]\nname = \"tasks\"\nkey = \"tasks\"".into(),
+    }];
 }
 
 /// Nothing could be read of any queue, of the server or of the cost.

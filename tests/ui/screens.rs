@@ -178,6 +178,15 @@ fn server() {
 }
 
 #[test]
+fn server_offers_keys_that_may_be_queues() {
+    let mut state = fixture::busy();
+    fixture::offering(&mut state);
+    assert!(drawn(&state, (160, 45)).contains("1 key may be a queue (7)"));
+    state.navigation.jump(Screen::Server);
+    approve("server_offers", &state, &SIZES[1..2]);
+}
+
+#[test]
 fn server_that_evicts_keys_warns() {
     let mut state = fixture::busy();
     fixture::evicting(&mut state);

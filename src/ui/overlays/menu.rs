@@ -15,9 +15,14 @@ use crate::ui::widgets::table::first_visible;
 /// Draws the menu.
 pub fn draw(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect, index: usize) {
     let entries = guide::menu(scene.state);
-    let rows = u16::try_from(entries.len()).unwrap_or(u16::MAX);
+    // One more for the reason of the entry under the cursor, which rarely fits beside it.
+    let rows = u16::try_from(entries.len() + 1).unwrap_or(u16::MAX);
     let inner = frame(scene, canvas, area, (area.width.saturating_sub(8).min(84), rows), "What can be done here");
     let index = index.min(entries.len().saturating_sub(1));
+    if let Some(Availability::Disabled(reason)) = entries.get(index).map(|entry| &entry.availability) {
+        canvas.text(inner.x, inner.bottom() - 1, inner.width, Role::Warn, reason);
+    }
+    let inner = Rect { height: inner.height - 1, ..inner };
     let top = first_visible(0, index, usize::from(inner.height), entries.len());
     for (y, (number, entry)) in (inner.y..inner.bottom()).zip(entries.iter().enumerate().skip(top)) {
         let at = Rect { y, height: 1, ..inner };

@@ -280,6 +280,11 @@ fn totals(scene: &Scene<'_>, canvas: &mut Canvas<'_>, at: Rect) {
         let share = text::percent((scene.snapshot.discovery.share * 100.0).clamp(0.0, 99.0));
         line.append_apart(Phrase::of(Role::Info, format!("looking for more: {share}")));
     }
+    let offers = scene.snapshot.discovery.offers.len() as u64;
+    if offers > 0 {
+        let words = format!("{} may be a queue (7)", figures::plural(offers, "key", "keys"));
+        line.append_apart(Phrase::of(Role::Info, words));
+    }
     canvas.phrase(at.x + 1, at.y, at.width.saturating_sub(2), &line);
     if scene.stale {
         canvas.tint(at, Role::Stale);

@@ -42,6 +42,8 @@ pub fn draw(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect) -> Body {
             canvas.phrase(area.x + 1, y, area.width.saturating_sub(2), line);
         }
         let below = area.y + u16::try_from(top.len()).unwrap_or(0);
+        let mut cost = cost;
+        cost.extend(offers(scene));
         for (lines, x) in [(redis, area.x + 1), (cost, area.x + half)] {
             for (y, line) in (below..area.bottom()).zip(&lines) {
                 canvas.phrase(x, y, half.saturating_sub(2), line);
@@ -53,6 +55,7 @@ pub fn draw(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect) -> Body {
     lines.extend(redis);
     lines.push(Phrase::new());
     lines.extend(cost);
+    lines.extend(offers(scene));
     let inner = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
     scrolled(canvas, inner, &lines, scene.state.server_scroll);
     body
@@ -226,19 +229,25 @@ pub fn cost(scene: &Scene<'_>) -> Vec<Phrase> {
     };
     found.push(Role::Muted, format!(", {passes}"));
     lines.push(fact("key search", found));
-    if !discovery.offers.is_empty() {
-        lines.push(fact("not described", Phrase::of(Role::Info, offers(scene))));
-    }
     lines
 }
 
-/// Keys that look like queues but are described nowhere.
-fn offers(scene: &Scene<'_>) -> String {
+/// Keys that look like queues but are described nowhere: offered with the lines that would describe them.
+fn offers(scene: &Scene<'_>) -> Vec<Phrase> {
     let offers = &scene.snapshot.discovery.offers;
-    let names: Vec<String> = offers.iter().take(5).map(|offer| offer.key.to_text()).collect();
-    let more = offers.len().saturating_sub(names.len());
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    format!("{}{more} may be queues", names.join(", "))
+    if offers.is_empty() {
+        return Vec::new();
+    }
+    let mut lines = vec![Phrase::new(), heading("Keys that may be queues")];
+    for offer in offers {
+        let length = offer.length.map_or_else(String::new, |length| format!(", {} items", text::count(length)));
+        lines.push(Phrase::of(Role::Info, offer.key.to_text()).and(Role::Muted, format!("  {}{length}", offer.kind)));
+    }
+    lines.push(Phrase::of(Role::Muted, "Lines for the configuration, to be completed:"));
+    for line in offers.iter().flat_map(|offer| offer.recipe.lines()) {
+        lines.push(Phrase::of(Role::Text, format!("  {line}")));
+    }
+    lines
 }
 
 /// Milliseconds a second as a share of one core.
