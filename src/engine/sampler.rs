@@ -3,6 +3,7 @@
 //! One connection, one batch under way (P5). While the first walk over the keyspace lasts, its SCANs go over the same
 //! connection beside the ticks, spread in time so that no client of the server waits behind a row of them.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,7 +20,7 @@ use super::discovery::{Call, Discovery};
 use super::scope::Scope;
 use super::tick::{Plan, Ticker, Timing};
 use super::{Clients, Dialer, Limits, Pace, Systems};
-use crate::domain::ids::ServerId;
+use crate::domain::ids::{QueueId, ServerId};
 use crate::domain::snapshot::{LinkHealth, Snapshot};
 use crate::link::{Backoff, Batch, Link, LinkError, Purpose, Remedy, Reply};
 
@@ -67,6 +68,7 @@ pub async fn run(config: &SamplerConfig, mut channels: SamplerChannels, cancel: 
         Some(path) => cache::load(path, &config.url, &config.systems).await,
         None => Vec::new(),
     };
+    let (known, elsewhere): (Vec<_>, Vec<_>) = known.into_iter().partition(|id| config.scope.admits(id));
     let discovery = Discovery::new(Arc::clone(&config.systems), config.scope.clone(), config.limits, known);
     let ticker = Ticker::new(
         config.server.clone(),
@@ -75,7 +77,7 @@ pub async fn run(config: &SamplerConfig, mut channels: SamplerChannels, cancel: 
         discovery,
         config.limits,
     );
-    let mut sampler = Sampler { config, ticker, walked: false };
+    let mut sampler = Sampler { config, ticker, walked: false, elsewhere, kept: None };
     let mut back_off = Backoff::new();
     let mut down_since: Option<Instant> = None;
     while !cancel.is_cancelled() {
@@ -125,6 +127,10 @@ struct Sampler<'a> {
     ticker: Ticker,
     /// The first walk has been started.
     walked: bool,
+    /// Queues found earlier that this run does not look at; kept on the disk as they are.
+    elsewhere: Vec<QueueId>,
+    /// Queues that are on the disk since this start.
+    kept: Option<BTreeSet<QueueId>>,
 }
 
 type Sent = (Plan, Timing, Result<Vec<Reply>, LinkError>, u64);
@@ -221,9 +227,12 @@ impl Sampler<'_> {
     }
 
     /// Keeps the found queues for the next start, without waiting for the disk.
-    fn remember(&self) {
-        if let Some(path) = &self.config.cache {
-            let queues = self.ticker.discovery.known().clone();
+    fn remember(&mut self) {
+        let queues = self.ticker.discovery.known();
+        if let Some(path) = self.config.cache.as_ref().filter(|_| self.kept.as_ref() != Some(queues)) {
+            let mut queues = queues.clone();
+            self.kept = Some(queues.clone());
+            queues.extend(self.elsewhere.iter().cloned());
             tokio::task::spawn_blocking({
                 let (path, url) = (path.clone(), Arc::clone(&self.config.url));
                 move || {

@@ -179,6 +179,17 @@ async fn p10_found_queues_are_there_at_once_on_the_next_start() {
     engine.wait_for("the vanished queue to be forgotten", |s| queues(s) == 2).await;
 
     drop(engine);
+    // A run that looks at one queue only must not make the others forgotten.
+    let mut narrow = with_cache();
+    narrow.scope = Scope { queues: vec!["tiny@t:q0".to_owned()], systems: vec![] };
+    let mut engine = run(narrow);
+    engine.wait_for("the named queue", |s| queues(s) == 1 && s.discovery.passes > 0 && s.seq > 2).await;
+    drop(engine);
+    let mut engine = run(with_cache());
+    let (first, _) = engine.wait_for("the first answer", |s| s.seq == 1).await;
+    assert_eq!(queues(&first), 2);
+
+    drop(engine);
     std::fs::write(&path, "{ not json").unwrap();
     let mut engine = run(with_cache());
     engine.wait_for("queues in spite of a broken cache", |s| queues(s) == 2).await;
