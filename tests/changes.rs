@@ -6,6 +6,8 @@
 mod bullmq;
 #[path = "changes/bullmq_queue.rs"]
 mod bullmq_queue;
+#[path = "changes/command_line.rs"]
+mod command_line;
 #[path = "changes/cuts.rs"]
 mod cuts;
 #[path = "changes/library.rs"]
