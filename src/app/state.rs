@@ -103,6 +103,8 @@ pub struct ServerView {
     pub insecure: bool,
     /// Changes are refused, with the reason.
     pub read_only: Option<String>,
+    /// Arguments that lead qtop to this server, without secrets; empty where it finds there by itself.
+    pub arguments: String,
 }
 
 /// How moments are written.

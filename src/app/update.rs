@@ -14,6 +14,8 @@ mod sorting;
 
 use std::time::Duration;
 
+pub use copy::quoted;
+
 use super::effect::{Effect, PaceWish};
 use super::keymap::Keymap;
 use super::message::{Clock, Message};
@@ -128,6 +130,12 @@ fn configured(state: &mut State, settings: Settings) -> Vec<Effect> {
 
 /// Another server: nothing that was known of the old one may stay on the screen.
 fn switched(state: &mut State, server: ServerView) -> Vec<Effect> {
+    if server.name == state.server.name {
+        // Its tasks were started anew: what they were asked before will not be answered.
+        state.server = server;
+        fetch::forget_asked(state);
+        return fetch::now(state);
+    }
     let fresh = State::new(server, state.settings.clone(), state.zone.clone(), state.clock);
     let old = std::mem::replace(state, fresh);
     state.size = old.size;

@@ -130,6 +130,7 @@ fn from_file(path: &Path, asked: bool, environment: &Environment, known: &Known)
         [url_file, password_file, ca, cert, key].into_iter().for_each(resolve);
     }
     resolve(&mut config.log.directory);
+    config.origin.named = config.servers.keys().cloned().collect();
     Ok(config)
 }
 

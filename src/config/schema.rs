@@ -252,6 +252,8 @@ pub struct Origin {
     pub themes: Option<PathBuf>,
     /// Folder of the log files.
     pub logs: Option<PathBuf>,
+    /// Names of the servers the file describes; the others come from arguments or the environment.
+    pub named: Vec<String>,
     /// Name of the server to watch; always one of `servers` after loading.
     pub chosen: String,
 }

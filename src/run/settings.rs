@@ -2,6 +2,7 @@
 
 use crate::app::settings::Settings;
 use crate::app::state::{ServerView, TimeStyle};
+use crate::app::update::quoted;
 use crate::config::{self, Config};
 use crate::theme;
 
@@ -31,7 +32,15 @@ pub(super) fn settings(config: &Config) -> Settings {
 /// What the header says about a server.
 pub(super) fn server_view(config: &Config, name: &str) -> ServerView {
     let server = config.servers.get(name);
+    let named = config.origin.named.iter().any(|known| known == name);
+    let url = server.and_then(|server| server.url.as_ref()).map(config::ServerUrl::safe);
+    let arguments = match url {
+        _ if named => format!("-s {}", quoted(name)),
+        Some(url) => format!("--url {}", quoted(&url)),
+        None => String::new(),
+    };
     ServerView {
+        arguments,
         name: name.to_owned(),
         environment: server.and_then(|server| server.env.clone()),
         insecure: server.is_some_and(|server| server.insecure),

@@ -3,6 +3,8 @@
 use qtop::app::effect::Effect;
 use qtop::app::message::{Input, Message};
 use qtop::app::screen::Screen;
+use qtop::app::settings::Settings;
+use qtop::app::state::{ServerView, TimeStyle};
 use qtop::domain::fetch::Request;
 use qtop::run::Ended;
 use qtop::term::{Event, Signal};
@@ -184,4 +186,32 @@ fn a_notice_of_a_task_is_shown() {
     desk.message(Message::TaskEnded { task: "sampler".to_owned(), error: "it panicked".to_owned() })
         .sees("sampler ended");
     desk.run();
+}
+
+#[test]
+fn a_server_whose_tasks_start_anew_keeps_its_screen_and_another_one_does_not() {
+    let server = |name: &str| ServerView { name: name.to_owned(), ..ServerView::default() };
+    let mut desk = Desk::new(80, 24);
+    desk.list("active", [1, 2]).sampled(1, QUEUES).keys("2").message(Message::Server(server("test"))).sees("test");
+    desk.run();
+    assert_eq!(*desk.state.navigation.current(), Screen::Running);
+    assert_eq!(desk.state.snapshot.seq, 1);
+
+    let mut desk = Desk::new(80, 24);
+    desk.sampled(1, QUEUES).keys("2").message(Message::Server(server("other"))).sees("other");
+    desk.run();
+    assert_eq!(*desk.state.navigation.current(), Screen::Queues);
+    assert_eq!(desk.state.snapshot.seq, 0);
+}
+
+#[test]
+fn a_changed_configuration_takes_effect_and_keeps_what_was_chosen_on_the_screen() {
+    let mut desk = Desk::new(80, 24);
+    let keys = [("app.quit".to_owned(), vec!["x".to_owned()])].into();
+    let settings = Settings { keys, ..Settings::default() };
+    desk.sampled(1, QUEUES).keys("t +").message(Message::Configured(Box::new(settings))).sees("x quit");
+    desk.keys("q").keys("x");
+    assert!(matches!(desk.run(), Ended::Quit));
+    assert_eq!(desk.state.interval, std::time::Duration::from_millis(500));
+    assert_ne!(desk.state.time_style, TimeStyle::default());
 }

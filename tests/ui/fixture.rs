@@ -54,6 +54,7 @@ pub fn blank() -> State {
         environment: Some("prod".into()),
         insecure: false,
         read_only: Some("this version of qtop only looks".into()),
+        ..ServerView::default()
     };
     let mut state = State::new(server, Settings::default(), jiff::tz::TimeZone::UTC, clock);
     let snapshot = Snapshot::empty(ServerId("prod-eu".into()), "redis://queues.example:6379/0".into(), clock.mono);

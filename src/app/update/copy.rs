@@ -77,12 +77,8 @@ fn job_value(state: &State) -> Option<String> {
 
 /// Copies the command that prints the same without a screen.
 pub(super) fn command(state: &State) -> Option<Effect> {
-    let server = &state.server.name;
-    let qtop = if state.settings.server_names.contains(server) {
-        format!("qtop -s {}", quoted(server))
-    } else {
-        "qtop".to_owned()
-    };
+    let arguments = &state.server.arguments;
+    let qtop = if arguments.is_empty() { "qtop".to_owned() } else { format!("qtop {arguments}") };
     let address = |id| quoted(&state.shown().address(id));
     let command = match state.navigation.current() {
         Screen::Queues => "queues".to_owned(),
@@ -105,7 +101,7 @@ pub(super) fn command(state: &State) -> Option<Effect> {
 }
 
 /// A word a shell takes as it is.
-fn quoted(word: &str) -> String {
+pub fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()

@@ -173,3 +173,26 @@ fn why(state: &mut State, forced: bool) -> Vec<Effect> {
     let request = Request::Why { queue: queue.clone(), job: job.clone() };
     vec![Effect::Fetch { ticket, slot: Slot::Why, request }]
 }
+
+/// Gives up waiting for anything that was asked.
+pub(super) fn forget_asked(state: &mut State) {
+    state.running.loaded.awaiting = None;
+    state.failures.loaded.awaiting = None;
+    state.workers.loaded.awaiting = None;
+    state.scheduled.loaded.awaiting = None;
+    state.find.awaiting = None;
+    if let Some(view) = &mut state.queue {
+        view.page.awaiting = None;
+        view.ahead.awaiting = None;
+        if let Some(search) = &mut view.search {
+            search.step.awaiting = None;
+            search.running = false;
+        }
+    }
+    if let Some(view) = &mut state.job {
+        view.loaded.awaiting = None;
+    }
+    if let Some(Overlay::Why { loaded, .. }) = &mut state.overlay {
+        loaded.awaiting = None;
+    }
+}
