@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use ratatui::{Frame, Terminal};
+use tokio::process::Child;
 
 use super::clip;
 use super::external::{self, ExternalError};
@@ -90,6 +91,8 @@ pub struct TerminalConsole {
     hangup: Hangup,
     modes: Modes,
     entered: bool,
+    /// A signal that came while another program had the terminal.
+    ended: Option<Signal>,
 }
 
 impl TerminalConsole {
@@ -111,6 +114,7 @@ impl TerminalConsole {
             hangup,
             modes: Modes { mouse, focus: false },
             entered: false,
+            ended: None,
         };
         console.take()?;
         Ok(console)
@@ -150,6 +154,9 @@ impl Drop for TerminalConsole {
 
 impl Console for TerminalConsole {
     async fn next(&mut self) -> Event {
+        if let Some(signal) = self.ended.take() {
+            return Event::Ended(signal);
+        }
         let Self { output, input, signals, hangup, .. } = self;
         let keys = async {
             match input {
@@ -219,13 +226,30 @@ impl Console for TerminalConsole {
         self.leave()?;
         let shown = match external::start(ending, text) {
             Ok(mut running) => {
-                // How it ended is between the person and the program.
-                drop(running.child.wait().await);
+                self.ended = until_ended(&mut running.child, &mut self.signals).await;
                 Ok(())
             }
             Err(error) => Err(error),
         };
         self.take()?;
         Ok(shown)
+    }
+}
+
+/// Waits for a program that has the terminal; how it ends is between the person and it. Ctrl-C there is meant for that
+/// program, though qtop hears of it too. What is meant for qtop ends both.
+async fn until_ended(child: &mut Child, signals: &mut Signals) -> Option<Signal> {
+    let mut ended = None;
+    loop {
+        tokio::select! {
+            _ = child.wait() => return ended,
+            came = signals.next() => {
+                if let Came::End(signal @ (Signal::Hangup | Signal::Terminate)) = came {
+                    ended = Some(signal);
+                    // It may have ended in this moment, which is all that is wanted.
+                    drop(child.start_kill());
+                }
+            }
+        }
     }
 }

@@ -215,3 +215,13 @@ fn a_changed_configuration_takes_effect_and_keeps_what_was_chosen_on_the_screen(
     assert_eq!(desk.state.interval, std::time::Duration::from_millis(500));
     assert_ne!(desk.state.time_style, TimeStyle::default());
 }
+
+#[test]
+fn u5_ctrl_z_stops_also_while_something_is_typed() {
+    for keys in ["ctrl-z", "/ a ctrl-z", ": a ctrl-z", "? ctrl-z"] {
+        let mut desk = Desk::new(80, 24);
+        desk.sampled(1, QUEUES).keys(keys);
+        desk.wishes(|wishes| assert_eq!(wishes, [Effect::Suspend]));
+        desk.run();
+    }
+}

@@ -57,6 +57,13 @@ fn key(state: &mut State, event: KeyEvent) -> Vec<Effect> {
     if event.code == KeyCode::Char('c') && event.modifiers.contains(KeyModifiers::CONTROL) {
         return vec![Effect::Quit];
     }
+    // These are about the terminal and work while something is typed too.
+    let alone = state.keymap.lookup(&[Chord::from_event(event)]);
+    if let Lookup::Action(id @ (ActionId::Suspend | ActionId::Repaint)) = alone
+        && event.modifiers.contains(KeyModifiers::CONTROL)
+    {
+        return perform::perform(state, id);
+    }
     if matches!(state.overlay, Some(Overlay::Palette(_))) {
         return overlay::palette_key(state, event);
     }
