@@ -134,7 +134,9 @@ fn switched(state: &mut State, server: ServerView) -> Vec<Effect> {
         // Its tasks were started anew: what they were asked before will not be answered.
         state.server = server;
         fetch::forget_asked(state);
-        return fetch::now(state);
+        let mut effects = vec![wish(state)];
+        effects.extend(fetch::now(state));
+        return effects;
     }
     let fresh = State::new(server, state.settings.clone(), state.zone.clone(), state.clock);
     let old = std::mem::replace(state, fresh);
@@ -149,7 +151,8 @@ fn switched(state: &mut State, server: ServerView) -> Vec<Effect> {
     state.tickets = old.tickets;
     let name = state.server.name.clone();
     notice(state, format!("watching {name}"), false);
-    Vec::new()
+    // The new tasks begin at the configured pace.
+    vec![wish(state)]
 }
 
 fn logged(state: &mut State, lines: Vec<LogLine>, dropped: u64) {
