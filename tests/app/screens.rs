@@ -1,10 +1,13 @@
 //! Going about: keys, palette, filter, help, quitting.
 
+use std::time::Duration;
+
 use qtop::app::effect::Effect;
-use qtop::app::message::{Input, Message};
+use qtop::app::message::{Clock, Input, Message};
 use qtop::app::screen::Screen;
 use qtop::app::settings::Settings;
-use qtop::app::state::{ServerView, TimeStyle};
+use qtop::app::state::{ServerView, State, TimeStyle};
+use qtop::app::update::update;
 use qtop::domain::fetch::Request;
 use qtop::run::Ended;
 use qtop::term::{Event, Signal};
@@ -212,7 +215,7 @@ fn a_changed_configuration_takes_effect_and_keeps_what_was_chosen_on_the_screen(
     desk.sampled(1, QUEUES).keys("t +").message(Message::Configured(Box::new(settings))).sees("x quit");
     desk.keys("q").keys("x");
     assert!(matches!(desk.run(), Ended::Quit));
-    assert_eq!(desk.state.interval, std::time::Duration::from_millis(500));
+    assert_eq!(desk.state.interval, Duration::from_millis(500));
     assert_ne!(desk.state.time_style, TimeStyle::default());
 }
 
@@ -224,4 +227,20 @@ fn u5_ctrl_z_stops_also_while_something_is_typed() {
         desk.wishes(|wishes| assert_eq!(wishes, [Effect::Suspend]));
         desk.run();
     }
+}
+
+#[test]
+fn p16_ten_minutes_without_a_key_slow_down() {
+    let mut desk = Desk::new(80, 24);
+    desk.sampled(1, QUEUES);
+    desk.run();
+    let state = &mut desk.state;
+    let at = |state: &State, seconds| Clock { mono: state.last_input + Duration::from_secs(seconds), ..state.clock };
+    let soon = at(state, 599);
+    assert_eq!(update(state, Message::Clock(soon)), []);
+    let later = at(state, 600);
+    assert!(matches!(update(state, Message::Clock(later))[..], [Effect::Pace(wish)] if wish.idle));
+    let key = crossterm::event::KeyEvent::from(crossterm::event::KeyCode::Char('j'));
+    let effects = update(state, Message::Input(Input::Key(key)));
+    assert!(matches!(effects[..], [Effect::Pace(wish), Effect::Refresh] if !wish.idle), "{effects:?}");
 }
