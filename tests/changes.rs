@@ -12,6 +12,8 @@ mod command_line;
 mod cuts;
 #[path = "changes/library.rs"]
 mod library;
+#[path = "changes/lists.rs"]
+mod lists;
 #[path = "changes/office.rs"]
 mod office;
 #[path = "changes/undo.rs"]

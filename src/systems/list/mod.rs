@@ -1,7 +1,7 @@
 //! Plain lists, described in the configuration.
 //!
 //! A list tells nothing by itself, so everything here follows a [`ListSpec`]; what looks like a queue and is not
-//! described is offered, never assumed. Nothing here writes. Items are acted upon by their exact bytes; what a state's
+//! described is offered, never assumed. Items are acted upon by their exact bytes, never rewritten; what a state's
 //! rows cost is said in `containers.rs`. A popped item is nowhere, so what runs is unknown unless a list holds it or a
 //! heartbeat names it. Observed on Redis 7.0.15.
 
@@ -12,6 +12,7 @@ mod facts;
 mod finder;
 mod keys;
 mod memo;
+mod mutate;
 mod pages;
 mod plan;
 mod rows;
@@ -28,8 +29,9 @@ use crate::domain::caps::Caps;
 use crate::domain::described::ListSpec;
 use crate::domain::ids::{JobId, Name, QueueId};
 use crate::domain::job::{Job, JobRow, Page, PageRequest, Schedule, Search, SearchStep};
-use crate::domain::mutation::{Mutation, Outcome};
+use crate::domain::mutation::{Ability, Mutation, Outcome};
 use crate::domain::reason::Reason;
+use crate::domain::record::Record;
 use crate::domain::snapshot::InstanceSample;
 use crate::domain::state::{StateId, StateKind, StateSpec};
 use crate::domain::worker::Worker;
@@ -223,7 +225,23 @@ impl System for List {
         })
     }
 
-    fn mutate<'a>(&'a self, _: &'a Link, _: &'a Mutation) -> Answer<'a, Outcome> {
-        unsupported("changing a plain list")
+    fn abilities(&self) -> &'static [Ability] {
+        mutate::ABILITIES
+    }
+
+    fn mutate<'a>(&'a self, link: &'a Link, mutation: &'a Mutation) -> Answer<'a, Outcome> {
+        Box::pin(async move { mutate::mutate(self.wanted(&mutation.queue)?, link, &self.finder, mutation).await })
+    }
+
+    fn locate<'a>(&'a self, link: &'a Link, queue: &'a QueueId, ids: &'a [JobId]) -> Answer<'a, Vec<Option<StateId>>> {
+        Box::pin(async move { mutate::locate(self.wanted(queue)?, link, &self.finder, ids).await })
+    }
+
+    fn record<'a>(&'a self, link: &'a Link, queue: &'a QueueId, ids: &'a [JobId]) -> Answer<'a, Vec<Record>> {
+        Box::pin(async move { mutate::take(self.wanted(queue)?, link, &self.finder, ids).await })
+    }
+
+    fn restore<'a>(&'a self, link: &'a Link, queue: &'a QueueId, records: &'a [Record]) -> Answer<'a, Outcome> {
+        Box::pin(super::record::restore(link, queue.name.as_bytes(), records, false))
     }
 }
