@@ -29,7 +29,8 @@ pub fn draw(file: &Path) {
         .size(COLUMNS, ROWS)
         .spawn();
     terminal.wait_for_text("thumbnails", Duration::from_secs(30));
-    // Rates and sparklines need a past.
+    // Rates and sparklines need a past. A queue in which something happens shows more than the first one.
+    terminal.send("jjj");
     std::thread::sleep(Duration::from_secs(75));
     let svg = terminal.screen(svg);
     std::fs::write(file, svg).expect("the picture can be written");
