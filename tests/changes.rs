@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may fail a test as directly as tests do")]
 
+#[path = "changes/bulk.rs"]
+mod bulk;
 #[path = "changes/bullmq.rs"]
 mod bullmq;
 #[path = "changes/bullmq_queue.rs"]
