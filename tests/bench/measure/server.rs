@@ -15,9 +15,9 @@ const LIMIT: Duration = Duration::from_secs(60);
 pub fn refresh() {
     println!("\n## A refresh of the overview\n");
     println!(
-        "| queues | commands | a queue | bytes out | bytes in | server time | wall time, median | 99 % | qtop's memory |"
+        "| queues | commands | a queue | bytes out | bytes in | server time | wall time, median | 99 % | every | memory |"
     );
-    println!("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
+    println!("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
     for count in [10, 200, 1_000] {
         let server = TestServer::start();
         seed::queues(&mut server.client(), count, true);
