@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::ids::JobId;
-use crate::domain::mutation::{Mutation, Outcome, Target};
+use crate::domain::mutation::{Mutation, Outcome, Target, Verb};
 use crate::domain::state::StateId;
 use crate::engine::Dialer;
 use crate::link::{Backoff, Link, LinkError, Purpose};
@@ -74,7 +74,7 @@ async fn read_back(desk: &mut Desk, system: &dyn System, mutation: &Mutation, er
         Err(error) => Err(error.into()),
     };
     match found {
-        Ok(found) => settle(ids, *state, &found, error),
+        Ok(found) => settle(ids, *state, mutation.change.verb(), &found, error),
         Err(_) => Outcome { unknown: ids.clone(), ..Outcome::default() },
     }
 }
@@ -82,11 +82,13 @@ async fn read_back(desk: &mut Desk, system: &dyn System, mutation: &Mutation, er
 /// A job that left the state it was seen in was changed; one that is still there was not.
 ///
 /// Changes that leave a job in its state (a new delay, a new priority, an edit) cannot be told this way and stay
-/// unknown where the job is still there.
-fn settle(ids: &[JobId], was: StateId, found: &[Option<StateId>], error: &LinkError) -> Outcome {
+/// unknown.
+fn settle(ids: &[JobId], was: StateId, verb: Verb, found: &[Option<StateId>], error: &LinkError) -> Outcome {
+    let stays = matches!(verb, Verb::Delay | Verb::Prioritize | Verb::Edit | Verb::Duplicate | Verb::Claim);
     let mut outcome = Outcome::default();
     for (id, state) in ids.iter().zip(found) {
         match state {
+            _ if stays => outcome.unknown.push(id.clone()),
             Some(state) if *state == was => {
                 outcome.refused.push((id.clone(), format!("not done: {error}; it is {was} as before")));
             }
@@ -105,9 +107,12 @@ mod tests {
         let error = LinkError::Lost { target: "r".to_owned(), cause: "reset".to_owned() };
         let failed = StateId("failed");
         let ids: Vec<JobId> = vec!["a".into(), "b".into(), "c".into()];
-        let outcome = settle(&ids, failed, &[Some(failed), Some(StateId("waiting")), None], &error);
+        let found = [Some(failed), Some(StateId("waiting")), None];
+        let outcome = settle(&ids, failed, Verb::Retry, &found, &error);
         assert_eq!(outcome.done, ["b".into(), "c".into()]);
         assert_eq!(outcome.refused.len(), 1);
         assert!(outcome.unknown.is_empty());
+        // A new delay leaves no trace in the state.
+        assert_eq!(settle(&ids, failed, Verb::Delay, &found, &error).unknown, ids);
     }
 }
