@@ -76,7 +76,9 @@ fn r2_a_bulk_change_that_was_killed_goes_on_and_nothing_is_lost_or_doubled() {
     let (waiting, failed) = (server.int("LLEN bull:mail:wait"), server.int("ZCARD bull:mail:failed"));
     assert_eq!(waiting + failed, JOBS);
     assert!(failed > 0, "it was over before it was killed");
-    assert!(qtop(&server, &home, &["continue", "--yes"]).status().unwrap().success());
+    // Jobs of a piece that was carried out but not yet noted are refused now: they are not failed any more.
+    let code = qtop(&server, &home, &["continue", "--yes"]).status().unwrap().code();
+    assert!(matches!(code, Some(0 | 1)), "{code:?}");
     let ids: Vec<String> =
         redis::cmd("LRANGE").arg("bull:mail:wait").arg(0).arg(-1).query(&mut server.client()).unwrap();
     let distinct: BTreeSet<&String> = ids.iter().collect();
