@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::domain::change::{Control, Plan, Progress, Scope};
 use crate::domain::ids::{JobId, Name};
-use crate::domain::mutation::{Change, Mutation, Outcome, Target};
+use crate::domain::mutation::{Mutation, Outcome, Target};
 use crate::domain::record::{Place, Record};
 use crate::domain::state::StateId;
 use crate::link::cmd;
@@ -327,11 +327,6 @@ impl ListOrder {
             }
         }
     }
-}
-
-/// Whether a change is carried out in pieces at all, or in one call on the queue as a whole.
-pub fn is_bulk(change: &Change, scope: &Scope) -> bool {
-    matches!(scope, Scope::Jobs(_)) && scope.len() > 1 && !matches!(change, Change::Edit { .. })
 }
 
 #[cfg(test)]

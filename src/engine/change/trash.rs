@@ -91,11 +91,6 @@ impl Trash {
         Ok(self.files()?.iter().map(|(_, bytes)| bytes).sum())
     }
 
-    /// Bytes it may hold.
-    pub fn cap(&self) -> u64 {
-        self.cap
-    }
-
     /// Begins a file. `token` must be new; tokens sort by time.
     pub fn begin(&self, token: &str, header: &Header) -> Result<Writer, ChangeError> {
         private_directory(&self.directory)?;
@@ -200,11 +195,6 @@ impl Writer {
             }
             Ok(())
         })
-    }
-
-    /// Share of the cap that is used, 0 to 1.
-    pub fn fill(&self) -> f64 {
-        self.used as f64 / self.cap.max(1) as f64
     }
 
     fn member(
