@@ -12,6 +12,7 @@ mod facts;
 pub mod fetcher;
 pub mod gather;
 mod known;
+pub mod runner;
 pub mod sampler;
 pub mod scope;
 mod start;
