@@ -20,6 +20,7 @@ pub mod problem;
 pub mod queue;
 pub mod reason;
 pub mod record;
+pub mod runner;
 pub mod secret;
 pub mod snapshot;
 pub mod state;

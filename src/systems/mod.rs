@@ -4,6 +4,7 @@
 //! the replies to them; deeper reads take several steps over a [`Link`].
 
 pub mod bullmq;
+pub mod consume;
 pub mod list;
 mod look;
 pub mod record;
@@ -242,6 +243,11 @@ pub trait System: Send + Sync {
     fn restore<'a>(&'a self, link: &'a Link, queue: &'a QueueId, records: &'a [Record]) -> Answer<'a, Outcome> {
         let _ = (link, queue, records);
         unsupported("putting a job back")
+    }
+
+    /// Present when the runner may take jobs here.
+    fn consumer(&self) -> Option<&dyn consume::Consume> {
+        None
     }
 }
 

@@ -1,0 +1,229 @@
+//! The protocol of taking jobs: what a system must be able to do so that the runner can work on its queues.
+//!
+//! Only the protocol. Slots, time limits, handlers, backoff and the decision between another attempt and giving up are
+//! the runner's, once for all systems.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{Answer, SystemError};
+use crate::domain::ids::{JobId, Name, QueueId};
+use crate::domain::job::Progress;
+use crate::domain::time::Timestamp;
+use crate::link::Link;
+
+/// One runner's place at one queue.
+#[derive(Clone, Debug)]
+pub struct Seat {
+    /// The queue.
+    pub queue: QueueId,
+    /// Unique name of the runner: a new one each time a runner starts.
+    pub worker: Name,
+    /// How long a claim holds without being renewed.
+    pub lease: Duration,
+    /// At most so many jobs of the queue a time, on all its workers together where the system can do that.
+    pub rate: Option<(u64, Duration)>,
+    /// A job that killed its workers so often is given up (R15).
+    pub max_deaths: u32,
+    /// Finished jobs to keep where the job does not say it itself.
+    pub keep: Retention,
+}
+
+/// How many finished jobs to keep, and how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Retention {
+    /// Succeeded ones; `None`: all.
+    pub done: Option<Keep>,
+    /// Those given up; `None`: all.
+    pub failed: Option<Keep>,
+}
+
+/// A bound on kept jobs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Keep {
+    /// The newest so many.
+    pub count: Option<u64>,
+    /// None older than this.
+    pub age: Option<Duration>,
+}
+
+/// The wait before another attempt, as a job's own options give it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OwnBackoff {
+    /// Always the same.
+    Fixed(Duration),
+    /// Doubles from this.
+    Exponential {
+        /// Before the second attempt.
+        base: Duration,
+        /// Share of the wait that is left to chance, 0 to 1.
+        jitter: f64,
+    },
+    /// A kind only the application's own code knows; the text names it.
+    Foreign(String),
+}
+
+/// A job taken, and what is needed to give it back.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// Its id.
+    pub id: JobId,
+    /// Its name; empty where the system has none.
+    pub name: String,
+    /// The exact bytes of its data (R17).
+    pub payload: Bytes,
+    /// Attempts that have ended before this one.
+    pub attempts_made: u32,
+    /// Attempts its own options allow.
+    pub attempts: Option<u32>,
+    /// The wait its own options ask for.
+    pub backoff: Option<OwnBackoff>,
+    /// When it was added.
+    pub created_at: Option<Timestamp>,
+    /// When it could have run: due time or time of adding.
+    pub ready_at: Option<Timestamp>,
+    /// When it was taken, by the server's clock.
+    pub claimed_at: Timestamp,
+    /// How often a worker has died with it.
+    pub deaths: u32,
+    /// It must be given up with this reason, without being run.
+    pub doomed: Option<String>,
+    /// What proves the claim; the adapter's own.
+    pub token: Bytes,
+    /// The adapter's own knowledge of where the job is.
+    pub receipt: Bytes,
+}
+
+/// What a request for jobs brought.
+#[derive(Clone, Debug, Default)]
+pub struct Claimed {
+    /// Jobs, now held by this seat.
+    pub claims: Vec<Claim>,
+    /// Wait no longer than this before asking again; `None`: as long as the runner likes.
+    pub patience: Option<Duration>,
+    /// Nothing may be taken before this is over, for example because of a rate limit.
+    pub hold: Option<(Duration, String)>,
+}
+
+/// What becomes of a job after an attempt.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// It succeeded; the result as JSON.
+    Done(Option<Bytes>),
+    /// Another attempt after this wait.
+    Retry {
+        /// Why.
+        message: String,
+        /// Lines of a stack trace.
+        stack: Vec<String>,
+        /// How long to wait.
+        delay: Duration,
+        /// The attempt killed its worker: to be counted (R15).
+        crashed: bool,
+    },
+    /// Given up.
+    Dead {
+        /// Why.
+        message: String,
+        /// Lines of a stack trace.
+        stack: Vec<String>,
+    },
+    /// Back to where it came from, next to run, as if it had not been taken.
+    Return,
+    /// Back, but not before this wait is over; no attempt is counted.
+    Postpone(Duration),
+}
+
+/// Whether the outcome was stored.
+#[derive(Clone, Debug)]
+pub enum Settled {
+    /// It was; the next job, if one was asked for and there is one.
+    Stored(Option<Box<Claim>>),
+    /// The claim is not this seat's any more; nothing was written (R5).
+    Lost(String),
+    /// The job cannot end like that, for example because its children have not; nothing was written.
+    Refused(String),
+}
+
+/// What regular upkeep found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Tended {
+    /// Jobs of dead workers that were given back.
+    pub returned: u64,
+    /// Jobs given up because too many workers died with them.
+    pub dead: u64,
+}
+
+/// A schedule that is due.
+#[derive(Clone, Debug)]
+pub struct Firing {
+    /// Unique among the queue's schedules.
+    pub schedule: String,
+    /// Name for the job.
+    pub name: String,
+    /// The moment it stands for; a moment fires once, with any number of runners (R25).
+    pub tick: Timestamp,
+    /// The job's data as JSON.
+    pub data: Bytes,
+}
+
+/// Taking jobs from a system's queues. Every change is one script whose precondition is inside (R2).
+pub trait Consume: Send + Sync {
+    /// Says why this queue cannot be worked on, before anything is taken.
+    fn check(&self, queue: &QueueId) -> Result<(), String>;
+
+    /// True if jobs of other names than those handled stay untouched for other workers.
+    fn picks_by_name(&self) -> bool {
+        false
+    }
+
+    /// Takes up to `want` jobs without waiting.
+    fn claim<'a>(&'a self, link: &'a Link, seat: &'a Seat, want: usize) -> Answer<'a, Claimed>;
+
+    /// Waits on a connection of its own until there may be a job, at most `limit`. May bring one with it.
+    fn wait<'a>(&'a self, own: &'a Link, seat: &'a Seat, limit: Duration) -> Answer<'a, Claimed>;
+
+    /// Renews claims; false for each that is not this seat's any more.
+    fn extend<'a>(&'a self, link: &'a Link, seat: &'a Seat, claims: &'a [Claim]) -> Answer<'a, Vec<bool>>;
+
+    /// Stores the outcome of an attempt and, if `next`, takes another job in the same step.
+    fn settle<'a>(
+        &'a self,
+        link: &'a Link,
+        seat: &'a Seat,
+        claim: &'a Claim,
+        verdict: &'a Verdict,
+        next: bool,
+    ) -> Answer<'a, Settled>;
+
+    /// Shows that this seat is taken, and gives back the jobs of seats whose owners are dead (R6).
+    fn tend<'a>(&'a self, link: &'a Link, seat: &'a Seat) -> Answer<'a, Tended>;
+
+    /// Says goodbye: nobody need wait for this seat to expire.
+    fn leave<'a>(&'a self, link: &'a Link, seat: &'a Seat) -> Answer<'a, ()>;
+
+    /// Stores progress and log lines where the system keeps them.
+    fn tell<'a>(
+        &'a self,
+        link: &'a Link,
+        seat: &'a Seat,
+        claim: &'a Claim,
+        progress: Option<&'a Progress>,
+        lines: &'a [String],
+    ) -> Answer<'a, ()>;
+
+    /// Adds a job for a schedule's moment, unless that moment or a later one has fired; true if it was added.
+    fn fire<'a>(&'a self, link: &'a Link, seat: &'a Seat, firing: &'a Firing) -> Answer<'a, bool> {
+        let _ = (link, seat, firing);
+        Box::pin(async { Err(SystemError::Unsupported("this queue system has no schedules in qtop".to_owned())) })
+    }
+}
+
+impl Seat {
+    /// The rest of a wait that must not be longer than `limit`, in seconds with three digits as Redis takes it; never
+    /// zero, which would mean for ever.
+    pub fn block_seconds(limit: Duration) -> String {
+        format!("{:.3}", limit.as_secs_f64().max(0.01))
+    }
+}
