@@ -158,3 +158,44 @@ pub(super) mod size {
         }
     }
 }
+
+/// A time that may be left out; use as `#[serde(with = "values::optional_time")]` with a default.
+pub(super) mod optional_time {
+    use std::time::Duration;
+
+    use serde::de::Deserializer;
+    use serde::ser::Serializer;
+
+    pub(in crate::config) fn serialize<S: Serializer>(
+        time: &Option<Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match time {
+            Some(time) => super::time::serialize(time, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        super::time::deserialize(deserializer).map(Some)
+    }
+}
+
+/// A size that may be left out; use as `#[serde(with = "values::optional_size")]` with a default.
+pub(super) mod optional_size {
+    use serde::de::Deserializer;
+    use serde::ser::Serializer;
+
+    pub(in crate::config) fn serialize<S: Serializer>(size: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
+        match size {
+            Some(size) => super::size::serialize(size, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+        super::size::deserialize(deserializer).map(Some)
+    }
+}

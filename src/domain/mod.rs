@@ -24,6 +24,7 @@ pub mod runner;
 pub mod secret;
 pub mod snapshot;
 pub mod state;
+pub mod template;
 pub mod text;
 pub mod time;
 pub mod worker;

@@ -189,7 +189,11 @@ fn cover_line(line: &str) -> String {
         let name: String = line[..equals].trim_end().chars().rev().take_while(|c| !" {,?&".contains(*c)).collect();
         let name = name.chars().rev().collect::<String>().trim_matches(['"', '\'']).to_ascii_lowercase();
         let indirect = name.ends_with("_env") || name.ends_with("_file");
-        if !indirect && ["password", "passwd", "secret", "token"].iter().any(|word| name.contains(word)) {
+        if !indirect
+            && ["password", "passwd", "secret", "token", "authorization", "cookie", "api-key"]
+                .iter()
+                .any(|word| name.contains(word))
+        {
             // To the end of the line: where the value ends is not certain in a file that may be broken.
             let value = line[equals + 1..].trim_start();
             covered.push(line.len() - value.len()..line.len());
