@@ -26,9 +26,6 @@ use crate::link::{Backoff, Batch, Link, LinkError, Purpose, Remedy, Reply};
 
 /// Ticks that follow each other at once, because queues were just found, are at least this far apart.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(150);
-/// A timer that rang late may be made up for by so much.
-const LATE: Duration = Duration::from_millis(5);
-
 /// What the sampler is told once.
 pub struct SamplerConfig {
     /// The server's name.
@@ -142,7 +139,7 @@ impl Sampler<'_> {
         let mut tick: Option<BoxFuture<'static, Sent>> = None;
         let mut scans: FuturesUnordered<BoxFuture<'static, Scanned>> = FuturesUnordered::new();
         let mut next_tick = Some(Instant::now());
-        let mut next_scan = Instant::now();
+        let mut pacer = self.ticker.discovery.pacer(Instant::now());
         let mut started = Instant::now();
         // Somebody asked for a tick while one was under way; that one may have been read too early.
         let mut again = false;
@@ -161,13 +158,14 @@ impl Sampler<'_> {
                         // Only now is it known how large the keyspace is and whether it can be split.
                         self.walked = true;
                         self.ticker.discovery.start_fast();
+                        pacer = self.ticker.discovery.pacer(Instant::now());
                     }
                     let pace = *channels.pace.borrow();
                     let interval = self.ticker.cost.interval(pace.interval, pace.idle);
                     next_tick = if std::mem::take(&mut again) {
                         Some(Instant::now())
                     } else if self.ticker.is_behind() {
-                        Some(started + SHORTEST_PAUSE)
+                        Some(started + self.pause())
                     } else {
                         (!pace.paused).then_some(started + interval)
                     };
@@ -176,21 +174,21 @@ impl Sampler<'_> {
                     match result {
                         Ok(reply) => {
                             let found = self.ticker.scanned(call, &reply, Instant::now());
-                            if found.new || found.walk_done {
-                                next_tick = Some(started + SHORTEST_PAUSE);
-                            }
                             if found.walk_done {
+                                next_tick = Some(Instant::now());
                                 self.remember();
+                            } else if found.new {
+                                next_tick = Some(started + self.pause());
                             }
                         }
                         Err(error) => return error,
                     }
                 }
-                () = sleep_until(next_scan.into()), if scan_call => {
+                () = sleep_until(pacer.next().into()), if scan_call => {
                     if let Some(call) = self.ticker.discovery.next_fast() {
                         self.ticker.note_scan(&call);
                         scans.push(Box::pin(scan(link.clone(), call)));
-                        next_scan = next_scan.max(Instant::now() - LATE) + self.ticker.discovery.gap();
+                        pacer.left(Instant::now(), self.ticker.discovery.gap());
                     }
                 }
                 () = sleep_until(next_tick.unwrap_or(started).into()), if idle && next_tick.is_some() => {
@@ -206,7 +204,7 @@ impl Sampler<'_> {
                 }
                 () = channels.rescan.notified() => {
                     self.ticker.discovery.start_fast();
-                    next_scan = Instant::now();
+                    pacer = self.ticker.discovery.pacer(Instant::now());
                 }
                 Ok(()) = channels.pace.changed() => {
                     let pace = *channels.pace.borrow_and_update();
@@ -215,6 +213,12 @@ impl Sampler<'_> {
                 }
             }
         }
+    }
+
+    /// How long a tick that follows at once waits after the one before began. Nobody who sees no queue yet is made to
+    /// wait for the first (F1).
+    fn pause(&self) -> Duration {
+        if self.ticker.asks_for_nothing() { Duration::ZERO } else { SHORTEST_PAUSE }
     }
 
     fn publish(&mut self, plan: &Plan, replies: &[Reply], timing: Timing, bytes: u64, channels: &SamplerChannels) {

@@ -108,6 +108,11 @@ impl Ticker {
         self.followed != *self.discovery.known() || self.last.discovery.passes != self.discovery.passes()
     }
 
+    /// True if no tick has asked for a queue yet.
+    pub fn asks_for_nothing(&self) -> bool {
+        self.followed.is_empty()
+    }
+
     /// Writes everything this tick asks. `clients`: names of connected clients, if known and young enough (P8).
     pub fn plan(&mut self, now: Instant, clients: Option<&Arc<[Name]>>) -> Plan {
         if self.followed != *self.discovery.known() {

@@ -155,6 +155,11 @@ pub trait System: Send + Sync {
     /// A key met by one of this system's scans. Several systems may look at the same key.
     fn recognise(&self, key: &[u8]) -> Option<Sighting>;
 
+    /// True if what its scans meet is offered to a person and never a queue by itself: nobody waits for it (P10).
+    fn scans_only_offer(&self) -> bool {
+        false
+    }
+
     /// Queues that are known without a scan, from the configuration.
     fn described(&self) -> Vec<QueueId> {
         Vec::new()

@@ -36,7 +36,7 @@ static GREEDY: SystemSpec = SystemSpec {
     scans: &[ScanPass { pattern: "*", kind: Some("list") }],
 };
 
-/// The system, or with `greedy` another one that takes whatever list it is shown.
+/// The system, or with `greedy` another one that takes whatever list it is shown and for which nobody is to wait.
 #[derive(Default)]
 pub struct Tiny {
     pub greedy: bool,
@@ -103,6 +103,10 @@ async fn rows(link: &Link, queue: &QueueId, state: StateId, page: &PageRequest) 
 impl System for Tiny {
     fn spec(&self) -> &'static SystemSpec {
         if self.greedy { &GREEDY } else { &SPEC }
+    }
+
+    fn scans_only_offer(&self) -> bool {
+        self.greedy
     }
 
     fn recognise(&self, key: &[u8]) -> Option<Sighting> {

@@ -122,6 +122,10 @@ impl System for List {
         keys::offer(key).map(Sighting::Offer)
     }
 
+    fn scans_only_offer(&self) -> bool {
+        true
+    }
+
     fn described(&self) -> Vec<QueueId> {
         self.specs.iter().map(|spec| QueueId::new(SPEC.name, "", spec.name.as_str())).collect()
     }
