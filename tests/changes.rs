@@ -18,5 +18,7 @@ mod library;
 mod lists;
 #[path = "changes/office.rs"]
 mod office;
+#[path = "changes/streams.rs"]
+mod streams;
 #[path = "changes/undo.rs"]
 mod undo;

@@ -7,6 +7,8 @@
 
 #[path = "conformance/bench.rs"]
 mod bench;
+#[path = "conformance/changes.rs"]
+mod changes;
 #[path = "conformance/faults.rs"]
 mod faults;
 #[path = "conformance/lists.rs"]

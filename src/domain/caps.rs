@@ -1,5 +1,8 @@
 //! What a system, or one instance of it, can do.
 
+use super::mutation::{Ability, Verb};
+use super::state::{StateKind, StateSpec};
+
 bitflags::bitflags! {
     /// Capability flags. `SystemSpec` says what a system can ever do; a sample narrows it to what is possible now.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -33,4 +36,34 @@ bitflags::bitflags! {
         /// Jobs report progress.
         const PROGRESS = 1 << 13;
     }
+}
+
+impl Caps {
+    /// What a system can change, by what it says it can do with jobs of its states.
+    pub fn of_changes(abilities: &[Ability], states: &[StateSpec]) -> Self {
+        let waiting = |ability: &Ability| {
+            states.iter().any(|state| state.kind == StateKind::Waiting && ability.states.contains(&state.id))
+        };
+        abilities.iter().fold(Self::empty(), |caps, ability| {
+            caps | match ability.verb {
+                Verb::Retry | Verb::Requeue => Self::RETRY,
+                Verb::Cancel => Self::CANCEL,
+                Verb::Remove if waiting(ability) => Self::REMOVE | Self::DRAIN,
+                Verb::Remove => Self::REMOVE,
+                Verb::Promote => Self::PROMOTE,
+                Verb::Pause => Self::PAUSE,
+                Verb::Add => Self::ENQUEUE,
+                _ => Self::empty(),
+            }
+        })
+    }
+
+    /// Every capability that changes something.
+    pub const CHANGES: Self = Self::RETRY
+        .union(Self::CANCEL)
+        .union(Self::REMOVE)
+        .union(Self::PROMOTE)
+        .union(Self::PAUSE)
+        .union(Self::DRAIN)
+        .union(Self::ENQUEUE);
 }

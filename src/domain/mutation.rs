@@ -61,6 +61,11 @@ impl Verb {
         self.into()
     }
 
+    /// True if a job stays in its state, so that its state does not tell whether it was done.
+    pub fn stays(self) -> bool {
+        matches!(self, Self::Delay | Self::Prioritize | Self::Edit | Self::Duplicate | Self::Claim | Self::Trigger)
+    }
+
     /// True if what is lost by it can only come back from the local trash.
     pub fn destroys(self) -> bool {
         matches!(
@@ -146,6 +151,8 @@ pub enum Change {
     Claim {
         /// The consumer that gets it.
         consumer: Name,
+        /// Only if its present consumer has had it at least so long.
+        min_idle: Duration,
     },
     /// See [`Verb::Acknowledge`].
     Acknowledge,

@@ -66,12 +66,49 @@ pub enum Place {
         /// Its value.
         value: Vec<u8>,
     },
+    /// An entry of a stream.
+    Entry {
+        /// The stream.
+        key: Name,
+        /// Its id.
+        entry: Name,
+        /// Names and values in order.
+        fields: Vec<Vec<u8>>,
+    },
+    /// A delivery of an entry that was not settled.
+    Delivered {
+        /// The stream.
+        key: Name,
+        /// The group.
+        group: Name,
+        /// The entry's id.
+        entry: Name,
+        /// Who has it.
+        consumer: Name,
+        /// When it was last delivered, ms since the epoch.
+        at: i64,
+        /// How often it was delivered.
+        deliveries: u64,
+    },
 }
 
 impl Record {
     /// Bytes it takes in the trash, about; compression comes on top.
     pub fn weight(&self) -> usize {
         let keys: usize = self.keys.iter().map(|key| key.key.as_bytes().len() + key.dump.len() + 16).sum();
-        keys + self.places.len() * 64 + 32
+        let places: usize = self.places.iter().map(Place::weight).sum();
+        keys + places + 32
+    }
+}
+
+impl Place {
+    fn weight(&self) -> usize {
+        64 + match self {
+            Self::List { element, .. } => element.as_bytes().len(),
+            Self::Sorted { member, .. } | Self::Member { member, .. } => member.as_bytes().len(),
+            Self::Field { value, .. } => value.len(),
+            Self::Entry { fields, .. } => fields.iter().map(|part| part.len() + 8).sum(),
+            Self::Delivered { .. } => 32,
+        }
     }
 }

@@ -7,6 +7,7 @@ pub mod bullmq;
 pub mod consume;
 pub mod list;
 mod look;
+mod members;
 pub mod record;
 pub mod reply;
 pub mod stream;
@@ -20,7 +21,7 @@ use crate::domain::caps::Caps;
 use crate::domain::described::Described;
 use crate::domain::ids::{InstanceId, JobId, Name, QueueId, SystemName};
 use crate::domain::job::{Job, JobRow, Page, PageRequest, Schedule, Search, SearchStep};
-use crate::domain::mutation::{Ability, Mutation, Outcome};
+use crate::domain::mutation::{Ability, Mutation, Outcome, Target};
 use crate::domain::reason::Reason;
 use crate::domain::record::Record;
 use crate::domain::snapshot::{InstanceSample, Offer};
@@ -230,6 +231,19 @@ pub trait System: Send + Sync {
     fn locate<'a>(&'a self, link: &'a Link, queue: &'a QueueId, ids: &'a [JobId]) -> Answer<'a, Vec<Option<StateId>>> {
         let _ = (link, queue, ids);
         unsupported("reading back a job's state")
+    }
+
+    /// Whether a piece whose answer was lost was carried out (R9): one word for each id, one for a queue as a whole;
+    /// `None`: nobody can tell. Never sends the change again.
+    fn confirm<'a>(&'a self, link: &'a Link, mutation: &'a Mutation) -> Answer<'a, Vec<Option<bool>>> {
+        Box::pin(async move {
+            let Target::Jobs { state, ids } = &mutation.target else { return Ok(vec![None]) };
+            if mutation.change.verb().stays() {
+                return Ok(vec![None; ids.len()]);
+            }
+            let now = self.locate(link, &mutation.queue, ids).await?;
+            Ok(now.into_iter().map(|now| Some(now != Some(*state))).collect())
+        })
     }
 
     /// Everything that belongs to jobs, byte for byte, for the trash. A job that is gone is left out.

@@ -49,7 +49,10 @@ pub async fn restore(link: &Link, base: &[u8], records: &[Record], guarded: bool
         }
         arguments.push(record.places.len().to_string().into_bytes());
         for place in &record.places {
-            arguments.extend(flat(place));
+            let (kind, words) = flat(place);
+            arguments.push(kind.to_vec());
+            arguments.push(words.len().to_string().into_bytes());
+            arguments.extend(words);
         }
     }
     let reply = RESTORE.run(link, &[base], &arguments).await?;
@@ -57,22 +60,31 @@ pub async fn restore(link: &Link, base: &[u8], records: &[Record], guarded: bool
     Ok(verdicts(&reply, &ids, |code| match code {
         -20 => "its id was taken since".to_owned(),
         -21 => "the server did not take the copy back (an older version than the one it came from?)".to_owned(),
+        -22 => "its stream or group is gone".to_owned(),
         code => format!("the server answered {code}"),
     }))
 }
 
-fn flat(place: &Place) -> [Vec<u8>; 5] {
+/// The kind of a place, and what the script needs to know of it.
+fn flat(place: &Place) -> (&'static [u8], Vec<Vec<u8>>) {
     let bytes = |name: &Name| name.as_bytes().to_vec();
     let or_empty = |name: &Option<Name>| name.as_ref().map(bytes).unwrap_or_default();
     match place {
         Place::List { key, element, right, left } => {
-            [b"list".to_vec(), bytes(key), bytes(element), or_empty(right), or_empty(left)]
+            (b"list", vec![bytes(key), bytes(element), or_empty(right), or_empty(left)])
         }
         Place::Sorted { key, member, score } => {
-            [b"sorted".to_vec(), bytes(key), bytes(member), score.clone().into_bytes(), Vec::new()]
+            (b"sorted", vec![bytes(key), bytes(member), score.clone().into_bytes()])
         }
-        Place::Member { key, member } => [b"member".to_vec(), bytes(key), bytes(member), Vec::new(), Vec::new()],
-        Place::Field { key, field, value } => [b"field".to_vec(), bytes(key), bytes(field), value.clone(), Vec::new()],
+        Place::Member { key, member } => (b"member", vec![bytes(key), bytes(member)]),
+        Place::Field { key, field, value } => (b"field", vec![bytes(key), bytes(field), value.clone()]),
+        Place::Entry { key, entry, fields } => {
+            (b"entry", [bytes(key), bytes(entry)].into_iter().chain(fields.iter().cloned()).collect())
+        }
+        Place::Delivered { key, group, entry, consumer, at, deliveries } => {
+            let (at, deliveries) = (at.to_string().into_bytes(), deliveries.to_string().into_bytes());
+            (b"delivered", vec![bytes(key), bytes(group), bytes(entry), bytes(consumer), at, deliveries])
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 -- Puts records back. ARGV, for each record: `1` if its first key must not exist, number of keys, then key, dump and
--- expiry (ms since the epoch, 0: none) of each, number of places, then kind, key and three details of each.
--- Answers one integer per record: 1 back, -20 the id was taken since, -21 the server did not take a dump.
+-- expiry (ms since the epoch, 0: none) of each, number of places, then kind, number of words and words of each.
+-- Answers one integer per record: 1 back, -20 the id was taken since, -21 the server did not take a dump, -22 the stream
+-- or its group is gone.
 local at = 1
 
 local function take()
@@ -23,6 +24,37 @@ local function back_in_list(key, element, right, left)
   end
 end
 
+local function lies_in(stream, id)
+  return #redis.call('XRANGE', stream, id, id, 'COUNT', 1) > 0
+end
+
+-- A stream takes new entries only behind its last one, so an old id comes back only if nothing was added since.
+local function back_in_stream(key, id, place)
+  local fields = {}
+  for index = 3, #place do
+    fields[index - 2] = place[index]
+  end
+  local reply = redis.pcall('XADD', key, id, unpack(fields))
+  if type(reply) == 'table' and reply.err then
+    redis.call('XADD', key, '*', unpack(fields))
+  end
+end
+
+-- Gives an entry back to the consumer that had it. One that was added again under a new id will be delivered anew.
+local function back_to_consumer(key, group, id, consumer, at, deliveries)
+  if not lies_in(key, id) then
+    return 1
+  end
+  local held = redis.pcall('XPENDING', key, group, id, id, 1)
+  if held.err then
+    return -22
+  elseif #held > 0 then
+    return -20
+  end
+  redis.call('XCLAIM', key, group, consumer, 0, id, 'TIME', at, 'RETRYCOUNT', deliveries, 'FORCE', 'JUSTID')
+  return 1
+end
+
 local results = {}
 while at <= #ARGV do
   local guarded = take() == '1'
@@ -31,7 +63,11 @@ while at <= #ARGV do
     keys[#keys + 1] = { take(), take(), take() }
   end
   for _ = 1, tonumber(take()) do
-    places[#places + 1] = { take(), take(), take(), take(), take() }
+    local kind, words = take(), {}
+    for index = 1, tonumber(take()) do
+      words[index] = take()
+    end
+    places[#places + 1] = { kind = kind, words = words }
   end
   local verdict = 1
   if guarded and keys[1] and redis.call('EXISTS', keys[1][1]) == 1 then
@@ -50,15 +86,20 @@ while at <= #ARGV do
     end
     if verdict == 1 then
       for _, place in ipairs(places) do
-        local kind, key = place[1], place[2]
+        local kind, words = place.kind, place.words
+        local key = words[1]
         if kind == 'list' then
-          back_in_list(key, place[3], place[4], place[5])
+          back_in_list(key, words[2], words[3], words[4])
         elseif kind == 'sorted' then
-          redis.call('ZADD', key, 'NX', place[4], place[3])
+          redis.call('ZADD', key, 'NX', words[3], words[2])
         elseif kind == 'member' then
-          redis.call('SADD', key, place[3])
+          redis.call('SADD', key, words[2])
         elseif kind == 'field' then
-          redis.call('HSETNX', key, place[3], place[4])
+          redis.call('HSETNX', key, words[2], words[3])
+        elseif kind == 'entry' and not lies_in(key, words[2]) then
+          back_in_stream(key, words[2], words)
+        elseif kind == 'delivered' then
+          verdict = back_to_consumer(key, words[2], words[3], words[4], words[5], words[6])
         end
       end
     else

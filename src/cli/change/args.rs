@@ -104,6 +104,9 @@ pub enum ChangeCommand {
         /// The consumer that gets them.
         #[arg(long, value_name = "NAME")]
         consumer: String,
+        /// Only what its present consumer has had at least so long; keep it above the longest run.
+        #[arg(long, value_name = "TIME", value_parser = duration, default_value = "0")]
+        min_idle: Duration,
         #[command(flatten)]
         how: How,
     },
@@ -293,7 +296,7 @@ pub struct How {
     /// Begin with 1, then 10, then the rest; stop if most of the first fail again.
     #[arg(long)]
     pub ramp: bool,
-    /// Also where the library's version is not known to qtop.
+    /// Also where the library's version is not known to qtop, or other groups of a stream get an entry twice.
     #[arg(long)]
     pub force: bool,
     /// Change a production server, which is read-only otherwise.
@@ -395,8 +398,8 @@ impl ChangeCommand {
                 let end = if *next { End::Next } else { End::Last };
                 (Change::Requeue { end, reset_attempts: *reset_attempts }, which.clone())
             }
-            Self::Claim { which, consumer, .. } => {
-                (Change::Claim { consumer: consumer.as_str().into() }, which.clone())
+            Self::Claim { which, consumer, min_idle, .. } => {
+                (Change::Claim { consumer: consumer.as_str().into(), min_idle: *min_idle }, which.clone())
             }
             Self::Ack { which, .. } => (Change::Acknowledge, which.clone()),
             Self::Drain { queue, .. } => (Change::Remove { children: false }, whole_state(queue, None, None)),

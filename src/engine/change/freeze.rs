@@ -57,7 +57,7 @@ pub async fn freeze(
                 if filter.before.is_some_and(|before| !is_before(&row, before)) || !known.insert(row.id.clone()) {
                     continue;
                 }
-                if let Some(reason) = not_eligible(&row, ability.states) {
+                if let Some(reason) = not_eligible(&row, verb, ability.states) {
                     *frozen.not_eligible.entry(reason).or_default() += 1;
                     continue;
                 }
@@ -91,8 +91,9 @@ fn is_before(row: &JobRow, before: Timestamp) -> bool {
     row.finished_at.or(row.created_at).is_some_and(|time| time < before)
 }
 
-fn not_eligible(row: &JobRow, states: &[StateId]) -> Option<String> {
-    if !row.record_exists {
+fn not_eligible(row: &JobRow, verb: Verb, states: &[StateId]) -> Option<String> {
+    // What is left of a job whose record is gone can still be cleared away.
+    if !row.record_exists && !matches!(verb, Verb::Remove | Verb::Acknowledge) {
         return Some("its record is gone".to_owned());
     }
     if !states.contains(&row.state) {
@@ -119,6 +120,7 @@ mod tests {
     #[test]
     fn a_job_that_somebody_holds_is_not_eligible() {
         let mut row = JobRow::bare("1", StateId("active"), StateKind::Active);
+        let not_eligible = |row: &JobRow, states: &[StateId]| super::not_eligible(row, Verb::Retry, states);
         assert_eq!(not_eligible(&row, &[StateId("active")]), None);
         row.lease = Some(crate::domain::job::Lease { left: Some(std::time::Duration::from_secs(3)), holder: None });
         assert_eq!(not_eligible(&row, &[StateId("active")]).as_deref(), Some("a worker holds it"));

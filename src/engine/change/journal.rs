@@ -45,7 +45,7 @@ enum Kept {
     Remove { children: bool },
     Kill(String),
     Requeue { next: bool, reset_attempts: bool },
-    Claim(String),
+    Claim { consumer: String, min_idle_ms: u64 },
     Acknowledge,
 }
 
@@ -64,7 +64,10 @@ impl Kept {
             Change::Requeue { end, reset_attempts } => {
                 Self::Requeue { next: *end == End::Next, reset_attempts: *reset_attempts }
             }
-            Change::Claim { consumer } => Self::Claim(BASE64_STANDARD.encode(consumer.as_bytes())),
+            Change::Claim { consumer, min_idle } => Self::Claim {
+                consumer: BASE64_STANDARD.encode(consumer.as_bytes()),
+                min_idle_ms: u64::try_from(min_idle.as_millis()).unwrap_or(u64::MAX),
+            },
             Change::Acknowledge => Self::Acknowledge,
             _ => return None,
         })
@@ -79,11 +82,13 @@ impl Kept {
             Self::Prioritize(priority) => Change::Prioritize { priority },
             Self::Remove { children } => Change::Remove { children },
             Self::Kill(reason) => Change::Kill { reason },
-
             Self::Requeue { next, reset_attempts } => {
                 Change::Requeue { end: if next { End::Next } else { End::Last }, reset_attempts }
             }
-            Self::Claim(consumer) => Change::Claim { consumer: BASE64_STANDARD.decode(consumer).ok()?.into() },
+            Self::Claim { consumer, min_idle_ms } => Change::Claim {
+                consumer: BASE64_STANDARD.decode(consumer).ok()?.into(),
+                min_idle: Duration::from_millis(min_idle_ms),
+            },
             Self::Acknowledge => Change::Acknowledge,
         })
     }

@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::ids::JobId;
-use crate::domain::mutation::{Mutation, Outcome, Target, Verb};
-use crate::domain::state::StateId;
+use crate::domain::mutation::{Mutation, Outcome, Target};
 use crate::engine::Dialer;
 use crate::link::{Backoff, Link, LinkError, Purpose};
 use crate::systems::{System, SystemError};
@@ -64,35 +63,29 @@ pub async fn perform(desk: &mut Desk, system: &dyn System, mutation: &Mutation) 
     }
 }
 
-/// Says what is true of each id after the answer was lost.
+/// Says what is true after the answer was lost.
 async fn read_back(desk: &mut Desk, system: &dyn System, mutation: &Mutation, error: &LinkError) -> Outcome {
-    let Target::Jobs { state, ids } = &mutation.target else {
-        return Outcome { unknown: vec![mutation.queue.name.clone()], ..Outcome::default() };
+    let ids: &[JobId] = match &mutation.target {
+        Target::Jobs { ids, .. } | Target::Schedules(ids) => ids,
+        Target::Queue => std::slice::from_ref(&mutation.queue.name),
     };
     let found = match desk.patiently().await {
-        Ok(link) => system.locate(&link, &mutation.queue, ids).await,
+        Ok(link) => system.confirm(&link, mutation).await,
         Err(error) => Err(error.into()),
     };
     match found {
-        Ok(found) => settle(ids, *state, mutation.change.verb(), &found, error),
-        Err(_) => Outcome { unknown: ids.clone(), ..Outcome::default() },
+        Ok(found) => settle(ids, &found, error),
+        Err(_) => Outcome { unknown: ids.to_vec(), ..Outcome::default() },
     }
 }
 
-/// A job that left the state it was seen in was changed; one that is still there was not.
-///
-/// Changes that leave a job in its state (a new delay, a new priority, an edit) cannot be told this way and stay
-/// unknown.
-fn settle(ids: &[JobId], was: StateId, verb: Verb, found: &[Option<StateId>], error: &LinkError) -> Outcome {
-    let stays = matches!(verb, Verb::Delay | Verb::Prioritize | Verb::Edit | Verb::Duplicate | Verb::Claim);
+fn settle(ids: &[JobId], found: &[Option<bool>], error: &LinkError) -> Outcome {
     let mut outcome = Outcome::default();
-    for (id, state) in ids.iter().zip(found) {
-        match state {
-            _ if stays => outcome.unknown.push(id.clone()),
-            Some(state) if *state == was => {
-                outcome.refused.push((id.clone(), format!("not done: {error}; it is {was} as before")));
-            }
-            _ => outcome.done.push(id.clone()),
+    for (index, id) in ids.iter().enumerate() {
+        match found.get(index) {
+            Some(Some(true)) => outcome.done.push(id.clone()),
+            Some(Some(false)) => outcome.refused.push((id.clone(), format!("not done: {error}; it is as before"))),
+            _ => outcome.unknown.push(id.clone()),
         }
     }
     outcome
@@ -103,16 +96,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn r9_the_truth_is_told_by_where_a_job_is() {
+    fn r9_the_truth_is_told_as_far_as_it_is_known() {
         let error = LinkError::Lost { target: "r".to_owned(), cause: "reset".to_owned() };
-        let failed = StateId("failed");
-        let ids: Vec<JobId> = vec!["a".into(), "b".into(), "c".into()];
-        let found = [Some(failed), Some(StateId("waiting")), None];
-        let outcome = settle(&ids, failed, Verb::Retry, &found, &error);
-        assert_eq!(outcome.done, ["b".into(), "c".into()]);
-        assert_eq!(outcome.refused.len(), 1);
-        assert!(outcome.unknown.is_empty());
-        // A new delay leaves no trace in the state.
-        assert_eq!(settle(&ids, failed, Verb::Delay, &found, &error).unknown, ids);
+        let ids: Vec<JobId> = vec!["a".into(), "b".into(), "c".into(), "d".into()];
+        let outcome = settle(&ids, &[Some(false), Some(true), None], &error);
+        assert_eq!(outcome.done, ["b".into()]);
+        assert_eq!(outcome.refused[0].0, "a".into());
+        assert_eq!(outcome.unknown, ["c".into(), "d".into()]);
     }
 }

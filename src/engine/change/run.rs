@@ -34,11 +34,11 @@ pub struct Room<'a> {
     pub report: &'a (dyn Fn(&Progress) + Send + Sync),
 }
 
-/// Name of a run, which is also its undo token: the time, then a few letters. Sorts by time.
+/// Name of a run, which is also its undo token: the time to the millisecond, then a few letters. Sorts by time.
 pub fn new_run() -> String {
     let now = jiff::Timestamp::now();
     let letters: String = uuid_letters();
-    format!("{}-{letters}", now.strftime("%Y%m%d%H%M%S"))
+    format!("{}-{letters}", now.strftime("%Y%m%d%H%M%S%3f"))
 }
 
 fn uuid_letters() -> String {
@@ -379,7 +379,9 @@ mod tests {
     fn runs_have_names_that_sort_by_time() {
         let (a, b) = (new_run(), new_run());
         assert_ne!(a, b);
-        assert_eq!(a.len(), 21);
-        assert!(a[..14].chars().all(|c| c.is_ascii_digit()));
+        assert_eq!(a.len(), 24);
+        assert!(a[..17].chars().all(|c| c.is_ascii_digit()));
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        assert!(new_run() > a, "the newest is told also within one second");
     }
 }

@@ -273,6 +273,15 @@ impl From<&Record> for Line {
             Place::Field { key, field, value } => {
                 ("field".to_owned(), vec![some(key), some(field), Some(encode(value))])
             }
+            Place::Entry { key, entry, fields } => {
+                let words = [some(key), some(entry)].into_iter();
+                ("entry".to_owned(), words.chain(fields.iter().map(|part| Some(encode(part)))).collect())
+            }
+            Place::Delivered { key, group, entry, consumer, at, deliveries } => {
+                let numbers = [Some(at.to_string()), Some(deliveries.to_string())];
+                let words = [some(key), some(group), some(entry), some(consumer)].into_iter().chain(numbers);
+                ("delivered".to_owned(), words.collect())
+            }
         };
         Self {
             id: encode(record.id.as_bytes()),
@@ -311,6 +320,19 @@ fn place(kind: &str, parts: &[Option<String>]) -> Option<Place> {
         "sorted" => Place::Sorted { key: name(0)?, member: name(1)?, score: part(2)?.to_owned() },
         "member" => Place::Member { key: name(0)?, member: name(1)? },
         "field" => Place::Field { key: name(0)?, field: name(1)?, value: part(2).and_then(decode)? },
+        "entry" => Place::Entry {
+            key: name(0)?,
+            entry: name(1)?,
+            fields: (2..parts.len()).map(|index| part(index).and_then(decode)).collect::<Option<_>>()?,
+        },
+        "delivered" => Place::Delivered {
+            key: name(0)?,
+            group: name(1)?,
+            entry: name(2)?,
+            consumer: name(3)?,
+            at: part(4)?.parse().ok()?,
+            deliveries: part(5)?.parse().ok()?,
+        },
         _ => return None,
     })
 }
@@ -337,6 +359,15 @@ mod tests {
                 Place::Sorted { key: "z".into(), member: id.into(), score: "1.5".to_owned() },
                 Place::Member { key: "s".into(), member: id.into() },
                 Place::Field { key: "h".into(), field: "f".into(), value: vec![1, 2] },
+                Place::Entry { key: "x".into(), entry: "1-0".into(), fields: vec![b"k".to_vec(), vec![0, 255]] },
+                Place::Delivered {
+                    key: "x".into(),
+                    group: "g".into(),
+                    entry: "1-0".into(),
+                    consumer: "c".into(),
+                    at: 17,
+                    deliveries: 3,
+                },
             ],
         }
     }

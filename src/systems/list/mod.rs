@@ -1,7 +1,7 @@
 //! Plain lists, described in the configuration.
 //!
 //! A list tells nothing by itself, so everything here follows a [`ListSpec`]; what looks like a queue and is not
-//! described is offered, never assumed. Items are acted upon by their exact bytes, never rewritten; what a state's
+//! described is offered, never assumed. Items are acted upon by their exact bytes; what a state's
 //! rows cost is said in `containers.rs`. A popped item is nowhere, so what runs is unknown unless a list holds it or a
 //! heartbeat names it. Observed on Redis 7.0.15.
 
@@ -10,11 +10,13 @@ mod containers;
 mod detail;
 mod facts;
 mod finder;
+mod items;
 mod keys;
 mod memo;
 mod mutate;
 mod pages;
 mod plan;
+mod reset;
 mod rows;
 mod sample;
 mod why;
@@ -56,7 +58,16 @@ static SPEC: SystemSpec = SystemSpec {
     name: "list",
     title: "List",
     states: STATES,
-    caps: Caps::LIST.union(Caps::DETAIL).union(Caps::WORKERS).union(Caps::PROGRESS),
+    caps: Caps::LIST
+        .union(Caps::DETAIL)
+        .union(Caps::WORKERS)
+        .union(Caps::PROGRESS)
+        .union(Caps::RETRY)
+        .union(Caps::CANCEL)
+        .union(Caps::REMOVE)
+        .union(Caps::PROMOTE)
+        .union(Caps::DRAIN)
+        .union(Caps::ENQUEUE),
     scans: &[ScanPass { pattern: "*", kind: Some("list") }],
 };
 
@@ -105,6 +116,21 @@ impl List {
         if !sampled.iter().any(|(_, spec)| moving(spec)) {
             caps.remove(Caps::PROGRESS);
             reasons.push("no progress is described");
+        }
+        let queue = |spec: &ListSpec| !spec.key.is_empty();
+        if !sampled.iter().any(|(_, spec)| queue(spec)) {
+            caps.remove(Caps::CANCEL | Caps::DRAIN | Caps::ENQUEUE);
+            reasons.push("no queue is described, only dead letters");
+        }
+        if !sampled.iter().any(|(_, spec)| queue(spec) && spec.delayed.is_some()) {
+            caps.remove(Caps::PROMOTE);
+            reasons.push("no place for later items is described");
+        }
+        let returns =
+            |spec: &ListSpec| spec.dead.is_some() || !spec.processing.is_empty() || spec.processing_pattern.is_some();
+        if !sampled.iter().any(|(_, spec)| queue(spec) && returns(spec)) {
+            caps.remove(Caps::RETRY);
+            reasons.push("no dead letters are described with the queue they came from");
         }
         (caps, (!reasons.is_empty()).then(|| reasons.join("; ")))
     }
@@ -238,11 +264,11 @@ impl System for List {
     }
 
     fn locate<'a>(&'a self, link: &'a Link, queue: &'a QueueId, ids: &'a [JobId]) -> Answer<'a, Vec<Option<StateId>>> {
-        Box::pin(async move { mutate::locate(self.wanted(queue)?, link, &self.finder, ids).await })
+        Box::pin(async move { items::locate(self.wanted(queue)?, link, &self.finder, ids).await })
     }
 
     fn record<'a>(&'a self, link: &'a Link, queue: &'a QueueId, ids: &'a [JobId]) -> Answer<'a, Vec<Record>> {
-        Box::pin(async move { mutate::take(self.wanted(queue)?, link, &self.finder, ids).await })
+        Box::pin(async move { items::take(self.wanted(queue)?, link, &self.finder, ids).await })
     }
 
     fn restore<'a>(&'a self, link: &'a Link, queue: &'a QueueId, records: &'a [Record]) -> Answer<'a, Outcome> {

@@ -51,6 +51,27 @@ pub async fn listen(spec: &ListSpec, link: &Link, finder: &Finder) -> Result<Vec
     Ok(heard)
 }
 
+/// Whether a worker lives, and the key that would tell; `None`: nothing described tells it.
+///
+/// Only heartbeats that are renewed count, and only patterns with a single `*`, in whose place the name is put.
+pub async fn lives(spec: &ListSpec, link: &Link, worker: &Name) -> Result<Option<(Name, Liveness)>, SystemError> {
+    let now = server_time(link).await?;
+    let mut told = None;
+    for heartbeat in spec.heartbeat.iter().filter(|heartbeat| heartbeat.renewed) {
+        let Some((before, after)) = heartbeat.pattern.split_once('*') else { continue };
+        if format!("{before}{after}").contains(['*', '?', '[', '\\']) {
+            continue;
+        }
+        let key = Name::from([before.as_bytes(), worker.as_bytes(), after.as_bytes()].concat());
+        for heard in hear(heartbeat, link, vec![key], now).await? {
+            if heard.liveness == Liveness::Live || told.is_none() {
+                told = Some((heard.key, heard.liveness));
+            }
+        }
+    }
+    Ok(told)
+}
+
 async fn hear(heartbeat: &Heartbeat, link: &Link, keys: Vec<Name>, now: Timestamp) -> Result<Vec<Heard>, SystemError> {
     let mut batch = Batch::new();
     let valued = heartbeat.kind != HeartbeatKind::Presence;

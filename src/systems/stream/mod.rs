@@ -2,13 +2,16 @@
 //!
 //! Waiting is the group's lag, pending what was delivered and not acknowledged; acknowledged entries stay in the stream
 //! until it is trimmed and are history. A stream without a group is shown by its length alone. `NAME:dead` is taken for
-//! the place of entries of NAME that were given up. Observed on Redis 7.0.15. Nothing here writes.
+//! the place of entries of NAME that were given up. Observed on Redis 7.0.15.
 
+mod add;
 mod detail;
 mod info;
+mod mutate;
 mod names;
 mod pages;
 mod read;
+mod records;
 mod sample;
 mod why;
 mod workers;
@@ -17,8 +20,9 @@ use super::{Answer, Instance, Memo, ReadError, ScanPass, Sighting, System, Syste
 use crate::domain::caps::Caps;
 use crate::domain::ids::{JobId, QueueId};
 use crate::domain::job::{Job, JobRow, Page, PageRequest, Schedule, Search, SearchStep};
-use crate::domain::mutation::{Mutation, Outcome};
+use crate::domain::mutation::{Ability, Mutation, Outcome};
 use crate::domain::reason::Reason;
+use crate::domain::record::Record;
 use crate::domain::snapshot::InstanceSample;
 use crate::domain::state::{StateId, StateKind, StateSpec};
 use crate::domain::worker::Worker;
@@ -41,7 +45,13 @@ static SPEC: SystemSpec = SystemSpec {
     name: "stream",
     title: "Stream",
     states: STATES,
-    caps: Caps::LIST.union(Caps::DETAIL).union(Caps::WORKERS),
+    caps: Caps::LIST
+        .union(Caps::DETAIL)
+        .union(Caps::WORKERS)
+        .union(Caps::RETRY)
+        .union(Caps::REMOVE)
+        .union(Caps::DRAIN)
+        .union(Caps::ENQUEUE),
     scans: &[ScanPass { pattern: "*", kind: Some("stream") }],
 };
 
@@ -127,7 +137,27 @@ impl System for Stream {
         })
     }
 
-    fn mutate<'a>(&'a self, _: &'a Link, _: &'a Mutation) -> Answer<'a, Outcome> {
-        unsupported("changing a stream")
+    fn abilities(&self) -> &'static [Ability] {
+        mutate::ABILITIES
+    }
+
+    fn mutate<'a>(&'a self, link: &'a Link, mutation: &'a Mutation) -> Answer<'a, Outcome> {
+        Box::pin(mutate::mutate(link, mutation))
+    }
+
+    fn locate<'a>(&'a self, link: &'a Link, queue: &'a QueueId, ids: &'a [JobId]) -> Answer<'a, Vec<Option<StateId>>> {
+        Box::pin(records::locate(link, queue, ids))
+    }
+
+    fn confirm<'a>(&'a self, link: &'a Link, mutation: &'a Mutation) -> Answer<'a, Vec<Option<bool>>> {
+        Box::pin(records::confirm(link, mutation))
+    }
+
+    fn record<'a>(&'a self, link: &'a Link, queue: &'a QueueId, ids: &'a [JobId]) -> Answer<'a, Vec<Record>> {
+        Box::pin(records::take(link, queue, ids))
+    }
+
+    fn restore<'a>(&'a self, link: &'a Link, queue: &'a QueueId, records: &'a [Record]) -> Answer<'a, Outcome> {
+        Box::pin(records::restore(link, queue, records))
     }
 }
