@@ -181,6 +181,19 @@ impl Template {
         }
     }
 
+    /// The same text with some placeholders filled in for good: those for which `fill` has an answer.
+    ///
+    /// # Errors
+    /// The first one of `fill`.
+    pub fn settle<E>(&self, fill: impl Fn(&Field) -> Result<Option<String>, E>) -> Result<Self, E> {
+        let settle = |part: &Part| match part {
+            Part::Field(field) => Ok(fill(field)?.map_or_else(|| part.clone(), Part::Text)),
+            Part::Text(_) => Ok(part.clone()),
+        };
+        let parts = self.parts.iter().map(settle).collect::<Result<Vec<_>, E>>()?;
+        Ok(Self { parts })
+    }
+
     /// The text, if there is no placeholder in it.
     pub fn literal(&self) -> Option<&str> {
         match self.parts.as_slice() {

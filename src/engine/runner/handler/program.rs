@@ -1,0 +1,218 @@
+//! Starting a program: which file, with which environment and limits, in a process group of its own.
+
+mod escaped;
+mod group;
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::{Child, Command};
+
+use super::super::work::{Ending, Failure};
+use super::{HandlerError, Surroundings};
+use crate::config;
+
+pub(super) use escaped::kill_escaped;
+pub(super) use group::Group;
+
+/// Variables that a program has from qtop's environment, if they are set (S9): where things are, which language, which
+/// time. None of them holds a login.
+const ALLOWED: &[&str] = &[
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "LANG",
+    "LANGUAGE",
+    "LC_ALL",
+    "LC_CTYPE",
+    "LC_MESSAGES",
+    "LC_NUMERIC",
+    "LC_TIME",
+    "TZ",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+];
+
+/// What programs are searched in if qtop itself has no PATH.
+const STANDARD_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// Time between asking a program to end and killing it, unless configured.
+const KILL_AFTER: Duration = Duration::from_secs(5);
+
+/// A program that can be started.
+#[derive(Debug)]
+pub(super) struct Program {
+    path: PathBuf,
+    environment: BTreeMap<OsString, OsString>,
+    memory: Option<u64>,
+    cpu: Option<Duration>,
+    nice: Option<u8>,
+    scratch: PathBuf,
+    /// Time between asking it to end and killing it.
+    pub(super) kill_after: Duration,
+}
+
+/// A program that runs. Dropping it kills its whole group.
+#[derive(Debug)]
+pub(super) struct Started {
+    pub(super) child: Child,
+    pub(super) group: Group,
+}
+
+impl Program {
+    /// Finds the program and puts its environment together.
+    pub(super) fn build(
+        setting: &str,
+        argv: &[String],
+        config: &config::Handler,
+        surroundings: &Surroundings,
+    ) -> Result<Self, HandlerError> {
+        let name = argv.first().map(String::as_str).unwrap_or_default();
+        let path = surroundings.variables.get(OsStr::new("PATH"));
+        let path = path.map_or_else(|| OsString::from(STANDARD_PATH), Clone::clone);
+        let found = find(name, &path).map_err(|message| {
+            let remedy = match name.contains('/') {
+                true => "a relative path starts at the folder of the configuration; give it, and make it executable",
+                false => "install it, or write its whole path",
+            };
+            HandlerError::new(format!("{setting}[0]"), message, remedy)
+        })?;
+        if cfg!(not(target_os = "linux")) && (config.memory.is_some() || config.cpu.is_some()) {
+            let remedy = "take `memory` and `cpu` out, or run this on Linux";
+            return Err(HandlerError::new("memory", "limits of other processes can be set on Linux only", remedy));
+        }
+        let scratch = config.scratch.clone().unwrap_or_else(std::env::temp_dir);
+        if !scratch.is_dir() {
+            let message = format!("{} is no folder", scratch.display());
+            return Err(HandlerError::new("scratch", message, "make it, or name another one"));
+        }
+        let passed = ALLOWED.iter().copied().chain(config.pass_env.iter().map(String::as_str));
+        let mut environment: BTreeMap<OsString, OsString> = passed
+            .filter_map(|name| surroundings.variables.get_key_value(OsStr::new(name)))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        environment.entry("PATH".into()).or_insert(path);
+        environment.extend(config.env.iter().map(|(name, value)| (name.into(), value.into())));
+        Ok(Self {
+            path: found,
+            environment,
+            memory: config.memory,
+            cpu: config.cpu,
+            nice: config.nice,
+            scratch,
+            kill_after: config.kill_after.unwrap_or(KILL_AFTER),
+        })
+    }
+
+    /// Its path, for messages.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A new folder that nobody else can enter.
+    pub(super) fn folder(&self) -> io::Result<tempfile::TempDir> {
+        let private = std::fs::Permissions::from_mode(0o700);
+        tempfile::Builder::new().prefix("qtop-job-").permissions(private).tempdir_in(&self.scratch)
+    }
+
+    /// Starts it. Its limits hold before anything is written to its standard input, so whatever it does with a job it
+    /// reads there is limited; they are set from outside because nothing may run between fork and exec in safe code.
+    pub(super) fn start(
+        &self,
+        arguments: &[OsString],
+        folder: &Path,
+        facts: &[(&str, &[u8])],
+        input: bool,
+    ) -> io::Result<Started> {
+        let mut command = Command::new(&self.path);
+        command.args(arguments).env_clear().envs(&self.environment);
+        for (name, value) in facts.iter().filter(|(_, value)| !value.contains(&0)) {
+            command.env(name, OsStr::from_bytes(value));
+        }
+        // Unique for each start: by it children that left the group are found again.
+        command.env("TMPDIR", folder).current_dir(folder);
+        command.stdin(if input { Stdio::piped() } else { Stdio::null() });
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        let child = command.spawn()?;
+        let group = Group::of(&child)?;
+        let started = Started { child, group };
+        self.limit(&started.group)?;
+        Ok(started)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn limit(&self, group: &Group) -> io::Result<()> {
+        use rustix::process::{Resource, Rlimit, getrlimit, prlimit, setpriority_pgrp};
+
+        let set = |resource, soft: u64, hard: u64| {
+            // What qtop itself may not exceed, it cannot grant.
+            let most = getrlimit(resource).maximum.unwrap_or(u64::MAX);
+            let limit = Rlimit { current: Some(soft.min(most)), maximum: Some(hard.min(most)) };
+            prlimit(Some(group.id()), resource, limit).map(drop)
+        };
+        // A core file would hold the job's data (S10).
+        let mut done = set(Resource::Core, 0, 0);
+        if let Some(memory) = self.memory {
+            // Not the address space: run-times reserve much of it that they never use.
+            done = done.and(set(Resource::Data, memory, memory));
+        }
+        if let Some(cpu) = self.cpu {
+            let soft = cpu.as_secs().max(1);
+            done = done.and(set(Resource::Cpu, soft, soft + self.kill_after.as_secs().max(1)));
+        }
+        if let Some(nice) = self.nice {
+            done = done.and(setpriority_pgrp(Some(group.id()), i32::from(nice)));
+        }
+        match done {
+            // It has ended already: there is nothing left to limit.
+            Err(rustix::io::Errno::SRCH) => Ok(()),
+            done => done.map_err(io::Error::from),
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn limit(&self, group: &Group) -> io::Result<()> {
+        let Some(nice) = self.nice else { return Ok(()) };
+        match rustix::process::setpriority_pgrp(Some(group.id()), i32::from(nice)) {
+            Err(rustix::io::Errno::SRCH) => Ok(()),
+            done => done.map_err(io::Error::from),
+        }
+    }
+
+    /// What it means that it could not be started. The file was there when the runner started, so most causes pass.
+    pub(super) fn not_started(&self, error: &io::Error) -> Ending {
+        let path = self.path.display();
+        if error.kind() == io::ErrorKind::ArgumentListTooLong {
+            let message = format!(
+                "{path} cannot be started: an argument filled from the job is longer than the system allows; \
+                 let the program read the job on its standard input"
+            );
+            return Ending::Failed(Failure::new(message));
+        }
+        Ending::Retry { failure: Failure::new(format!("{path} cannot be started: {error}")), after: None }
+    }
+}
+
+/// The file of a program; the error says what was found instead.
+fn find(name: &str, path: &OsStr) -> Result<PathBuf, String> {
+    let program = |path: &Path| {
+        let facts = std::fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        match facts.is_file() && facts.permissions().mode() & 0o111 != 0 {
+            true => Ok(()),
+            false => Err(format!("{} is no executable file", path.display())),
+        }
+    };
+    if name.contains('/') {
+        let path = PathBuf::from(name);
+        return program(&path).map(|()| path).map_err(|error| format!("the program cannot be run: {error}"));
+    }
+    let found = std::env::split_paths(path).map(|folder| folder.join(name)).find(|path| program(path).is_ok());
+    found.ok_or_else(|| format!("there is no program {name:?} in PATH ({})", path.display()))
+}

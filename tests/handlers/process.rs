@@ -1,0 +1,169 @@
+//! Long-lived children: many jobs, one after the other; recycled, restarted, and never confused.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use qtop::engine::runner::handler::Handler;
+use qtop::engine::runner::work::{Ending, Stream};
+use qtop_testkit::{alive, wait_until};
+
+use super::bench::{build, run, run_in, work};
+
+/// A child in Python: what it does with a job stands in the job.
+fn python(more: &str) -> Handler {
+    let program = r#"
+import json, os, sys, time, signal
+print(json.dumps({"ready": True}), flush=True)
+keep = []
+for line in sys.stdin:
+    job = json.loads(line)
+    data = job["data"] or {}
+    if "exit" in data: sys.exit(data["exit"])
+    if "kill" in data: os.kill(os.getpid(), data["kill"])
+    if "sleep" in data: time.sleep(data["sleep"])
+    if "eat" in data: keep.append(b"x" * data["eat"])
+    if "say" in data: print(data["say"], flush=True)
+    if "complain" in data: print(data["complain"], file=sys.stderr, flush=True); time.sleep(0.1)
+    answer = data.get("answer", {"result": {"pid": os.getpid(), "attempt": job["attempt"]}})
+    print(json.dumps({"id": data.get("as", job["id"]), **answer}), flush=True)
+"#;
+    build(&format!("process = [\"python3\", \"-c\", {}]\n{more}", toml::Value::from(program)))
+}
+
+fn pid_of(result: Option<&str>) -> u32 {
+    let json: serde_json::Value = serde_json::from_str(result.expect("a result")).expect("JSON");
+    u32::try_from(json["pid"].as_u64().expect("a pid")).expect("small")
+}
+
+async fn pid_after(handler: &Handler, payload: &str) -> u32 {
+    pid_of(run(handler, payload.to_owned()).await.result())
+}
+
+#[tokio::test]
+async fn one_child_takes_many_jobs() {
+    let handler = python("");
+    let first = pid_after(&handler, "{}").await;
+    for _ in 0..20 {
+        assert_eq!(pid_after(&handler, "{}").await, first);
+    }
+    let told = run(&handler, r#"{"say":"::progress 40 words","complain":"hm"}"#).await;
+    assert_eq!(told.progress()[0].percent, Some(40.0));
+    assert_eq!(told.output(Stream::Err), ["hm"]);
+    handler.close().await;
+    assert!(!alive(first), "it ends when there are no more jobs");
+}
+
+#[tokio::test]
+async fn there_are_as_many_children_as_jobs_at_once() {
+    let handler = python("");
+    let jobs = (0..4).map(|_| async { pid_after(&handler, r#"{"sleep":0.5}"#).await });
+    let start = Instant::now();
+    let pids: HashSet<u32> = futures_util::future::join_all(jobs).await.into_iter().collect();
+    assert_eq!(pids.len(), 4);
+    assert!(start.elapsed() < Duration::from_secs(10));
+    handler.close().await;
+    pids.into_iter().for_each(|pid| assert!(!alive(pid)));
+}
+
+#[tokio::test]
+async fn a_failed_job_leaves_its_child_alive() {
+    let handler = python("fail_on = [\"INVALID\"]");
+    let first = pid_after(&handler, "{}").await;
+    let told = run(&handler, r#"{"answer":{"error":"no disk","stack":"a\nb"}}"#).await;
+    assert_eq!((told.retried().message.as_str(), told.retried().stack.len()), ("no disk", 2));
+    assert!(!told.retried().crashed);
+    run(&handler, r#"{"answer":{"error":"x","retry":false}}"#).await.failed();
+    run(&handler, r#"{"answer":{"error":"INVALID_SIGNATURE"}}"#).await.failed();
+    let told = run(&handler, r#"{"answer":{"error":"x","retry":"90s"}}"#).await;
+    assert!(matches!(told.ending, Ending::Retry { after: Some(after), .. } if after.as_secs() == 90), "{told:?}");
+    assert_eq!(pid_after(&handler, "{}").await, first);
+    handler.close().await;
+}
+
+#[tokio::test]
+async fn r15_a_child_that_dies_with_a_job_has_crashed_and_is_replaced() {
+    let handler = python("");
+    let first = pid_after(&handler, "{}").await;
+    let told = run(&handler, r#"{"kill":11,"complain":"x"}"#).await;
+    assert!(told.retried().crashed, "{:?}", told.retried());
+    assert!(told.retried().message.ends_with("died in the middle of the job: killed by SIGSEGV (11)"), "{told:?}");
+    let told = run(&handler, r#"{"exit":3}"#).await;
+    assert!(told.retried().crashed && told.retried().message.contains("exit code 3"), "{told:?}");
+    assert_ne!(pid_after(&handler, "{}").await, first);
+    handler.close().await;
+}
+
+#[tokio::test]
+async fn a_program_that_cannot_start_is_tried_again_slowly() {
+    let handler = build("process = [\"sh\", \"-c\", \"echo no such module >&2; exit 1\"]");
+    let start = Instant::now();
+    for _ in 0..4 {
+        let told = run(&handler, "{}").await;
+        assert!(!told.retried().crashed, "the job is not to blame: {:?}", told.retried());
+        assert!(told.retried().message.contains("ended before it answered its first job: exit code 1"), "{told:?}");
+        assert_eq!(told.retried().stack, ["no such module"]);
+    }
+    assert!(start.elapsed() >= Duration::from_millis(100 + 200 + 400));
+    handler.close().await;
+}
+
+#[tokio::test]
+async fn worn_children_are_replaced() {
+    for (more, payload) in
+        [("max_jobs = 2", "{}"), ("max_time = \"1ms\"", "{}"), ("max_memory = \"100MiB\"", r#"{"eat":120000000}"#)]
+    {
+        let handler = python(more);
+        let mut pids = HashSet::new();
+        for _ in 0..4 {
+            pids.insert(pid_after(&handler, payload).await);
+        }
+        let wanted = if more == "max_jobs = 2" { 2 } else { 4 };
+        assert_eq!(pids.len(), wanted, "{more}");
+        handler.close().await;
+        pids.into_iter().for_each(|pid| assert!(!alive(pid), "{more}"));
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_takes_too_long_costs_its_child() {
+    let handler = python("kill_after = \"200ms\"");
+    let first = pid_after(&handler, "{}").await;
+    let told = run_in(&handler, &work(r#"{"sleep":60}"#), Some(Duration::from_millis(300))).await;
+    assert!(matches!(told.ending, Ending::TimedOut(_)), "{:?}", told.ending);
+    wait_until("the child to be gone", Duration::from_secs(5), || !alive(first));
+    assert_ne!(pid_after(&handler, "{}").await, first);
+    handler.close().await;
+}
+
+#[tokio::test]
+async fn an_answer_to_another_job_is_not_taken() {
+    let handler = python("");
+    let told = run(&handler, r#"{"as":"8"}"#).await;
+    assert!(told.retried().message.contains("it answered job \"8\" while it had job \"7\""), "{told:?}");
+    let told = run(&handler, r#"{"say":"{\"result\":1}"}"#).await;
+    assert_eq!(told.result(), Some("1"), "the first answer counts");
+    let told = run(&handler, r#"{"answer":{"result":2}}"#).await;
+    assert_eq!(told.result(), Some("2"), "a second answer is not taken for the next job");
+    handler.close().await;
+}
+
+#[tokio::test]
+async fn closing_ends_a_child_that_does_not_listen() {
+    let handler = build(
+        "process = [\"sh\", \"-c\", \"trap '' TERM; read job; echo '::result '$$; while :; do sleep 1; done\"]\nkill_after = \"200ms\"",
+    );
+    let told = run(&handler, "{}").await;
+    let pid: u32 = told.result().expect("a result").parse().expect("a pid");
+    assert!(alive(pid));
+    handler.close().await;
+    assert!(!alive(pid));
+}
+
+#[tokio::test]
+async fn r17_large_jobs_and_large_results_pass() {
+    let program = "import sys\nfor line in sys.stdin: print('::result ' + str(len(line)) + '0' * 500000, flush=True)";
+    let handler = build(&format!("process = [\"python3\", \"-c\", {}]", toml::Value::from(program)));
+    let told = run(&handler, format!("\"{}\"", "x".repeat(8 << 20))).await;
+    assert!(told.result().expect("a result").len() > 500_000);
+    handler.close().await;
+}
