@@ -12,6 +12,8 @@ mod bullmq_queue;
 mod command_line;
 #[path = "changes/cuts.rs"]
 mod cuts;
+#[path = "changes/laravel.rs"]
+mod laravel;
 #[path = "changes/library.rs"]
 mod library;
 #[path = "changes/lists.rs"]

@@ -11,6 +11,8 @@ mod bench;
 mod changes;
 #[path = "conformance/faults.rs"]
 mod faults;
+#[path = "conformance/laravel.rs"]
+mod laravel;
 #[path = "conformance/lists.rs"]
 mod lists;
 #[path = "conformance/rules.rs"]

@@ -23,7 +23,7 @@ pub struct Changes {
     pub refresh: bool,
     /// Which systems and queues are looked for, and how.
     pub discovery: bool,
-    /// Descriptions of plain lists.
+    /// Descriptions of plain lists and of applications.
     pub lists: bool,
     /// Level, kept days or folder of the log.
     pub log: bool,
@@ -48,7 +48,7 @@ impl Changes {
             chosen: old.origin.chosen != new.origin.chosen,
             refresh: old.refresh != new.refresh,
             discovery: (&old.discovery, &old.systems) != (&new.discovery, &new.systems),
-            lists: old.lists != new.lists,
+            lists: (&old.lists, &old.laravel) != (&new.lists, &new.laravel),
             log: (&old.log, &old.origin.logs) != (&new.log, &new.origin.logs),
         }
     }

@@ -11,7 +11,7 @@ use super::keys::Chords;
 use super::server::Server;
 use super::values;
 use crate::domain::appearance::{ColourChoice, GlyphChoice};
-use crate::domain::described::{Described, ListSpec};
+use crate::domain::described::{Application, Described, ListSpec};
 
 /// The whole configuration: file, environment and arguments laid over the defaults.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
@@ -42,6 +42,9 @@ pub struct Config {
     /// Plain lists used as queues.
     #[serde(rename = "list", skip_serializing_if = "Vec::is_empty")]
     pub lists: Vec<ListSpec>,
+    /// What Redis does not tell about Laravel applications.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub laravel: Vec<Application>,
     /// Where all this comes from; not part of the file.
     #[serde(skip)]
     pub origin: Origin,
@@ -261,6 +264,6 @@ pub struct Origin {
 impl Config {
     /// Descriptions for the adapters, of all servers; see [`Described::for_server`].
     pub fn described(&self) -> Described {
-        Described { lists: self.lists.clone() }
+        Described { lists: self.lists.clone(), laravel: self.laravel.clone() }
     }
 }

@@ -40,7 +40,7 @@ pub(super) fn described() -> Described {
         list: Vec<ListSpec>,
     }
     let file: File = toml::from_str(include_str!("list.toml")).expect("the demo's description is tested to be valid");
-    Described { lists: file.list }
+    Described { lists: file.list, ..Described::default() }
 }
 
 /// Seeds both lists and spawns producer, mover and workers.

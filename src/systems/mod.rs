@@ -5,6 +5,7 @@
 
 pub mod bullmq;
 pub mod consume;
+pub mod laravel;
 pub mod list;
 mod look;
 mod members;
@@ -274,6 +275,7 @@ pub trait System: Send + Sync {
 pub fn all(described: &Described) -> Vec<Arc<dyn System>> {
     vec![
         Arc::new(self::bullmq::BullMq),
+        Arc::new(self::laravel::Laravel::new(&described.laravel)),
         Arc::new(self::list::List::new(&described.lists)),
         Arc::new(self::stream::Stream),
     ]

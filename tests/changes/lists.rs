@@ -17,7 +17,7 @@ dead = { key = "audio:dead" }
 "#;
 
 fn described() -> Described {
-    Described { lists: vec![toml::from_str(DESCRIPTION).unwrap()] }
+    Described { lists: vec![toml::from_str(DESCRIPTION).unwrap()], ..Described::default() }
 }
 
 /// Five items wait, with `a` next; two are dead, one is not JSON; one comes later.

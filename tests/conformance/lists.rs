@@ -83,7 +83,7 @@ struct File {
 
 pub fn read(toml: &str) -> Described {
     let file: File = toml::from_str(toml).unwrap();
-    let described = Described { lists: file.list };
+    let described = Described { lists: file.list, ..Described::default() };
     assert_eq!(described.problems(), []);
     described
 }

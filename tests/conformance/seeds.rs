@@ -38,6 +38,14 @@ pub const CASES: &[Case] = &[
         workers: false,
     },
     Case {
+        system: "laravel",
+        seed: super::laravel::seed,
+        described: super::laravel::described,
+        counts: super::laravel::COUNTS,
+        search: ("default", "pending", "U-2"),
+        workers: true,
+    },
+    Case {
         system: "list",
         seed: super::lists::seed,
         described: super::lists::described,

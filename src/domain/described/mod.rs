@@ -5,10 +5,12 @@
 
 mod check;
 mod field;
+mod laravel;
 mod list;
 
 pub use check::{Problem, literal_prefix};
 pub use field::{Paths, TimeField, TimeUnit, split_path};
+pub use laravel::{Application, FailedDriver, FailedStore};
 pub use list::{
     Counters, DeadLetters, Delayed, End, Fields, Heartbeat, HeartbeatKind, ItemKind, ListSpec, Pause, Progress,
     ProgressKind, Record, RecordKind,
@@ -19,13 +21,18 @@ pub use list::{
 pub struct Described {
     /// Plain lists.
     pub lists: Vec<ListSpec>,
+    /// Laravel applications.
+    pub laravel: Vec<Application>,
 }
 
 impl Described {
     /// Only what holds on one server: descriptions that name no server, or this one.
     pub fn for_server(&self, server: &str) -> Self {
-        let holds = |list: &&ListSpec| list.servers.0.is_empty() || list.servers.0.iter().any(|name| name == server);
-        Self { lists: self.lists.iter().filter(holds).cloned().collect() }
+        let holds = |servers: &Paths| servers.is_empty() || servers.iter().any(|name| name == server);
+        Self {
+            lists: self.lists.iter().filter(|list| holds(&list.servers)).cloned().collect(),
+            laravel: self.laravel.iter().filter(|application| holds(&application.servers)).cloned().collect(),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ struct File {
 
 fn read(toml: &str) -> Described {
     let file: File = toml::from_str(toml).unwrap();
-    Described { lists: file.list }
+    Described { lists: file.list, ..Described::default() }
 }
 
 /// A worker that takes from the right, waits and pushes again, with a reliable variant beside it.

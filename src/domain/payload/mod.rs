@@ -7,6 +7,7 @@
 mod hex;
 mod json;
 mod msgpack;
+mod php;
 mod tree;
 mod unpack;
 mod view;
@@ -63,6 +64,8 @@ pub enum Format {
     Json,
     /// A MessagePack map or array.
     Msgpack,
+    /// A value in PHP's `serialize` format.
+    Php,
     /// UTF-8 text.
     Text,
     /// Anything else.
@@ -98,6 +101,7 @@ struct FormatReader {
 const FORMATS: &[FormatReader] = &[
     FormatReader { format: Format::Json, may_be: json::may_be, read: json::read },
     FormatReader { format: Format::Msgpack, may_be: msgpack::may_be, read: msgpack::read },
+    FormatReader { format: Format::Php, may_be: php::may_be, read: php::read },
 ];
 
 /// Packings inside one another that are undone.
@@ -132,6 +136,8 @@ impl Payload {
         match self.format {
             Format::Json | Format::Text => Some(String::from_utf8_lossy(&self.bytes)),
             Format::Empty => Some("".into()),
+            Format::Php if self.bytes.contains(&0) => None,
+            Format::Php => Some(String::from_utf8_lossy(&self.bytes)),
             Format::Msgpack | Format::Binary => None,
         }
     }
@@ -203,5 +209,7 @@ fn is_utf8(bytes: &[u8], cut: bool) -> bool {
     }
 }
 
+#[cfg(test)]
+mod php_tests;
 #[cfg(test)]
 mod tests;

@@ -26,6 +26,7 @@ use std::sync::Arc;
 
 use self::finder::Finder;
 use self::memo::ListMemo;
+pub(super) use self::rows::{hash_id, numbered};
 use super::{Answer, Instance, Memo, ReadError, ScanPass, Sighting, System, SystemError, SystemSpec, unsupported};
 use crate::domain::caps::Caps;
 use crate::domain::described::ListSpec;

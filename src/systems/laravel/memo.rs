@@ -1,0 +1,58 @@
+//! What is remembered of an application between ticks.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::domain::ids::Name;
+use crate::domain::time::Timestamp;
+use crate::systems::look::Look;
+
+/// Ticks after which something that was no Laravel queue is looked at again.
+pub const FOREIGN_FOR: u64 = 60;
+
+/// All of it.
+#[derive(Clone, Default)]
+pub struct LaravelMemo {
+    /// By queue name.
+    pub queues: BTreeMap<Name, QueueMemo>,
+    /// Queues that were seen in this run: an empty one leaves nothing in Redis.
+    pub remembered: BTreeSet<Name>,
+    /// Whole prefix of the application's cache keys, if the cache is in this Redis.
+    pub cache: Option<Vec<u8>>,
+}
+
+/// Whether a name met by the scan is a queue of Laravel's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Nature {
+    /// No payload was looked at yet.
+    #[default]
+    Unknown,
+    /// It is one.
+    Queue,
+    /// Something else uses keys of that form.
+    Foreign {
+        /// Tick in which that was found.
+        since: u64,
+    },
+}
+
+/// One queue.
+#[derive(Clone, Default)]
+pub struct QueueMemo {
+    /// Whether it is one.
+    pub nature: Nature,
+    /// The payload that runs next.
+    pub head: Head,
+    /// The payload that is due first.
+    pub first: Head,
+}
+
+/// A payload at an end of a container: looked at each tick if it is small, less often if it is not.
+#[derive(Clone, Default)]
+pub struct Head {
+    /// When it may be read again.
+    pub look: Look,
+    /// When it was pushed, or becomes due.
+    pub moment: Option<Timestamp>,
+    /// It was there and could not be decoded.
+    pub undecodable: bool,
+}

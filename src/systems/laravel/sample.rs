@@ -1,0 +1,264 @@
+//! Reading a tick's replies.
+
+use std::collections::BTreeSet;
+
+use super::keys::Keys;
+use super::memo::{LaravelMemo, Nature, QueueMemo};
+use super::payload::Payload;
+use super::plan::{self, Ask};
+use super::{DELAYED, FAILED, PENDING, RESERVED, STATES};
+use crate::domain::described::Application;
+use crate::domain::ids::{Name, QueueId};
+use crate::domain::queue::{Count, Oldest, QueueSample, Severity, Warning};
+use crate::domain::time::Timestamp;
+use crate::link::{Batch, CommandError, Replies, Value};
+use crate::systems::{Instance, ReadError, reply};
+
+/// Writes a tick's questions.
+pub fn plan(
+    instance: &Instance,
+    application: Option<&Application>,
+    memo: Option<&LaravelMemo>,
+    (tick, now): (u64, Timestamp),
+    batch: &mut Batch,
+) {
+    for (queue, asks) in questions(instance, application, memo, tick, now) {
+        let keys = Keys::of(&queue);
+        for ask in asks {
+            batch.ask(ask.command(&keys));
+        }
+    }
+}
+
+/// All questions, those about the application as a whole with the first queue.
+fn questions(
+    instance: &Instance,
+    application: Option<&Application>,
+    memo: Option<&LaravelMemo>,
+    tick: u64,
+    now: Timestamp,
+) -> Vec<(QueueId, Vec<Ask>)> {
+    let cache = memo.and_then(|memo| memo.cache.as_deref());
+    let mut all = plan::about_all(&instance.id, application, tick);
+    plan::queues(instance, memo)
+        .into_iter()
+        .map(|name| {
+            let queue = memo.and_then(|memo| memo.queues.get(&name));
+            let mut asks = std::mem::take(&mut all);
+            asks.extend(plan::about(&name, queue, application, cache, tick, now));
+            (instance.queue(&name), asks)
+        })
+        .collect()
+}
+
+/// Reads the replies to exactly those. Names that turn out to be no queue are left out.
+pub fn read(
+    instance: &Instance,
+    application: Option<&Application>,
+    memo: &mut LaravelMemo,
+    (tick, now): (u64, Timestamp),
+    replies: &mut Replies<'_>,
+) -> Result<Vec<QueueSample>, ReadError> {
+    let before = memo.clone();
+    let mut samples = Vec::new();
+    let mut caches = Vec::new();
+    for (id, asks) in questions(instance, application, Some(&before), tick, now) {
+        let name = id.name.clone();
+        let foreign = asks.iter().all(|ask| matches!(ask, Ask::Cache(_)));
+        let mut reader = Reader::new(id, tick, memo.queues.remove(&name).unwrap_or_default());
+        for ask in &asks {
+            let reply = replies.next();
+            if matches!(reply, Err(CommandError::Missing)) {
+                return Err(CommandError::Missing.into());
+            }
+            match ask {
+                Ask::Cache(prefix) => {
+                    caches.push((prefix.clone(), reply.ok().and_then(reply::count) == Some(1)));
+                }
+                ask => reader.take(ask, reply),
+            }
+        }
+        let (sample, queue) = reader.finish(memo.remembered.contains(&name));
+        memo.queues.insert(name.clone(), queue);
+        if let Some(sample) = sample.filter(|_| !foreign) {
+            samples.push(sample);
+        }
+    }
+    if !caches.is_empty() {
+        let named = application.is_some_and(|application| application.cache_prefix.is_some());
+        let found = caches.into_iter().find(|(_, there)| *there || named);
+        memo.cache = found.map(|(prefix, _)| prefix);
+    }
+    let queues = &memo.queues;
+    let known: BTreeSet<Name> =
+        queues.iter().filter(|(_, queue)| queue.nature == Nature::Queue).map(|(name, _)| name.clone()).collect();
+    memo.remembered = known;
+    Ok(samples)
+}
+
+/// Adds up the answers about one queue.
+struct Reader {
+    sample: QueueSample,
+    memo: QueueMemo,
+    tick: u64,
+    length: Option<u64>,
+    delayed: Option<u64>,
+    reserved: Option<u64>,
+    lost: Option<u64>,
+    token: bool,
+    /// What was read of a payload in this tick says that it is one, or that it is none.
+    confirmed: Option<bool>,
+    paused: Option<bool>,
+    wrong_type: bool,
+}
+
+impl Reader {
+    fn new(id: QueueId, tick: u64, memo: QueueMemo) -> Self {
+        Self {
+            sample: QueueSample::unknown(id, STATES),
+            memo,
+            tick,
+            length: None,
+            delayed: None,
+            reserved: None,
+            lost: None,
+            token: false,
+            confirmed: None,
+            paused: None,
+            wrong_type: false,
+        }
+    }
+
+    fn take(&mut self, ask: &Ask, reply: Result<&Value, CommandError>) {
+        let tick = self.tick;
+        match ask {
+            Ask::Cache(_) => {}
+            Ask::Length => self.length = self.counted("list", reply),
+            Ask::Delayed => self.delayed = self.counted("delayed set", reply),
+            Ask::Reserved => self.reserved = self.counted("reserved set", reply),
+            Ask::Due(_) => self.sample.overdue = reply.ok().and_then(reply::count),
+            Ask::Lost(_) => self.lost = reply.ok().and_then(reply::count),
+            Ask::ListSize => {
+                let bytes = reply.ok().and_then(reply::count).unwrap_or(0) / self.length.unwrap_or(0).max(1);
+                self.memo.head.look.expect(bytes, tick);
+            }
+            Ask::DelayedSize => {
+                let bytes = reply.ok().and_then(reply::count).unwrap_or(0) / self.delayed.unwrap_or(0).max(1);
+                self.memo.first.look.expect(bytes, tick);
+            }
+            Ask::Head => {
+                let bytes = reply.ok().and_then(reply::bytes);
+                let head = &mut self.memo.head;
+                head.look.was_read(bytes.map_or(0, |bytes| bytes.len() as u64), tick);
+                let payload = bytes.map(Payload::read);
+                head.undecodable = matches!(payload, Some(None));
+                head.moment = payload.as_ref().and_then(|payload| payload.as_ref()?.created_at());
+                if let Some(payload) = payload {
+                    self.confirmed = Some(payload.is_some_and(|payload| payload.is_job()));
+                }
+            }
+            Ask::First => {
+                let members = reply.ok().and_then(reply::scored).unwrap_or_default();
+                let first = members.first();
+                let memo = &mut self.memo.first;
+                memo.look.was_read(first.map_or(0, |(member, _)| member.len() as u64), tick);
+                memo.moment = first.map(|(_, score)| Timestamp((score * 1_000.0) as i64));
+                if let Some((member, _)) = first {
+                    let is_job = Payload::read(member).is_some_and(|payload| payload.is_job());
+                    self.confirmed = Some(is_job || self.confirmed == Some(true));
+                }
+            }
+            Ask::Token => self.token = reply.ok().and_then(reply::bytes) == Some(b"1"),
+            Ask::Paused(_) => {
+                let here = reply.ok().and_then(reply::count).map(|count| count > 0);
+                self.paused = match (self.paused, here) {
+                    (Some(true), _) | (_, Some(true)) => Some(true),
+                    (_, here) => here,
+                };
+            }
+        }
+    }
+
+    /// A length; a key of another type is no part of a Laravel queue.
+    fn counted(&mut self, what: &str, reply: Result<&Value, CommandError>) -> Option<u64> {
+        match reply {
+            Ok(value) => reply::count(value),
+            Err(CommandError::Refused { code, .. }) if code == "WRONGTYPE" => {
+                self.wrong_type = true;
+                self.sample.error.get_or_insert_with(|| format!("the {what} is a key of another type"));
+                None
+            }
+            Err(error) => {
+                self.sample.error.get_or_insert_with(|| format!("cannot count the {what}: {error}"));
+                None
+            }
+        }
+    }
+
+    fn finish(mut self, remembered: bool) -> (Option<QueueSample>, QueueMemo) {
+        self.judge();
+        let exact = |count: Option<u64>| count.map_or(Count::Unknown, Count::Exact);
+        self.sample.set_count(PENDING, exact(self.length));
+        self.sample.set_count(DELAYED, exact(self.delayed));
+        self.sample.set_count(RESERVED, exact(self.reserved));
+        self.sample.set_count(FAILED, Count::Unknown);
+        self.sample.conditions.paused = self.paused;
+        if self.length == Some(0) {
+            (self.memo.head.moment, self.memo.head.undecodable) = (None, false);
+        }
+        if self.delayed == Some(0) {
+            self.memo.first.moment = None;
+        }
+        self.sample.oldest = match (self.length, self.memo.head.moment) {
+            (Some(0), _) => Oldest::Nothing,
+            (Some(_), Some(moment)) => Oldest::Since(moment),
+            _ => Oldest::Unknown,
+        };
+        self.sample.next_due = self.memo.first.moment;
+        if let (Some(reserved), Some(lost)) = (self.reserved, self.lost) {
+            self.sample.workers.busy = Some(reserved.saturating_sub(lost));
+        }
+        self.warn();
+        let empty = [self.length, self.delayed, self.reserved] == [Some(0); 3];
+        let shown = match self.memo.nature {
+            Nature::Queue => true,
+            // Named by hand or met while it had something: shown until a look says what it is.
+            Nature::Unknown => remembered || !empty || self.token || self.sample.error.is_some(),
+            Nature::Foreign { .. } => false,
+        };
+        if self.memo.nature == Nature::Unknown && shown && !empty {
+            self.sample.oldest = Oldest::Unknown;
+        }
+        (shown.then_some(self.sample), self.memo)
+    }
+
+    /// Whether this is a queue of Laravel's at all.
+    fn judge(&mut self) {
+        let nature = &mut self.memo.nature;
+        match (self.confirmed, *nature) {
+            (Some(true), _) => *nature = Nature::Queue,
+            // Something that cannot be decoded in a queue known to be one is a fault, no reason to hide the queue.
+            (_, Nature::Queue) => {}
+            (Some(false), _) if !self.token => *nature = Nature::Foreign { since: self.tick },
+            (None, Nature::Foreign { .. }) => *nature = Nature::Unknown,
+            (None, Nature::Unknown) if self.wrong_type => *nature = Nature::Foreign { since: self.tick },
+            _ if self.token => *nature = Nature::Queue,
+            _ => {}
+        }
+    }
+
+    fn warn(&mut self) {
+        let mut add = |severity, code, text: String| self.sample.warnings.push(Warning { severity, code, text });
+        if self.memo.head.undecodable {
+            let text = "the next item is no Laravel payload: the worker that takes it destroys it without a word";
+            add(Severity::Critical, "undecodable", text.to_owned());
+        }
+        if let Some(lost @ 1..) = self.lost {
+            let text = format!(
+                "{lost} reservation{} ran out: the worker died, or the job takes longer than retry_after",
+                if lost == 1 { "" } else { "s" }
+            );
+            add(Severity::Warn, "lost_reservations", text);
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Workers. A plain `queue:work` leaves no trace of who it is, so this tells what points to workers, and says what.
+
+use std::collections::BTreeMap;
+
+use super::RESERVED;
+use super::items::{Container, Ids, walk};
+use super::jobs::server_time;
+use crate::domain::ids::{InstanceId, JobRef, Name};
+use crate::domain::time::Timestamp;
+use crate::domain::worker::{Liveness, Worker};
+use crate::link::Link;
+use crate::systems::{Instance, SystemError};
+
+/// Running jobs read of each queue.
+const RUNNING: usize = 100;
+/// Bytes read for them.
+const RUNNING_BYTES: u64 = 1024 * 1024;
+/// A worker without `block_for` polls every few seconds.
+const POLLS_WITHIN: u64 = 10;
+
+/// What points to workers of an application.
+pub async fn workers(link: &Link, instance: &Instance, clients: Option<&str>) -> Result<Vec<Worker>, SystemError> {
+    let mut workers = Vec::new();
+    let now = server_time(link).await?;
+    for name in &instance.queues {
+        let queue = instance.queue(name);
+        let container = Container::of(&queue, RESERVED)?;
+        let Ok(read) = walk(link, &container, None, RUNNING, RUNNING_BYTES).await else { continue };
+        let mut ids = Ids::default();
+        let running: Vec<JobRef> = read
+            .items
+            .iter()
+            .map(|item| (ids.next(item), item.score))
+            .filter(|(_, score)| score.is_some_and(|score| Timestamp((score * 1_000.0) as i64) > now))
+            .map(|(id, _)| JobRef { queue: queue.clone(), id })
+            .collect();
+        if running.is_empty() {
+            continue;
+        }
+        workers.push(Worker {
+            queues: vec![name.clone()],
+            state: Liveness::Live,
+            evidence: format!(
+                "{} jobs are reserved and their time is not over; who holds them is not told",
+                running.len()
+            ),
+            running,
+            ..blank(&instance.id, format!("somebody on {name}"))
+        });
+    }
+    workers.extend(connected(&instance.id, clients.unwrap_or_default()));
+    Ok(workers)
+}
+
+/// Connections that behave like workers, by the address they come from.
+fn connected(instance: &InstanceId, clients: &str) -> Vec<Worker> {
+    let mut hosts: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    for line in clients.lines() {
+        let field = |name: &str| line.split(' ').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+        // Other programs name their connections; Laravel's have no name unless the application sets one.
+        if field("name").is_some_and(|name| !name.is_empty()) {
+            continue;
+        }
+        let Some((host, _)) = field("addr").and_then(|address| address.rsplit_once(':')) else { continue };
+        let command = field("cmd").unwrap_or_default();
+        let idle: u64 = field("idle").and_then(|idle| idle.parse().ok()).unwrap_or(u64::MAX);
+        let blocks = command == "blpop" && field("flags").is_some_and(|flags| flags.contains('b'));
+        let polls = matches!(command, "eval" | "evalsha") && idle <= POLLS_WITHIN;
+        if blocks || polls {
+            let counts = hosts.entry(host.to_owned()).or_default();
+            counts.0 += u64::from(blocks);
+            counts.1 += u64::from(polls);
+        }
+    }
+    let worker = |(host, (blocking, polling)): (String, (u64, u64))| Worker {
+        state: Liveness::Unknown,
+        host: Some(host.clone()),
+        evidence: format!(
+            "client list: {blocking} connections wait in BLPOP, {polling} run scripts every few seconds; a guess, \
+             since web processes and other programs look alike"
+        ),
+        ..blank(instance, format!("{} connections from {host}", blocking + polling))
+    };
+    hosts.into_iter().map(worker).collect()
+}
+
+/// A worker of which nothing is known but a name.
+pub fn blank(instance: &InstanceId, name: String) -> Worker {
+    Worker {
+        instance: instance.clone(),
+        name: Name::from(name),
+        queues: Vec::new(),
+        state: Liveness::Unknown,
+        heartbeat: None,
+        running: Vec::new(),
+        host: None,
+        pid: None,
+        since: None,
+        evidence: String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_are_grouped_by_host_and_named_ones_left_out() {
+        let clients = "id=1 addr=10.0.0.5:5000 name= idle=1 flags=b cmd=blpop\n\
+                       id=2 addr=10.0.0.5:5001 name= idle=2 flags=N cmd=evalsha\n\
+                       id=3 addr=10.0.0.6:5002 name= idle=90 flags=N cmd=eval\n\
+                       id=4 addr=10.0.0.7:5003 name=qtop idle=0 flags=N cmd=evalsha\n\
+                       id=5 addr=10.0.0.8:5004 name= idle=0 flags=N cmd=get";
+        let instance = InstanceId { system: super::super::NAME, name: Name::from("p_") };
+        let found = connected(&instance, clients);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].host.as_deref(), Some("10.0.0.5"));
+        assert!(found[0].evidence.contains("1 connections wait in BLPOP, 1 run"), "{}", found[0].evidence);
+    }
+}
