@@ -16,10 +16,14 @@ use crate::domain::queue::Oldest;
 use crate::domain::snapshot::{LinkHealth, Snapshot};
 use crate::engine::fetcher::Ask;
 use crate::engine::{EngineConfig, EngineHandles, start};
-use crate::systems;
+use crate::systems::{self, System};
 
 /// Further ticks after the first complete one, at most.
 const SECOND_LOOKS: usize = 3;
+
+/// How long a command waits for what is counted beside the ticks, and how often it looks.
+const BESIDE: Duration = Duration::from_secs(5);
+const BESIDE_STEP: Duration = Duration::from_millis(20);
 
 /// A running engine and the snapshot its command works with.
 pub struct Session {
@@ -62,6 +66,7 @@ impl Session {
         let snapshot = handles.snapshots.borrow().clone();
         let mut session = Self { handles, cancel, snapshot, complete: false, narrowed, tickets: 0 };
         session.complete = session.wait(until, |snapshot| snapshot.discovery.passes > 0).await?;
+        session.wait_beside(&systems, until).await?;
         session.settle(until).await?;
         // A search that was refused has an end, but has not seen everything.
         session.complete &= session.snapshot.warnings.iter().all(|warning| warning.code != "scan_refused");
@@ -70,6 +75,20 @@ impl Session {
             return Err(Failure::new(Exit::Unreachable, text).with_remedy("is it reachable from here? See --timeout"));
         }
         Ok(session)
+    }
+
+    /// What is counted beside the ticks may take longer than they do; then one more tick shows it.
+    async fn wait_beside(&mut self, systems: &[Arc<dyn System>], until: Instant) -> Result<(), Failure> {
+        if systems.iter().all(|system| system.is_ready()) {
+            return Ok(());
+        }
+        let until = until.min(Instant::now() + BESIDE);
+        while Instant::now() < until && !systems.iter().all(|system| system.is_ready()) {
+            tokio::time::sleep(BESIDE_STEP).await;
+        }
+        let seq = self.snapshot.seq;
+        self.handles.refresh.notify_one();
+        self.wait(until + BESIDE, |snapshot| snapshot.seq > seq).await.map(drop)
     }
 
     /// Some facts take a second look: an adapter asks for the age of the oldest job once it knows which job that is.

@@ -138,6 +138,19 @@ where
         async move { sampler::run(&config, channels, cancel).await }
     });
 
+    for (index, _) in systems.iter().enumerate().filter(|(_, system)| system.beside().is_some()) {
+        let systems = Arc::clone(&systems);
+        supervise::keep("counting beside the ticks", cancel.clone(), ended_sender.clone(), move |cancel| {
+            let systems = Arc::clone(&systems);
+            async move {
+                let Some(work) = systems[index].beside() else { return };
+                tokio::select! {
+                    () = cancel.cancelled() => {}
+                    () = work => {}
+                }
+            }
+        });
+    }
     let asker = Arc::new(Asker::new(systems, client_sender));
     let asks = Arc::new(Mutex::new(asks));
     let known = snapshots.clone();

@@ -167,6 +167,17 @@ pub trait System: Send + Sync {
         Vec::new()
     }
 
+    /// Work that goes on beside the ticks and touches no Redis, for example counting in a database. The engine keeps it
+    /// running as a task of its own; it never ends by itself.
+    fn beside(&self) -> Option<BoxFuture<'_, ()>> {
+        None
+    }
+
+    /// False while that work has not yet brought what a first look should have.
+    fn is_ready(&self) -> bool {
+        true
+    }
+
     /// Add this instance's commands: registry reads and counts. Each names one key and is O(1) or O(log n).
     fn plan(&self, instance: &Instance, memo: &Memo, batch: &mut Batch);
 

@@ -44,7 +44,7 @@ const WIRING: &[&str] = &["main", "lib", "run", "cli", "term", "demo"];
 
 /// Crates with one home.
 const HOMES: &[(&str, &[&str])] =
-    &[("anyhow", &["main", "run", "cli"]), ("bullmq", &["demo"]), ("clap", &["main", "cli"])];
+    &[("anyhow", &["main", "run", "cli"]), ("bullmq", &["demo"]), ("clap", &["main", "cli"]), ("sqlx", &["systems"])];
 
 /// True for the layers that may use everything.
 pub fn wiring(layer: &str) -> bool {

@@ -6,6 +6,7 @@
 //! bytes; the reserved text is the server's own re-encoding of the one that waited.
 
 mod detail;
+mod failed;
 mod items;
 mod jobs;
 mod keys;
@@ -17,20 +18,21 @@ mod sample;
 mod why;
 mod workers;
 
-use std::sync::Arc;
+use futures_util::future::BoxFuture;
 
 use super::{Answer, Instance, Memo, ReadError, ScanPass, Sighting, System, SystemError, SystemSpec, unsupported};
 use crate::domain::caps::Caps;
 use crate::domain::described::Application;
 use crate::domain::ids::{InstanceId, JobId, QueueId, SystemName};
 use crate::domain::job::{Job, JobRow, Page, PageRequest, Schedule, Search, SearchStep};
-use crate::domain::mutation::{Ability, Mutation, Outcome};
+use crate::domain::mutation::{Ability, Mutation, Outcome, Target};
 use crate::domain::reason::Reason;
 use crate::domain::record::Record;
 use crate::domain::snapshot::InstanceSample;
 use crate::domain::state::{StateId, StateKind, StateSpec};
 use crate::domain::worker::Worker;
 use crate::link::{Batch, Link, Replies};
+use failed::Failed;
 use memo::LaravelMemo;
 
 /// Name in addresses and configuration.
@@ -56,37 +58,42 @@ static SPEC: SystemSpec = SystemSpec {
     scans: &[ScanPass { pattern: "*queues:*", kind: None }],
 };
 
+const NO_FAILED_STORE: &str = "Laravel keeps failed jobs in the application's database, not in Redis: describe it in a \
+                               [[laravel]] table of the configuration, with `folder` or `failed`";
+
 fn state_kind(state: StateId) -> StateKind {
     STATES.iter().find(|spec| spec.id == state).map_or(StateKind::Other, |spec| spec.kind)
 }
 
 /// The adapter, set up with what the configuration tells about applications.
 pub struct Laravel {
-    applications: Arc<[Application]>,
+    applications: Vec<(Application, Option<Failed>)>,
 }
 
 impl Laravel {
     /// For these applications; without any, all that Redis tells is shown.
     pub fn new(applications: &[Application]) -> Self {
-        Self { applications: applications.into() }
+        let with_store = |application: &Application| (application.clone(), Failed::of(application));
+        Self { applications: applications.iter().map(with_store).collect() }
     }
 
-    /// What is described of the application with that prefix.
-    fn application(&self, instance: &InstanceId) -> Option<&Application> {
+    /// What is described of the application with that prefix; a description that names it goes before others.
+    fn described_as(&self, instance: &InstanceId) -> Option<&(Application, Option<Failed>)> {
         let prefix = instance.name.as_bytes();
-        let exact = self
-            .applications
-            .iter()
-            .find(|application| application.prefix.as_deref().map(str::as_bytes) == Some(prefix));
-        exact.or_else(|| self.applications.iter().find(|application| application.holds_for(prefix)))
+        let named = |application: &Application| application.prefix.as_deref().map(str::as_bytes) == Some(prefix);
+        let exact = self.applications.iter().find(|(application, _)| named(application));
+        exact.or_else(|| self.applications.iter().find(|(application, _)| application.holds_for(prefix)))
     }
 
-    fn no_failed_store(&self) -> SystemError {
-        SystemError::Unsupported(
-            "Laravel keeps failed jobs in the application's database, not in Redis: describe it in a [[laravel]] table \
-             of the configuration, with `folder` or `failed`"
-                .to_owned(),
-        )
+    fn application(&self, instance: &InstanceId) -> Option<&Application> {
+        self.described_as(instance).map(|(application, _)| application)
+    }
+
+    /// The application's failed jobs.
+    fn failed(&self, instance: &InstanceId) -> Result<&Failed, SystemError> {
+        self.described_as(instance)
+            .and_then(|(_, failed)| failed.as_ref())
+            .ok_or_else(|| SystemError::Unsupported(NO_FAILED_STORE.to_owned()))
     }
 }
 
@@ -100,13 +107,14 @@ impl System for Laravel {
     }
 
     fn described(&self) -> Vec<QueueId> {
-        let named =
-            self.applications.iter().filter_map(|application| Some((application.prefix.as_deref()?, application)));
-        named
-            .flat_map(|(prefix, application)| {
-                application.queues.iter().map(move |queue| QueueId::new(NAME, prefix, queue))
-            })
-            .collect()
+        let mut queues = Vec::new();
+        for (application, failed) in &self.applications {
+            let Some(prefix) = application.prefix.as_deref() else { continue };
+            let counted = failed.as_ref().and_then(|failed| failed.counted().queues).unwrap_or_default();
+            let names = application.queues.iter().map(str::to_owned).chain(counted.into_keys());
+            queues.extend(names.map(|name| QueueId::new(NAME, prefix, name)));
+        }
+        queues
     }
 
     fn plan(&self, instance: &Instance, memo: &Memo, batch: &mut Batch) {
@@ -123,8 +131,12 @@ impl System for Laravel {
     ) -> Result<InstanceSample, ReadError> {
         let application = self.application(&instance.id);
         let moment = (memo.tick, memo.server_time);
-        let queues = sample::read(instance, application, memo.own::<LaravelMemo>(), moment, replies)?;
-        let caps_reason = Some(self.no_failed_store().to_string());
+        let counted = self.failed(&instance.id).map(Failed::counted);
+        let (counts, caps_reason) = match counted {
+            Ok(counted) => (counted.queues, counted.error),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        let queues = sample::read(instance, application, counts.as_ref(), memo.own::<LaravelMemo>(), moment, replies)?;
         Ok(InstanceSample {
             id: instance.id.clone(),
             states: STATES,
@@ -144,7 +156,7 @@ impl System for Laravel {
     ) -> Answer<'a, Page<JobRow>> {
         Box::pin(async move {
             if state == FAILED {
-                return Err(self.no_failed_store());
+                return failed::page(self.failed(&queue.instance)?, queue, &page).await;
             }
             jobs::page(link, queue, self.application(&queue.instance), state, &page).await
         })
@@ -157,7 +169,14 @@ impl System for Laravel {
         id: &'a JobId,
         payload_limit: u64,
     ) -> Answer<'a, Option<Job>> {
-        Box::pin(detail::open(link, queue, self.application(&queue.instance), id, payload_limit))
+        Box::pin(async move {
+            let found = detail::open(link, queue, self.application(&queue.instance), id, payload_limit).await;
+            match (found, self.failed(&queue.instance)) {
+                // A job that is in Redis, or may be, is shown from there even if a row of an earlier failure is left.
+                (Ok(None), Ok(failed)) => failed::open(failed, queue, id, payload_limit).await,
+                (found, _) => found,
+            }
+        })
     }
 
     fn search<'a>(
@@ -170,7 +189,7 @@ impl System for Laravel {
     ) -> Answer<'a, SearchStep> {
         Box::pin(async move {
             if state == FAILED {
-                return Err(self.no_failed_store());
+                return failed::search(self.failed(&queue.instance)?, queue, search, &page).await;
             }
             jobs::search(link, queue, self.application(&queue.instance), state, search, &page).await
         })
@@ -193,7 +212,17 @@ impl System for Laravel {
         Box::pin(async move {
             let application = self.application(&queue.instance);
             match job {
-                Some(id) => why::job(link, queue, application, id).await,
+                Some(id) => {
+                    let failed = self.failed(&queue.instance).ok();
+                    let mut reasons = why::job(link, queue, application, id).await?;
+                    if let (Some(failed), [only]) = (failed, reasons.as_mut_slice())
+                        && only.code == "in_no_list"
+                        && let Some(job) = failed::open(failed, queue, id, 0).await?
+                    {
+                        *only = why::failed(&job);
+                    }
+                    Ok(reasons)
+                }
                 None => why::queue(link, queue, application).await,
             }
         })
@@ -204,18 +233,64 @@ impl System for Laravel {
     }
 
     fn mutate<'a>(&'a self, link: &'a Link, mutation: &'a Mutation) -> Answer<'a, Outcome> {
-        Box::pin(mutate::mutate(link, self.application(&mutation.queue.instance), mutation))
+        Box::pin(async move {
+            let instance = &mutation.queue.instance;
+            match &mutation.target {
+                Target::Jobs { state: FAILED, .. } => failed::mutate(self.failed(instance)?, link, mutation).await,
+                _ => mutate::mutate(link, self.application(instance), mutation).await,
+            }
+        })
     }
 
     fn locate<'a>(&'a self, link: &'a Link, queue: &'a QueueId, ids: &'a [JobId]) -> Answer<'a, Vec<Option<StateId>>> {
-        Box::pin(mutate::locate(link, queue, ids))
+        Box::pin(async move {
+            let mut states = mutate::locate(link, queue, ids).await?;
+            if let Ok(failed) = self.failed(&queue.instance) {
+                for (id, state) in ids.iter().zip(&mut states).filter(|(_, state)| state.is_none()) {
+                    *state = failed::open(failed, queue, id, 0).await?.map(|_| FAILED);
+                }
+            }
+            Ok(states)
+        })
     }
 
     fn record<'a>(&'a self, link: &'a Link, queue: &'a QueueId, ids: &'a [JobId]) -> Answer<'a, Vec<Record>> {
-        Box::pin(mutate::take(link, queue, ids))
+        Box::pin(async move {
+            let mut records = mutate::take(link, queue, ids).await?;
+            if let Ok(failed) = self.failed(&queue.instance) {
+                records.extend(failed::take(failed, queue, ids).await?);
+            }
+            Ok(records)
+        })
     }
 
     fn restore<'a>(&'a self, link: &'a Link, queue: &'a QueueId, records: &'a [Record]) -> Answer<'a, Outcome> {
-        Box::pin(super::record::restore(link, queue.name.as_bytes(), records, false))
+        Box::pin(async move {
+            let (rows, own): (Vec<&Record>, Vec<&Record>) =
+                records.iter().partition(|record| record.state == Some(FAILED));
+            let own: Vec<Record> = own.into_iter().cloned().collect();
+            let mut outcome = Outcome::default();
+            if !own.is_empty() {
+                outcome = super::record::restore(link, queue.name.as_bytes(), &own, false).await?;
+            }
+            if !rows.is_empty() {
+                outcome.absorb(failed::restore(self.failed(&queue.instance)?, &rows).await?);
+            }
+            Ok(outcome)
+        })
+    }
+
+    fn beside(&self) -> Option<BoxFuture<'_, ()>> {
+        let stores: Vec<&Failed> = self.applications.iter().filter_map(|(_, failed)| failed.as_ref()).collect();
+        if stores.is_empty() {
+            return None;
+        }
+        Some(Box::pin(async move {
+            futures_util::future::join_all(stores.into_iter().map(Failed::keep_counting)).await;
+        }))
+    }
+
+    fn is_ready(&self) -> bool {
+        self.applications.iter().filter_map(|(_, failed)| failed.as_ref()).all(Failed::is_counted)
     }
 }

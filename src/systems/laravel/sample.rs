@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::failed::Summary;
 use super::keys::Keys;
 use super::memo::{LaravelMemo, Nature, QueueMemo};
 use super::payload::Payload;
@@ -55,6 +56,7 @@ fn questions(
 pub fn read(
     instance: &Instance,
     application: Option<&Application>,
+    failed: Option<&Summary>,
     memo: &mut LaravelMemo,
     (tick, now): (u64, Timestamp),
     replies: &mut Replies<'_>,
@@ -80,7 +82,10 @@ pub fn read(
         }
         let (sample, queue) = reader.finish(memo.remembered.contains(&name));
         memo.queues.insert(name.clone(), queue);
-        if let Some(sample) = sample.filter(|_| !foreign) {
+        if let Some(mut sample) = sample.filter(|_| !foreign) {
+            // Counted beside the ticks a few seconds ago: exact then.
+            let count = failed.map(|failed| failed.get(&name.to_text()).copied().unwrap_or(0));
+            sample.set_count(FAILED, count.map_or(Count::Unknown, Count::Exact));
             samples.push(sample);
         }
     }
@@ -90,8 +95,10 @@ pub fn read(
         memo.cache = found.map(|(prefix, _)| prefix);
     }
     let queues = &memo.queues;
-    let known: BTreeSet<Name> =
+    let mut known: BTreeSet<Name> =
         queues.iter().filter(|(_, queue)| queue.nature == Nature::Queue).map(|(name, _)| name.clone()).collect();
+    // A queue of which only failures are left.
+    known.extend(failed.into_iter().flat_map(Summary::keys).map(|name| Name::from(name.as_str())));
     memo.remembered = known;
     Ok(samples)
 }
@@ -201,7 +208,6 @@ impl Reader {
         self.sample.set_count(PENDING, exact(self.length));
         self.sample.set_count(DELAYED, exact(self.delayed));
         self.sample.set_count(RESERVED, exact(self.reserved));
-        self.sample.set_count(FAILED, Count::Unknown);
         self.sample.conditions.paused = self.paused;
         if self.length == Some(0) {
             (self.memo.head.moment, self.memo.head.undecodable) = (None, false);

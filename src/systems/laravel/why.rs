@@ -183,6 +183,17 @@ pub async fn job(
     })
 }
 
+/// The reason for a job that is among the failed ones.
+pub fn failed(job: &crate::domain::job::Job) -> Reason {
+    let error = job.row.error.as_deref().unwrap_or("no error was kept");
+    let row = job.facts.iter().find(|(name, _)| name == "row").map_or("", |(_, row)| row.as_str());
+    let text = format!("it failed for good: {error}");
+    with(
+        reason(Severity::Warn, "failed", text, format!("row {row} of the failed jobs")),
+        "retry it once the cause is gone",
+    )
+}
+
 /// A payload without attempts left fails at its next pop, and its handler never runs.
 fn exhausted(bytes: &[u8], now: Timestamp) -> Option<Reason> {
     let payload = Payload::read(bytes)?;
