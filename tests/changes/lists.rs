@@ -136,7 +136,7 @@ fn with_workers() -> (TestServer, Office, QueueId) {
     server.run("SET audio:worker:w1 1 EX 30");
     server.run("LPUSH audio:dead {\"n\":1.0,\"tries\":3,\"id\":\"d\",\"last\":{\"error\":\"boom\",\"at\":1e3}}");
     server.run("RPUSH audio:jobs {\"id\":\"w\"}");
-    let described = Described { lists: vec![toml::from_str(WITH_WORKERS).unwrap()] };
+    let described = Described { lists: vec![toml::from_str(WITH_WORKERS).unwrap()], ..Described::default() };
     let office = Office::with(&server.url(), described);
     (server, office, QueueId::new("list", "", "audio"))
 }
@@ -186,7 +186,10 @@ fn a_reset_of_ids_changes_their_records_in_the_same_step() {
             "name = \"m\"\nkey = \"m\"\nitem = \"id\"\nrecord = {{ key = \"job:{{id}}\", kind = \"{kind}\" }}\n\
              dead = \"m:dead\"\nfields = {{ attempts = \"tries\", error = \"error\" }}"
         );
-        let office = Office::with(&server.url(), Described { lists: vec![toml::from_str(&text).unwrap()] });
+        let office = Office::with(
+            &server.url(),
+            Described { lists: vec![toml::from_str(&text).unwrap()], ..Described::default() },
+        );
         let queue = QueueId::new("list", "", "m");
         server.run("LPUSH m:dead 7 8");
         if kind == "json" {

@@ -54,7 +54,7 @@ static SPEC: SystemSpec = SystemSpec {
     name: NAME,
     title: "Laravel",
     states: STATES,
-    caps: Caps::LIST.union(Caps::DETAIL).union(Caps::WORKERS),
+    caps: Caps::LIST.union(Caps::DETAIL).union(Caps::WORKERS).union(Caps::CHANGES),
     scans: &[ScanPass { pattern: "*queues:*", kind: None }],
 };
 
