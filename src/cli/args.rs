@@ -256,6 +256,11 @@ pub enum ConfigAction {
     Print,
     /// Say where its files are.
     Path,
+    /// Name the shipped descriptions of known applications, or print one.
+    Recipes {
+        /// Which to print.
+        name: Option<String>,
+    },
 }
 
 /// The whole command line, for completions and the manual page.

@@ -16,6 +16,7 @@ pub fn known() -> Known {
         actions: actions::action_names().collect(),
         keys: Some(check_keys),
         systems: systems.iter().map(|system| system.spec().name).collect(),
+        states: systems.iter().flat_map(|system| system.spec().states).map(|state| state.id.0).collect(),
         columns: vec![("queues", names(columns::QUEUES))],
         themes: Some(theme::names),
         url: Some(check_url),

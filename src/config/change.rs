@@ -23,7 +23,7 @@ pub struct Changes {
     pub refresh: bool,
     /// Which systems and queues are looked for, and how.
     pub discovery: bool,
-    /// Descriptions of plain lists and of applications.
+    /// Descriptions of plain lists, of applications and of conventions.
     pub lists: bool,
     /// Level, kept days or folder of the log.
     pub log: bool,
@@ -48,7 +48,7 @@ impl Changes {
             chosen: old.origin.chosen != new.origin.chosen,
             refresh: old.refresh != new.refresh,
             discovery: (&old.discovery, &old.systems) != (&new.discovery, &new.systems),
-            lists: (&old.lists, &old.laravel) != (&new.lists, &new.laravel),
+            lists: (&old.lists, &old.laravel, &old.conventions) != (&new.lists, &new.laravel, &new.conventions),
             log: (&old.log, &old.origin.logs) != (&new.log, &new.origin.logs),
         }
     }
@@ -92,6 +92,7 @@ mod tests {
             ("[discovery]\nscan = false", Changes { discovery: true, ..same.clone() }),
             ("[log]\nkeep_days = 2", Changes { log: true, ..same.clone() }),
             ("[[list]]\nname = \"m\"\nkey = \"m\"", Changes { lists: true, ..same.clone() }),
+            ("[[convention]]\nname = \"m\"\nqueues = \"*\"", Changes { lists: true, ..same.clone() }),
         ];
         for (text, changes) in cases {
             let new = config(&format!("[server.a]\nurl = \"redis://a\"\n[server.b]\nurl = \"redis://b\"\n{text}"));

@@ -34,6 +34,8 @@ pub struct Known {
     pub keys: Option<fn(&Config) -> Vec<KeyProblem>>,
     /// Names of queue systems.
     pub systems: Vec<&'static str>,
+    /// States of all queue systems.
+    pub states: Vec<&'static str>,
     /// Columns by screen.
     pub columns: Vec<(&'static str, Vec<&'static str>)>,
     /// Names of themes.
@@ -53,17 +55,24 @@ pub(super) fn check(config: &Config, document: &Document<'_>, known: &Known) -> 
     check.keys(config);
     check.log(config);
     check.lists(config);
+    check.conventions(config);
     check.problems
 }
 
-struct Check<'a> {
-    document: &'a Document<'a>,
-    known: &'a Known,
+pub(super) struct Check<'a> {
+    pub(super) document: &'a Document<'a>,
+    pub(super) known: &'a Known,
     problems: Vec<Problem>,
 }
 
 impl Check<'_> {
-    fn add(&mut self, path: &[Step], message: impl Into<String>, expected: Option<String>, remedy: Option<String>) {
+    pub(super) fn add(
+        &mut self,
+        path: &[Step],
+        message: impl Into<String>,
+        expected: Option<String>,
+        remedy: Option<String>,
+    ) {
         let place = self.document.place(path);
         if !self.document.is_broken(path) && !self.document.is_damaged(&place) {
             self.problems.push(Problem::build(self.document.file(), place, message, expected, remedy));
@@ -76,7 +85,7 @@ impl Check<'_> {
     }
 
     /// A name that must be one of a set, if the set is known.
-    fn one_of(&mut self, path: &[Step], what: &str, name: &str, set: &[&str]) {
+    pub(super) fn one_of(&mut self, path: &[Step], what: &str, name: &str, set: &[&str]) {
         if !set.is_empty() && !set.contains(&name) {
             self.add(path, format!("there is no {what} \"{name}\""), None, Some(suggestion(name, set)));
         }
@@ -343,7 +352,7 @@ fn suggestion(name: &str, set: &[&str]) -> String {
 }
 
 /// `heartbeat[1].pattern` as steps.
-fn steps(field: &str) -> Vec<Step> {
+pub(super) fn steps(field: &str) -> Vec<Step> {
     let mut steps = Vec::new();
     for part in field.split('.') {
         let mut pieces = part.split(['[', ']']).filter(|piece| !piece.is_empty());

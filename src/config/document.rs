@@ -66,7 +66,9 @@ impl<'a> Document<'a> {
                 Ok(value) => return (value, document, problems),
                 Err(error) => {
                     let span = error.span();
-                    let known = span.as_ref().is_some_and(|span| document.is_damaged(span));
+                    let known = span
+                        .as_ref()
+                        .is_some_and(|span| document.is_damaged(span) || document.is_echo(error.message(), span));
                     if !known {
                         problems.push(explain(file, span.clone().unwrap_or(0..0), error.message()));
                     }
@@ -108,6 +110,15 @@ impl<'a> Document<'a> {
         entry.map_or_else(|| self.place(&steps), |(name, _)| name.span())
     }
 
+    /// Names of the entries of a table; none if there is no such table.
+    pub(super) fn names(&self, path: &[&str]) -> Vec<String> {
+        let mut table = Some(self.tree.get_ref());
+        for name in path {
+            table = table.and_then(|table| table.get(*name)?.get_ref().as_table());
+        }
+        table.map_or_else(Vec::new, |table| table.keys().map(|name| name.get_ref().to_string()).collect())
+    }
+
     /// True if something inside the entry at this path was wrong and is told already.
     pub(super) fn is_broken(&self, path: &[Step]) -> bool {
         self.taken.iter().any(|taken| taken.starts_with(path))
@@ -134,9 +145,33 @@ impl<'a> Document<'a> {
         let taken = take_from_table(self.tree.get_mut(), span, &mut path);
         if taken {
             path.reverse();
+            self.renumber(&path);
             self.taken.push(path);
         }
         taken
+    }
+
+    /// True if something is missed only because it was wrong and had to be taken out.
+    fn is_echo(&self, message: &str, table: &Range<usize>) -> bool {
+        let Some(name) = message.trim_end().strip_prefix("missing field ") else { return false };
+        let name = Step::from(name.trim_matches('`'));
+        self.taken
+            .iter()
+            .any(|taken| taken.split_last().is_some_and(|(last, around)| *last == name && self.place(around) == *table))
+    }
+
+    /// The elements behind one that is taken out of a list move up.
+    fn renumber(&mut self, gone: &[Step]) {
+        let Some((Step::Index(index), list)) = gone.split_last() else { return };
+        self.taken.retain(|taken| !taken.starts_with(gone));
+        for taken in &mut self.taken {
+            if taken.starts_with(list)
+                && let Some(Step::Index(later)) = taken.get_mut(list.len())
+                && *later > *index
+            {
+                *later -= 1;
+            }
+        }
     }
 }
 

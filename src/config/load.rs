@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use directories::{BaseDirs, ProjectDirs};
 
 use super::check::{Known, check};
+use super::convention::include;
 use super::document::Document;
 use super::error::ConfigProblems;
 use super::overlay::{Overrides, lay_environment_over, lay_overrides_over};
@@ -120,6 +121,7 @@ fn from_file(path: &Path, asked: bool, environment: &Environment, known: &Known)
         Err(untrusted) => return Err(untrusted.problem(path).into()),
     };
     let mut config = parse_within(&file, origin, known)?;
+    include(&mut config, &file, &folder, environment, known)?;
     let resolve = |path: &mut Option<PathBuf>| {
         if let Some(path) = path {
             *path = absolute(path, &folder, environment);
@@ -135,7 +137,7 @@ fn from_file(path: &Path, asked: bool, environment: &Environment, known: &Known)
 }
 
 /// `~/` is the user's folder; what is relative starts at the folder of the configuration file.
-fn absolute(path: &Path, folder: &Path, environment: &Environment) -> PathBuf {
+pub(super) fn absolute(path: &Path, folder: &Path, environment: &Environment) -> PathBuf {
     match (path.strip_prefix("~"), &environment.home) {
         (Ok(rest), Some(home)) => home.join(rest),
         _ => folder.join(path),

@@ -6,6 +6,7 @@
 
 mod change;
 mod check;
+mod convention;
 mod document;
 mod error;
 mod handler;
@@ -22,6 +23,7 @@ mod values;
 
 pub use change::Changes;
 pub use check::{Known, ThemeNames, UrlTest};
+pub use convention::RECIPES;
 pub use error::ConfigProblems;
 pub use handler::{Handler, HandlerProblem, Headers, Http, Input, Keep, Sign, StatusCall, StatusClass, check_handler};
 pub use keys::{Chords, KeyProblem};

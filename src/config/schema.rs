@@ -11,7 +11,7 @@ use super::keys::Chords;
 use super::server::Server;
 use super::values;
 use crate::domain::appearance::{ColourChoice, GlyphChoice};
-use crate::domain::described::{Application, Described, ListSpec};
+use crate::domain::described::{Application, Convention, Described, ListSpec};
 
 /// The whole configuration: file, environment and arguments laid over the defaults.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
@@ -20,6 +20,9 @@ pub struct Config {
     /// Name of the server to watch at the start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_server: Option<String>,
+    /// Files with descriptions of queues that are read as if they stood here, or `recipe:NAME` for a shipped one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub include: Vec<String>,
     /// Which queue systems to look for.
     pub systems: Systems,
     /// How queues are found.
@@ -45,6 +48,9 @@ pub struct Config {
     /// What Redis does not tell about Laravel applications.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub laravel: Vec<Application>,
+    /// What applications agree upon beside their queue systems.
+    #[serde(rename = "convention", skip_serializing_if = "Vec::is_empty")]
+    pub conventions: Vec<Convention>,
     /// Where all this comes from; not part of the file.
     #[serde(skip)]
     pub origin: Origin,
@@ -74,6 +80,8 @@ impl Systems {
 pub struct Discovery {
     /// Globs over names and addresses of the queues to show; empty: all.
     pub queues: Vec<String>,
+    /// Globs over keys that are no queues and over addresses of queues that are not to be shown.
+    pub ignore: Vec<String>,
     /// Search the keyspace.
     pub scan: bool,
     /// Greatest share of the server's time for that search, 0 to 1.
@@ -82,7 +90,7 @@ pub struct Discovery {
 
 impl Default for Discovery {
     fn default() -> Self {
-        Self { queues: Vec::new(), scan: true, scan_share: 0.05 }
+        Self { queues: Vec::new(), ignore: Vec::new(), scan: true, scan_share: 0.05 }
     }
 }
 
@@ -264,6 +272,6 @@ pub struct Origin {
 impl Config {
     /// Descriptions for the adapters, of all servers; see [`Described::for_server`].
     pub fn described(&self) -> Described {
-        Described { lists: self.lists.clone(), laravel: self.laravel.clone() }
+        Described { lists: self.lists.clone(), laravel: self.laravel.clone(), conventions: self.conventions.clone() }
     }
 }

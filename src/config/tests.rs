@@ -47,7 +47,7 @@ fn uncommented() -> String {
 fn the_examples_in_comments_are_sound_too() {
     let config = read(&uncommented()).map_err(|problems| problems.to_string()).expect("sound");
     assert_eq!(config.servers.len(), 2);
-    assert_eq!(config.lists.len(), 1);
+    assert_eq!((config.lists.len(), config.conventions.len(), config.include.len()), (1, 1, 1));
     assert_eq!(config.keys["refresh.now"], Chords(vec!["ctrl-r".into()]));
 }
 

@@ -13,6 +13,8 @@ pub struct Scope {
     pub queues: Vec<String>,
     /// System names; empty: every system.
     pub systems: Vec<String>,
+    /// Globs over keys that are no queues and over addresses of queues that are not shown.
+    pub ignore: Vec<String>,
 }
 
 impl Scope {
@@ -23,7 +25,7 @@ impl Scope {
 
     /// True if the queue may be shown.
     pub fn admits(&self, id: &QueueId) -> bool {
-        if !self.admits_system(id.instance.system) {
+        if !self.admits_system(id.instance.system) || self.ignore.iter().any(|glob| names(glob, id)) {
             return false;
         }
         self.queues.is_empty() || self.queues.iter().any(|glob| names(glob, id))
@@ -33,12 +35,20 @@ impl Scope {
     /// name, while its queues are its groups: `NAME/GROUP`.
     pub fn admits_sighting(&self, id: &QueueId) -> bool {
         let inside = |glob: &String| glob.split_once('/').is_some_and(|(start, _)| names(start, id));
-        self.admits(id) || (self.admits_system(id.instance.system) && self.queues.iter().any(inside))
+        let ignored = self.ignore.iter().any(|glob| names(glob, id));
+        self.admits(id) || (!ignored && self.admits_system(id.instance.system) && self.queues.iter().any(inside))
+    }
+
+    /// True if a key may be offered as a queue.
+    pub fn admits_key(&self, key: &Name) -> bool {
+        let text = key.to_text();
+        !self.ignore.iter().any(|glob| address::glob(glob, &text))
     }
 
     /// True if a sampled queue may be shown: itself, or as a part of what was named.
     pub fn admits_sample(&self, id: &QueueId) -> bool {
-        self.admits(id) || whole(id).is_some_and(|whole| self.admits(&whole))
+        let ignored = self.ignore.iter().any(|glob| names(glob, id));
+        self.admits(id) || (!ignored && whole(id).is_some_and(|whole| self.admits(&whole)))
     }
 
     /// The queues themselves, if all are named by full address without a glob: the keyspace need not be searched.
@@ -81,6 +91,9 @@ mod tests {
         let scope = scope("events");
         assert!(scope.admits_sighting(&stream) && scope.admits_sample(&group) && scope.admits_sample(&other));
         let mail = QueueId::new("bullmq", "bull", "mail");
+        let ignoring = Scope { ignore: vec!["bullmq@*:ma*".to_owned(), "app:state:*".to_owned()], ..Scope::default() };
+        assert!(!ignoring.admits(&mail) && !ignoring.admits_sample(&mail) && ignoring.admits(&group));
+        assert!(!ignoring.admits_key(&"app:state:queue".into()) && ignoring.admits_key(&"app:queue".into()));
         assert!(!scope.admits_sighting(&mail) && !scope.admits_sample(&mail));
     }
 }

@@ -50,6 +50,7 @@ impl EngineConfig {
             connect,
             scope: Scope {
                 queues: config.discovery.queues.clone(),
+                ignore: config.discovery.ignore.clone(),
                 systems: systems
                     .iter()
                     .map(|s| s.spec().name)

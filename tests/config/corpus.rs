@@ -33,6 +33,7 @@ pub fn known() -> Known {
         actions: vec!["queue.pause", "job.retry", "app.quit"],
         keys: Some(keys),
         systems: vec!["bullmq", "list", "sidekiq", "stream"],
+        states: vec!["waiting", "active", "processing", "delayed", "failed", "dead"],
         columns: vec![("queues", vec!["queue", "waiting", "failed"]), ("jobs", vec!["id", "name"])],
         themes: Some(qtop::theme::names),
         url: Some(url),

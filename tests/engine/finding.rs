@@ -247,7 +247,7 @@ async fn p10_found_queues_are_there_at_once_on_the_next_start() {
     drop(engine);
     // A run that looks at one queue only must not make the others forgotten.
     let mut narrow = with_cache();
-    narrow.scope = Scope { queues: vec!["tiny@t:q0".to_owned()], systems: vec![] };
+    narrow.scope = Scope { queues: vec!["tiny@t:q0".to_owned()], ..Scope::default() };
     let mut engine = run(narrow);
     engine.wait_for("the named queue", |s| queues(s) == 1 && s.discovery.passes > 0 && s.seq > 2).await;
     drop(engine);
@@ -266,7 +266,7 @@ async fn p10_exactly_named_queues_need_no_search() {
     let server = crowded(1000, 3);
     let proxy = Proxy::start(server.port());
     let mut config = config(&proxy.url());
-    config.scope = Scope { queues: vec!["tiny@t:q1".to_owned()], systems: vec![] };
+    config.scope = Scope { queues: vec!["tiny@t:q1".to_owned()], ..Scope::default() };
     let mut engine = run(config);
     let (snapshot, _) = engine.wait_for("the named queue", |s| queues(s) == 1 && s.seq > 3).await;
     assert!(snapshot.discovery.passes >= 1, "nothing is left to search");
@@ -277,7 +277,7 @@ async fn p10_exactly_named_queues_need_no_search() {
 async fn globs_narrow_what_is_shown() {
     let server = crowded(10, 12);
     let mut config = config(&server.url());
-    config.scope = Scope { queues: vec!["q1*".to_owned(), "tiny:q5".to_owned()], systems: vec![] };
+    config.scope = Scope { queues: vec!["q1*".to_owned(), "tiny:q5".to_owned()], ..Scope::default() };
     let mut engine = run(config);
     let (snapshot, _) = engine.wait_for("the first walk", |s| s.discovery.passes == 1 && queues(s) > 0).await;
     let names: Vec<_> = snapshot.queues().map(|(_, queue)| queue.id.name.to_text()).collect();

@@ -89,6 +89,20 @@ pub fn settings(action: &ConfigAction, cli: &Cli, environment: &Environment, out
             let file = config.origin.file.as_ref().map(|path| path.display().to_string());
             output.text(&format!("{} is good", file.as_deref().unwrap_or("no file: the defaults hold, and that")))?;
         }
+        ConfigAction::Recipes { name: None } => {
+            for (name, text) in config::RECIPES {
+                let about = text.lines().next().unwrap_or_default().trim_start_matches(['#', ' ']);
+                output.text(&format!("recipe:{name:<24}{about}"))?;
+            }
+        }
+        ConfigAction::Recipes { name: Some(wanted) } => {
+            let plain = wanted.strip_prefix("recipe:").unwrap_or(wanted);
+            let Some((_, text)) = config::RECIPES.iter().find(|(name, _)| *name == plain) else {
+                return Err(Failure::new(Exit::Usage, format!("there is no recipe {plain:?}"))
+                    .with_remedy("qtop config recipes names them all"));
+            };
+            output.text(text.trim_end())?;
+        }
         ConfigAction::Print => output.text(&config::print(&config::load(&overrides, environment, &known())?))?,
     }
     Ok(Exit::Good)

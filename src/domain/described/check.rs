@@ -9,7 +9,7 @@ use super::list::{DeadLetters, Fields, Heartbeat, HeartbeatKind, ItemKind, ListS
 /// Something wrong in one description.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Index of the `[[list]]` table, from 0.
+    /// Index of the table among those of its kind, from 0.
     pub list: usize,
     /// The field inside the table, dotted, for example `record.key` or `heartbeat[1].pattern`.
     pub field: String,
@@ -33,13 +33,14 @@ impl Described {
     }
 }
 
-struct Found<'a> {
-    list: usize,
-    problems: &'a mut Vec<Problem>,
+/// Collects what is wrong in one table.
+pub(super) struct Found<'a> {
+    pub(super) list: usize,
+    pub(super) problems: &'a mut Vec<Problem>,
 }
 
 impl Found<'_> {
-    fn add(&mut self, field: impl Into<String>, text: impl Into<String>) {
+    pub(super) fn add(&mut self, field: impl Into<String>, text: impl Into<String>) {
         self.problems.push(Problem { list: self.list, field: field.into(), text: text.into() });
     }
 
@@ -55,7 +56,7 @@ impl Found<'_> {
         }
     }
 
-    fn paths(&mut self, field: &str, paths: &Paths) {
+    pub(super) fn paths(&mut self, field: &str, paths: &Paths) {
         for path in paths.iter() {
             if split_path(path).iter().any(String::is_empty) {
                 self.add(field, format!("the path {path:?} has an empty step; write names joined by dots"));
@@ -199,7 +200,7 @@ fn check_item(found: &mut Found<'_>, at: &str, item: ItemKind, record: Option<&R
 }
 
 impl Heartbeat {
-    fn check(&self, found: &mut Found<'_>, at: &str) {
+    pub(super) fn check(&self, found: &mut Found<'_>, at: &str) {
         found.pattern(&format!("{at}.pattern"), &self.pattern);
         if self.stale_after == 0 {
             found.add(format!("{at}.stale_after"), "every beat would be stale at once: write seconds, at least 1");

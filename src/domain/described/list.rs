@@ -188,7 +188,9 @@ pub struct Delayed {
 pub struct DeadLetters {
     /// Keys of the lists.
     pub key: Paths,
-    /// The end at which the newest item is: `left` if LPUSH puts them there.
+    /// What the keys are.
+    pub kind: DeadKind,
+    /// The end of a list at which the newest item is: `left` if LPUSH puts them there.
     pub newest: End,
     /// What an item is, if not the same as in the queue.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -201,11 +203,24 @@ pub struct DeadLetters {
     pub fields: Option<Fields>,
 }
 
+/// What keeps dead letters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeadKind {
+    /// A list.
+    #[default]
+    List,
+    /// A sorted set.
+    Zset,
+}
+
 /// The long form of [`DeadLetters`].
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct DeadTable {
     key: Paths,
+    #[serde(default)]
+    kind: DeadKind,
     #[serde(default = "left")]
     newest: End,
     #[serde(default)]
@@ -218,15 +233,15 @@ struct DeadTable {
 
 impl From<Paths> for DeadTable {
     fn from(key: Paths) -> Self {
-        Self { key, newest: End::Left, item: None, record: None, fields: None }
+        Self { key, kind: DeadKind::List, newest: End::Left, item: None, record: None, fields: None }
     }
 }
 
 impl<'de> Deserialize<'de> for DeadLetters {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let table: DeadTable = deserializer.deserialize_any(Short(PhantomData))?;
-        let DeadTable { key, newest, item, record, fields } = table;
-        Ok(Self { key, newest, item, record, fields })
+        let DeadTable { key, kind, newest, item, record, fields } = table;
+        Ok(Self { key, kind, newest, item, record, fields })
     }
 }
 

@@ -4,17 +4,25 @@
 //! what a description does not say is unknown to qtop.
 
 mod check;
+mod check_convention;
+mod convention;
 mod field;
 mod laravel;
 mod list;
+mod slots;
 
 pub use check::{Problem, literal_prefix};
+pub use convention::{
+    Absence, AddJob, CancelFlag, Convention, Edit, Meaning, OutcomeRule, Owner, OwnerKind, ProgressSource,
+    RECIPE_COMMANDS, Recipe, RecipeVerb, SourceKind,
+};
 pub use field::{Paths, TimeField, TimeUnit, split_path};
 pub use laravel::{Application, FailedDriver, FailedStore};
 pub use list::{
-    Counters, DeadLetters, Delayed, End, Fields, Heartbeat, HeartbeatKind, ItemKind, ListSpec, Pause, Progress,
-    ProgressKind, Record, RecordKind,
+    Counters, DeadKind, DeadLetters, Delayed, End, Fields, Heartbeat, HeartbeatKind, ItemKind, ListSpec, Pause,
+    Progress, ProgressKind, Record, RecordKind,
 };
+pub use slots::{Allowed, Slot, Slots, Values};
 
 /// All descriptions of one configuration.
 #[derive(Clone, Debug, PartialEq, Default)]
@@ -23,6 +31,8 @@ pub struct Described {
     pub lists: Vec<ListSpec>,
     /// Laravel applications.
     pub laravel: Vec<Application>,
+    /// What applications agree upon beside their queue systems.
+    pub conventions: Vec<Convention>,
 }
 
 impl Described {
@@ -32,6 +42,7 @@ impl Described {
         Self {
             lists: self.lists.iter().filter(|list| holds(&list.servers)).cloned().collect(),
             laravel: self.laravel.iter().filter(|application| holds(&application.servers)).cloned().collect(),
+            conventions: self.conventions.iter().filter(|convention| holds(&convention.servers)).cloned().collect(),
         }
     }
 }

@@ -341,7 +341,7 @@ impl Discovery {
                     self.met.insert(id.clone());
                     new |= self.known.insert(id);
                 }
-                Some(Sighting::Offer(offer)) if self.offers.len() < OFFERS => {
+                Some(Sighting::Offer(offer)) if self.offers.len() < OFFERS && self.scope.admits_key(&offer.key) => {
                     self.offers.insert(offer.key.clone(), offer);
                 }
                 _ => {}

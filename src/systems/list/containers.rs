@@ -9,7 +9,7 @@ use super::finder::Finder;
 use super::keys::starred;
 use super::plan::{memory, one};
 use super::{DEAD, DELAYED, PROCESSING, WAITING};
-use crate::domain::described::{End, Fields, ItemKind, ListSpec, Record};
+use crate::domain::described::{DeadKind, End, Fields, ItemKind, ListSpec, Record};
 use crate::domain::ids::Name;
 use crate::domain::job::Cursor;
 use crate::domain::state::StateId;
@@ -100,7 +100,7 @@ pub async fn containers<'a>(
                     item: dead.item.unwrap_or(spec.item),
                     record: dead.record.as_ref().or(spec.record.as_ref()),
                     fields: dead.fields.as_ref().unwrap_or(&spec.fields),
-                    ..container(Name::from(key), Some(dead.newest), None)
+                    ..container(Name::from(key), (dead.kind == DeadKind::List).then_some(dead.newest), None)
                 }));
             }
         }

@@ -3,7 +3,7 @@
 
 use super::keys::fill;
 use super::memo::{Head, ListMemo};
-use crate::domain::described::{End, Heartbeat, HeartbeatKind, ItemKind, ListSpec, RecordKind};
+use crate::domain::described::{DeadKind, End, Heartbeat, HeartbeatKind, ItemKind, ListSpec, RecordKind};
 use crate::domain::ids::Name;
 use crate::domain::time::Timestamp;
 use crate::link::{Cmd, cmd};
@@ -31,6 +31,8 @@ pub enum Ask<'a> {
     Processing(&'a [u8]),
     /// Length of a list of given-up items.
     Dead(&'a str),
+    /// Members of a sorted set of given-up items.
+    DeadMembers(&'a str),
     /// Members of the delayed set.
     Delayed(&'a str),
     /// Members of it that are due.
@@ -95,7 +97,10 @@ pub fn questions<'a>(spec: &'a ListSpec, memo: Option<&'a ListMemo>, tick: u64, 
     if let Some(find) = spec.processing_pattern.as_ref().and_then(|pattern| memo?.finds.get(pattern)) {
         asks.extend(find.known().iter().take(PROCESSING_LISTS).map(|key| Ask::Processing(key.as_bytes())));
     }
-    asks.extend(spec.dead.iter().flat_map(|dead| dead.key.iter()).map(Ask::Dead));
+    if let Some(dead) = &spec.dead {
+        let ask = if dead.kind == DeadKind::Zset { Ask::DeadMembers } else { Ask::Dead };
+        asks.extend(dead.key.iter().map(ask));
+    }
     if let Some(delayed) = &spec.delayed {
         asks.push(Ask::Delayed(&delayed.key));
         if now > Timestamp::default() {
@@ -169,7 +174,7 @@ impl Ask<'_> {
             Self::Scan { pattern, kind, cursor } => scan_command(pattern, *kind, *cursor),
             Self::Waiting(key) | Self::Dead(key) => one("LLEN", key.as_bytes()),
             Self::Processing(key) => one("LLEN", key),
-            Self::Delayed(key) => one("ZCARD", key.as_bytes()),
+            Self::Delayed(key) | Self::DeadMembers(key) => one("ZCARD", key.as_bytes()),
             Self::Overdue(key, now) => {
                 let mut command = one("ZCOUNT", key.as_bytes());
                 command.arg("-inf").arg(*now);

@@ -100,6 +100,9 @@ impl Reader<'_> {
             }
             Ask::Processing(key) => self.processing = self.processing.plus(self.length(key, "list", reply)),
             Ask::Dead(key) => self.dead = self.dead.plus(self.length(key.as_bytes(), "list", reply)),
+            Ask::DeadMembers(key) => {
+                self.dead = self.dead.plus(self.length(key.as_bytes(), "sorted set", reply));
+            }
             Ask::Delayed(key) => {
                 let count = self.length(key.as_bytes(), "sorted set", reply);
                 self.sample.set_count(DELAYED, count);

@@ -8,7 +8,7 @@ use super::plan::{one, start_of};
 use super::sample::due;
 use super::workers::{Heard, listen};
 use super::{DEAD, DELAYED, PROCESSING, WAITING};
-use crate::domain::described::{End, ItemKind, ListSpec};
+use crate::domain::described::{DeadKind, End, ItemKind, ListSpec};
 use crate::domain::ids::JobId;
 use crate::domain::queue::Severity;
 use crate::domain::reason::Reason;
@@ -97,9 +97,12 @@ fn fine(spec: &ListSpec, waiting: u64) -> Reason {
 
 /// Keys of another type than described.
 async fn types(spec: &ListSpec, link: &Link) -> Result<Vec<Reason>, SystemError> {
-    let lists = spec.key.iter().chain(spec.processing.iter()).chain(spec.dead.iter().flat_map(|dead| dead.key.iter()));
-    let keys: Vec<(&str, &str)> =
-        lists.map(|key| (key, "list")).chain(spec.delayed.iter().map(|delayed| (&*delayed.key, "zset"))).collect();
+    let mut keys: Vec<(&str, &str)> = spec.key.iter().chain(spec.processing.iter()).map(|key| (key, "list")).collect();
+    if let Some(dead) = &spec.dead {
+        let kind = if dead.kind == DeadKind::Zset { "zset" } else { "list" };
+        keys.extend(dead.key.iter().map(|key| (key, kind)));
+    }
+    keys.extend(spec.delayed.iter().map(|delayed| (&*delayed.key, "zset")));
     let mut batch = Batch::new();
     for (key, _) in &keys {
         batch.ask(one("TYPE", key.as_bytes()));
