@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
+use qtop::domain::ids::JobId;
 use qtop::engine::runner::handler::Handler;
-use qtop::engine::runner::work::{Ending, Stream};
+use qtop::engine::runner::work::{Ending, Stream, Work};
 use qtop_testkit::{alive, wait_until};
 
 use super::bench::{build, run, run_in, work};
@@ -142,7 +143,8 @@ async fn an_answer_to_another_job_is_not_taken() {
     assert!(told.retried().message.contains("it answered job \"8\" while it had job \"7\""), "{told:?}");
     let told = run(&handler, r#"{"say":"{\"result\":1}"}"#).await;
     assert_eq!(told.result(), Some("1"), "the first answer counts");
-    let told = run(&handler, r#"{"answer":{"result":2}}"#).await;
+    let next = Work { id: JobId::from("8"), ..work(r#"{"answer":{"result":2}}"#) };
+    let told = run_in(&handler, &next, None).await;
     assert_eq!(told.result(), Some("2"), "a second answer is not taken for the next job");
     handler.close().await;
 }

@@ -111,7 +111,7 @@ impl Process {
         let mut relay = Relay::new(room.events.clone());
         let reply = {
             let line = [envelope(work), b"\n".to_vec()].concat();
-            let Worker { stdin, lines, ready, .. } = &mut worker;
+            let Worker { stdin, lines, ready, last, .. } = &mut worker;
             let mut writing = pin!(worker::write(stdin, &line));
             let mut written = false;
             loop {
@@ -135,6 +135,11 @@ impl Process {
                     Said::Log(text) => relay.log(text).await,
                     Said::Output(text) => relay.output(Stream::Out, text).await,
                     Said::Ready => *ready = true,
+                    Said::Result { id: Some(other), .. } | Said::Failed { id: Some(other), .. }
+                        if other != id && last.as_ref() == Some(&other) =>
+                    {
+                        tracing::warn!(program = %self.program.path().display(), "a job was answered twice");
+                    }
                     Said::Result { id: Some(other), .. } | Said::Failed { id: Some(other), .. } if other != id => {
                         break Reply::Lost(Loss::Confused(format!(
                             "it answered job {other:?} while it had job {id:?}"
@@ -151,11 +156,11 @@ impl Process {
         relay.flush().await;
         match reply {
             Reply::Done(result) => {
-                self.give_back(worker);
+                self.give_back(worker, work);
                 Ending::Done { result }
             }
             Reply::Failed { message, stack, again } => {
-                self.give_back(worker);
+                self.give_back(worker, work);
                 self.rules.judge(None, Failure { message, stack, crashed: false }, again)
             }
             Reply::Lost(loss) => self.lost(worker, loss, &room).await,
@@ -229,8 +234,8 @@ impl Process {
     }
 
     /// Takes a child back after a job; a worn one is replaced.
-    fn give_back(&self, mut worker: Worker) {
-        worker.finish_job();
+    fn give_back(&self, mut worker: Worker, work: &Work) {
+        worker.finish_job(String::from_utf8_lossy(work.id.as_bytes()).into_owned());
         let worn = self.max_jobs.is_some_and(|most| worker.jobs >= most)
             || self.max_time.is_some_and(|most| worker.born.elapsed() >= most)
             || self.max_memory.is_some_and(|most| worker.memory().is_some_and(|memory| memory > most));

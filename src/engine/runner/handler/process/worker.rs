@@ -34,6 +34,8 @@ pub(super) struct Worker {
     errors: Arc<Mutex<Errors>>,
     reader: JoinHandle<()>,
     folder: TempDir,
+    /// Id of the job it ended last.
+    pub(super) last: Option<String>,
     /// Jobs it has ended.
     pub(super) jobs: u64,
     pub(super) born: Instant,
@@ -82,7 +84,18 @@ impl Worker {
         let errors = Arc::new(Mutex::new(Errors::default()));
         let reader = tokio::spawn(read_errors(stderr, Arc::clone(&errors)));
         let lines = Lines::new(stdout, longest);
-        Ok(Self { started, stdin, lines, errors, reader, folder, jobs: 0, born: Instant::now(), ready: false })
+        Ok(Self {
+            started,
+            stdin,
+            lines,
+            errors,
+            reader,
+            folder,
+            last: None,
+            jobs: 0,
+            born: Instant::now(),
+            ready: false,
+        })
     }
 
     /// From now on its complaints belong to this job.
@@ -92,8 +105,9 @@ impl Worker {
         errors.events = Some(events.clone());
     }
 
-    pub(super) fn finish_job(&mut self) {
+    pub(super) fn finish_job(&mut self, id: String) {
         self.jobs += 1;
+        self.last = Some(id);
         self.errors().events = None;
     }
 
