@@ -3,7 +3,10 @@
 mod handlers {
     pub mod bench;
     pub mod command;
+    pub mod examples;
+    pub mod http;
     pub mod poison;
     pub mod process;
     pub mod protocol;
+    pub mod service;
 }

@@ -42,4 +42,4 @@ pub use options::{ConnectOptions, Purpose, TimeLimits, TlsOptions};
 pub use redis::{Cmd, Value, cmd};
 pub use script::Script;
 pub use send::Link;
-pub use tls::install_crypto;
+pub use tls::{causes, client_config, install_crypto, tls_failure};

@@ -1,5 +1,6 @@
 //! TLS by rustls: authorities, client certificates, and what a failed handshake means (S16).
 
+use std::error::Error;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -19,8 +20,11 @@ pub fn install_crypto() -> Arc<CryptoProvider> {
     CryptoProvider::get_default().cloned().unwrap_or_else(|| Arc::new(rustls::crypto::ring::default_provider()))
 }
 
-/// The settings of a TLS client for these options.
-pub(super) fn client_config(options: &TlsOptions) -> Result<Arc<ClientConfig>, ConnectFailure> {
+/// The settings of a TLS client for these options, also for what is no connection to Redis.
+///
+/// # Errors
+/// Names the file that cannot be used.
+pub fn client_config(options: &TlsOptions) -> Result<Arc<ClientConfig>, ConnectFailure> {
     let provider = install_crypto();
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
@@ -127,7 +131,9 @@ pub(super) fn failure(error: &rustls::Error) -> TlsFailure {
             | AlertDescription::CertificateExpired
             | AlertDescription::CertificateRevoked
             | AlertDescription::UnsupportedCertificate
-            | AlertDescription::AccessDenied),
+            | AlertDescription::AccessDenied
+            // An authority of that name is trusted, but it is another one.
+            | AlertDescription::DecryptError),
         ) => TlsFailure::ClientCertificateRefused(format!("{alert:?}")),
         Error::InvalidMessage(_) => TlsFailure::NotTls,
         error => TlsFailure::Other(error.to_string()),
@@ -137,6 +143,21 @@ pub(super) fn failure(error: &rustls::Error) -> TlsFailure {
 /// The TLS error inside an I/O error, if there is one.
 pub(super) fn inside(error: &std::io::Error) -> Option<TlsFailure> {
     error.get_ref()?.downcast_ref::<rustls::Error>().map(failure)
+}
+
+/// An error and its causes, also those that libraries hide inside I/O errors.
+pub fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error: &&'a (dyn Error + 'static)| {
+        match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            Some(inner) => Some(inner as &'a (dyn Error + 'static)),
+            None => error.source(),
+        }
+    })
+}
+
+/// The TLS error somewhere in a chain of causes.
+pub fn tls_failure(error: &(dyn Error + 'static)) -> Option<TlsFailure> {
+    causes(error).find_map(|cause| cause.downcast_ref::<rustls::Error>()).map(failure)
 }
 
 /// Takes every certificate. Only behind the insecure flag.

@@ -93,7 +93,7 @@ pub fn surroundings() -> Surroundings {
     for name in ["QTOP_URL", "REDIS_URL", "REDIS_PASSWORD", "REDISCLI_AUTH", "AWS_SECRET_ACCESS_KEY"] {
         variables.insert(name.into(), "redis://:s3cret@h".into());
     }
-    Surroundings { variables }
+    Surroundings { variables, ..Surroundings::of_process() }
 }
 
 pub fn settings(text: &str) -> config::Handler {

@@ -26,9 +26,18 @@ impl<'a> Facts<'a> {
     }
 
     /// The same attempt with its outcome.
-    #[cfg(test)]
     pub(super) fn with_outcome(work: &'a Work, status: &'static str, error: &'a str) -> Self {
         Self { work, outcome: Some((status, error)) }
+    }
+
+    /// The exact bytes of the job's data.
+    pub(super) fn payload(&self) -> &'a [u8] {
+        &self.work.payload
+    }
+
+    /// True if the data is one JSON document.
+    pub(super) fn is_json(&self) -> bool {
+        as_json(&self.work.payload).is_some()
     }
 
     /// Fills a text. Strings of JSON come without quotes and escapes, numbers as they are written, tables and lists as
@@ -73,7 +82,6 @@ impl<'a> Facts<'a> {
         })
     }
 
-    #[cfg(test)]
     /// One placeholder as JSON of the kind it has in the job.
     pub(super) fn json(&self, field: &Field) -> Result<String, String> {
         let work = self.work;

@@ -5,6 +5,7 @@
 
 mod command;
 mod facts;
+mod http;
 mod lines;
 mod process;
 mod program;
@@ -14,10 +15,13 @@ mod verdict;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ffi::OsString;
+use std::sync::Arc;
 
 use super::work::{Ending, Room, Work};
 use crate::config;
 use crate::link::Remedy;
+
+pub use http::{Lookup, SystemLookup};
 
 /// Why a handler cannot be used; found at the start, before a job is taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -44,16 +48,18 @@ impl Remedy for HandlerError {
 }
 
 /// What handlers take from the surroundings of qtop.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Surroundings {
     /// qtop's own environment; of it only allowed names reach a program.
     pub variables: HashMap<OsString, OsString>,
+    /// Finds the addresses of hosts.
+    pub lookup: Arc<dyn Lookup>,
 }
 
 impl Surroundings {
     /// Of this process.
     pub fn of_process() -> Self {
-        Self { variables: std::env::vars_os().collect() }
+        Self { variables: std::env::vars_os().collect(), lookup: Arc::new(SystemLookup) }
     }
 }
 
@@ -67,6 +73,7 @@ pub struct Handler {
 enum Kind {
     Command(command::Command),
     Process(process::Process),
+    Http(Box<http::Http>),
 }
 
 impl Handler {
@@ -75,9 +82,10 @@ impl Handler {
     /// # Errors
     /// Says which setting cannot be used, why, and what to do.
     pub fn build(config: &config::Handler, surroundings: &Surroundings) -> Result<Self, HandlerError> {
-        let kind = match (&config.command, &config.process) {
-            (Some(argv), _) => Kind::Command(command::Command::build(argv, config, surroundings)?),
-            (_, Some(argv)) => Kind::Process(process::Process::build(argv, config, surroundings)?),
+        let kind = match (&config.command, &config.process, &config.http) {
+            (Some(argv), _, _) => Kind::Command(command::Command::build(argv, config, surroundings)?),
+            (_, Some(argv), _) => Kind::Process(process::Process::build(argv, config, surroundings)?),
+            (_, _, Some(http)) => Kind::Http(Box::new(http::Http::build(http, config, surroundings)?)),
             _ => {
                 let remedy = "give it a `command`, a `process` or `http`";
                 return Err(HandlerError::new("handler", "it runs nothing", remedy));
@@ -91,13 +99,14 @@ impl Handler {
         match &self.kind {
             Kind::Command(command) => command.handle(work, room).await,
             Kind::Process(process) => process.handle(work, room).await,
+            Kind::Http(http) => http.handle(work, room).await,
         }
     }
 
     /// Ends what waits for jobs. Attempts that still run are not touched.
     pub async fn close(&self) {
         match &self.kind {
-            Kind::Command(_) => {}
+            Kind::Command(_) | Kind::Http(_) => {}
             Kind::Process(process) => process.close().await,
         }
     }

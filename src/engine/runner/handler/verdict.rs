@@ -16,6 +16,11 @@ impl Rules {
         Self { retry_on: config.retry_on.clone(), fail_on: config.fail_on.clone() }
     }
 
+    /// True if `retry_on` names this failure.
+    pub(super) fn passes(&self, code: Option<u16>, message: &str) -> bool {
+        self.retry_on.iter().any(|sign| sign.fits(code, message))
+    }
+
     /// Judges a failure: the job's own word comes first, then `retry_on`, then `fail_on`; else it is tried again.
     pub(super) fn judge(&self, code: Option<u16>, failure: Failure, again: Again) -> Ending {
         let fits = |signs: &[Sign]| signs.iter().any(|sign| sign.fits(code, &failure.message));
