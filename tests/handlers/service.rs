@@ -63,11 +63,12 @@ impl Service {
                 tokio::spawn(async move {
                     match tls {
                         None => serve(stream, script, &shared).await,
-                        Some(tls) => match tls.accept(stream).await {
-                            Ok(stream) => serve(stream, script, &shared).await,
-                            // The client says what was wrong.
-                            Err(_) => {}
-                        },
+                        Some(tls) => {
+                            // Where it fails, the client says what was wrong.
+                            if let Ok(stream) = tls.accept(stream).await {
+                                serve(stream, script, &shared).await;
+                            }
+                        }
                     }
                 });
             }
