@@ -57,6 +57,27 @@ fn s6_s14_hostile_payloads_stay_within_memory() {
     assert!(grown < 100 * MEGABYTE, "fourteen million values took {} MB", grown / MEGABYTE);
     drop(payload);
 
+    // Pickles: many small values; one list named ten million times; a memo without end; nothing but marks.
+    let numbers = [b"\x80\x04](".to_vec(), b"K\x07".repeat(7_000_000), b"e.".to_vec()].concat();
+    let (payload, grown) = cost(numbers);
+    assert!(payload.cut && payload.format == Format::Pickle, "{:?}", payload.notes);
+    assert!(grown < 100 * MEGABYTE, "seven million numbers took {} MB", grown / MEGABYTE);
+    drop(payload);
+    for (what, pickle) in [
+        (
+            "a shared list",
+            [b"\x80\x04(]\x94(".to_vec(), b"N".repeat(400_000), b"eh\x00".to_vec(), b"h\x00".repeat(7_000_000)]
+                .concat(),
+        ),
+        ("a memo", [b"\x80\x04]".to_vec(), b"\x94".repeat(15_000_000), b".".to_vec()].concat()),
+        ("marks", [b"\x80\x04]".to_vec(), b"(".repeat(15_000_000), b".".to_vec()].concat()),
+        ("texts", [b"\x80\x04](".to_vec(), b"\x8c\x00".repeat(7_000_000), b"e.".to_vec()].concat()),
+    ] {
+        let (payload, grown) = cost(pickle);
+        assert!(grown < 150 * MEGABYTE, "{what} took {} MB", grown / MEGABYTE);
+        drop(payload);
+    }
+
     let (payload, grown) = cost(b"[".repeat(10_000_000));
     assert_eq!(payload.format, Format::Text);
     assert!(grown < 32 * MEGABYTE, "ten million brackets took {} MB", grown / MEGABYTE);

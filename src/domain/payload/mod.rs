@@ -8,6 +8,7 @@ mod hex;
 mod json;
 mod msgpack;
 mod php;
+pub mod pickle;
 mod tree;
 mod unpack;
 mod view;
@@ -66,6 +67,8 @@ pub enum Format {
     Msgpack,
     /// A value in PHP's `serialize` format.
     Php,
+    /// Python's own format; read, never executed.
+    Pickle,
     /// UTF-8 text.
     Text,
     /// Anything else.
@@ -102,6 +105,7 @@ const FORMATS: &[FormatReader] = &[
     FormatReader { format: Format::Json, may_be: json::may_be, read: json::read },
     FormatReader { format: Format::Msgpack, may_be: msgpack::may_be, read: msgpack::read },
     FormatReader { format: Format::Php, may_be: php::may_be, read: php::read },
+    FormatReader { format: Format::Pickle, may_be: pickle::may_be, read: pickle::read },
 ];
 
 /// Packings inside one another that are undone.
@@ -138,7 +142,7 @@ impl Payload {
             Format::Empty => Some("".into()),
             Format::Php if self.bytes.contains(&0) => None,
             Format::Php => Some(String::from_utf8_lossy(&self.bytes)),
-            Format::Msgpack | Format::Binary => None,
+            Format::Msgpack | Format::Pickle | Format::Binary => None,
         }
     }
 
