@@ -2,6 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may fail a test as directly as tests do")]
 
+#[path = "changes/arq.rs"]
+mod arq;
+#[path = "changes/arq_library.rs"]
+mod arq_library;
+#[path = "changes/arq_queue.rs"]
+mod arq_queue;
 #[path = "changes/bulk.rs"]
 mod bulk;
 #[path = "changes/bullmq.rs"]

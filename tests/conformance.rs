@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may fail a test as directly as tests do")]
 
+#[path = "conformance/arq.rs"]
+mod arq;
 #[path = "conformance/bench.rs"]
 mod bench;
 #[path = "conformance/changes.rs"]

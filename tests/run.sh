@@ -2,7 +2,7 @@
 # Checks everything that must hold: formatting, lints, licences and advisories (if cargo-deny is there), all tests.
 #
 # Needs the Rust toolchain. What else the tests need (a Redis server; Node 18 or newer for the tests against the real
-# BullMQ) is taken from PATH, or installed by apt if that is possible without a question. The first failure ends the
+# BullMQ; Python 3 with venv for those against the real ARQ) is taken from PATH, or installed by apt if that is possible without a question. The first failure ends the
 # run with its exit code.
 #
 #   tests/run.sh [arguments for `cargo test`, for example: --test cli health]
@@ -73,6 +73,10 @@ can_install() {
   have apt-get && { ((EUID == 0)) || { have sudo && sudo -n true 2>/dev/null; }; }
 }
 
+python_makes_environments() {
+  have python3 && python3 -c 'import ensurepip, venv' 2>/dev/null
+}
+
 node_is_new_enough() {
   have node && have npm && (($(node -p 'process.versions.node.split(".")[0]') >= 18))
 }
@@ -81,6 +85,7 @@ tools() {
   local missing=()
   if ! have redis-server && ! have valkey-server; then missing+=(redis-server); fi
   if [[ -f tests/interop/package-lock.json ]] && ! node_is_new_enough; then missing+=(nodejs npm); fi
+  if [[ -f tests/interop/requirements.txt ]] && ! python_makes_environments; then missing+=(python3 python3-venv); fi
   # rustls' cryptography and the build scripts of some crates need a C compiler.
   if ! have cc; then missing+=(build-essential); fi
   if ((${#missing[@]})); then
@@ -113,8 +118,21 @@ interop_packages() {
   fi
 }
 
+# Python's packages lie under target/, where the tests look for them.
+python_packages() {
+  local wanted=tests/interop/requirements.txt installed=target/python/.installed
+  if [[ -f $installed && $installed -nt $wanted ]]; then
+    printf 'already installed\n'
+  else
+    python3 -m venv target/python
+    target/python/bin/python -m pip install --quiet --disable-pip-version-check --requirement "$wanted"
+    touch "$installed"
+  fi
+}
+
 step "tools" tools
 if [[ -f tests/interop/package-lock.json ]]; then step "packages for interop" interop_packages; fi
+if [[ -f tests/interop/requirements.txt ]]; then step "Python packages for interop" python_packages; fi
 step "format" cargo fmt --all --check
 step "lints" cargo clippy --locked --all-targets -- -D warnings
 if have cargo-deny; then

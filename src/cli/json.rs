@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 use crate::domain::fetch::{FailureGroup, FailureReport, WorkerReport};
 use crate::domain::ids::QueueId;
 use crate::domain::job::{Blob, Job, JobRow, KeyFact, Progress, Relative};
+use crate::domain::payload::{Format, Limits as PayloadLimits, Payload};
 use crate::domain::queue::{Count, Drain, Oldest, QueueSample, Severity, Warning};
 use crate::domain::snapshot::{InstanceSample, Snapshot};
 use crate::domain::state::StateKind;
@@ -294,6 +295,10 @@ pub struct JobShape {
     payload: Box<RawValue>,
     payload_encoding: &'static str,
     payload_cut: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload_decoded: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result_decoded: Option<Box<RawValue>>,
     options: Option<Box<RawValue>>,
     result: Option<Box<RawValue>>,
     stack: Vec<String>,
@@ -347,6 +352,8 @@ impl JobShape {
             payload,
             payload_encoding,
             payload_cut: job.payload.is_cut(),
+            payload_decoded: decoded(&job.payload),
+            result_decoded: job.result.as_ref().and_then(decoded),
             options: job.options.as_ref().map(|blob| embed(blob).0),
             result: job.result.as_ref().map(|blob| embed(blob).0),
             stack: job.stack.clone(),
@@ -374,6 +381,13 @@ fn embed(blob: &Blob) -> (Box<RawValue>, &'static str) {
         },
         Err(_) => (string(&STANDARD.encode(&blob.bytes)), "base64"),
     }
+}
+
+/// What formats hold that JSON cannot embed as they are.
+fn decoded(blob: &Blob) -> Option<Box<RawValue>> {
+    let payload = Payload::read(blob, &PayloadLimits::default());
+    let tree = payload.tree.filter(|_| matches!(payload.format, Format::Msgpack | Format::Pickle))?;
+    RawValue::from_string(tree.to_json()).ok()
 }
 
 /// `qtop workers --json`.

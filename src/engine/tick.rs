@@ -186,6 +186,11 @@ impl Ticker {
         // The server's clock was read about in the middle of the round trip.
         let half = i64::try_from(rtt.as_millis() / 2).unwrap_or(0);
         let ahead = server_time.map(|server| local.0 - half - server.0);
+        let mut discovery = self.discovery.progress();
+        if self.known.0.iter().any(|sampled| !sampled.system.is_settled(&sampled.memo)) {
+            // A walk counts when what it met was looked at.
+            discovery.passes = discovery.passes.saturating_sub(1);
+        }
         let snapshot = Snapshot {
             server: self.server.clone(),
             url: Arc::clone(&self.url),
@@ -197,7 +202,7 @@ impl Ticker {
             facts: self.facts.clone(),
             warnings: self.warnings(now, ahead),
             instances,
-            discovery: self.discovery.progress(),
+            discovery,
             cost: self.cost.cost(),
         };
         self.last = Arc::new(snapshot);

@@ -3,6 +3,7 @@
 //! Adapters are stateless and spawn nothing. Sampling writes commands into a shared [`Batch`] and later reads exactly
 //! the replies to them; deeper reads take several steps over a [`Link`].
 
+pub mod arq;
 pub mod bullmq;
 pub mod consume;
 pub mod laravel;
@@ -162,7 +163,8 @@ pub trait System: Send + Sync {
         false
     }
 
-    /// Queues that are known without a scan, from the configuration.
+    /// Queues that are known without a scan: from the configuration, or because they were met before and have no key
+    /// while they are empty.
     fn described(&self) -> Vec<QueueId> {
         Vec::new()
     }
@@ -175,6 +177,12 @@ pub trait System: Send + Sync {
 
     /// False while that work has not yet brought what a first look should have.
     fn is_ready(&self) -> bool {
+        true
+    }
+
+    /// False while keys met by a scan were not yet looked at closely enough to know whether they are queues.
+    fn is_settled(&self, memo: &Memo) -> bool {
+        let _ = memo;
         true
     }
 
@@ -287,6 +295,7 @@ pub fn all(described: &Described) -> Vec<Arc<dyn System>> {
     vec![
         Arc::new(self::bullmq::BullMq),
         Arc::new(self::laravel::Laravel::new(&described.laravel)),
+        Arc::new(self::arq::Arq::default()),
         Arc::new(self::list::List::new(&described.lists)),
         Arc::new(self::stream::Stream),
     ]

@@ -46,6 +46,14 @@ pub const CASES: &[Case] = &[
         workers: true,
     },
     Case {
+        system: "arq",
+        seed: super::arq::seed,
+        described: Described::default,
+        counts: super::arq::COUNTS,
+        search: ("arq:queue", "waiting", "RESIZE"),
+        workers: true,
+    },
+    Case {
         system: "list",
         seed: super::lists::seed,
         described: super::lists::described,

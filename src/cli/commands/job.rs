@@ -9,9 +9,13 @@ use crate::cli::session::Session;
 use crate::domain::fetch::{Fetched, Request};
 use crate::domain::ids::JobRef;
 use crate::domain::job::{Blob, Job, Relative};
+use crate::domain::payload::{Folds, Format, Limits, Payload};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text;
 use crate::domain::time::Timestamp;
+
+/// Values of one payload that are printed for people; `--json` has all.
+const MOST_LINES: usize = 2_000;
 
 /// How to print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,8 +161,19 @@ fn relative(relative: &Relative) -> String {
     format!("{}{state}", relative.label)
 }
 
-/// Text as it is; bytes that are none as hexadecimal escapes.
+/// Text as it is; what Python or MessagePack wrote as its values; other bytes as hexadecimal escapes.
 fn shown(blob: &Blob) -> String {
+    let payload = Payload::read(blob, &Limits::default());
+    let packed = matches!(payload.format, Format::Msgpack | Format::Pickle);
+    if let Some(tree) = payload.tree.as_ref().filter(|_| packed) {
+        let folds = Folds::open_to(usize::MAX);
+        let lines = tree.lines(&folds).map(|line| {
+            let key = line.key.map(|key| format!("{key}: ")).unwrap_or_default();
+            format!("{}{key}{}", "  ".repeat(line.depth), line.text)
+        });
+        let cut = payload.cut.then(|| format!("… {} of {} bytes", blob.bytes.len(), blob.total));
+        return lines.take(MOST_LINES).chain(cut).collect::<Vec<_>>().join("\n");
+    }
     let mut shown = match std::str::from_utf8(&blob.bytes) {
         Ok(text) => text.to_owned(),
         Err(_) => text::harmless_bytes(&blob.bytes).into_owned(),

@@ -9,6 +9,7 @@ mod json;
 mod msgpack;
 mod php;
 pub mod pickle;
+mod to_json;
 mod tree;
 mod unpack;
 mod view;

@@ -1,0 +1,254 @@
+//! ARQ: Python's asyncio queue. One sorted set for each queue holds every unfinished job, running ones too; everything
+//! else lies in keys of the job, whose names are constants of the library. One instance for each database, therefore.
+//!
+//! There is no index of results, no register of workers and no pause: results are tallied by a walk in the background,
+//! workers are judged by the one text key they share, and a pause is qtop's own emulation. Since keys of one job share
+//! no hash tag, ARQ cannot run on a Cluster; so a tick may ask for keys of several jobs in one `MGET`. Observed with
+//! arq 0.28.
+
+mod blob;
+mod detail;
+mod encode;
+mod health;
+mod jobs;
+mod keys;
+mod memo;
+mod mutate;
+mod plan;
+mod records;
+mod rows;
+mod sample;
+mod schedules;
+mod standing;
+mod tally;
+mod why;
+mod workers;
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::domain::caps::Caps;
+use crate::domain::ids::{JobId, Name, QueueId, SystemName};
+use crate::domain::job::{Job, JobRow, Page, PageRequest, Schedule, Search, SearchStep};
+use crate::domain::mutation::{Ability, Mutation, Outcome};
+use crate::domain::reason::Reason;
+use crate::domain::record::Record;
+use crate::domain::snapshot::InstanceSample;
+use crate::domain::state::{StateId, StateKind, StateSpec};
+use crate::domain::time::Timestamp;
+use crate::domain::worker::Worker;
+use crate::link::{Batch, Link, Replies};
+
+use super::{Answer, Instance, Memo, ReadError, ScanPass, Sighting, System, SystemSpec};
+
+/// Name in addresses and configuration.
+pub const NAME: SystemName = "arq";
+
+/// States. ARQ itself knows deferred, queued, in progress and complete; the others refine these.
+pub mod state {
+    use crate::domain::state::StateId;
+
+    /// Due, and no worker has taken it yet.
+    pub const WAITING: StateId = StateId("waiting");
+    /// A worker holds its lock.
+    pub const RUNNING: StateId = StateId("running");
+    /// Its lock is there, but no worker shows a sign of life.
+    pub const STALLED: StateId = StateId("stalled");
+    /// Due again after its worker stopped while it ran.
+    pub const INTERRUPTED: StateId = StateId("interrupted");
+    /// Waits for its time.
+    pub const DEFERRED: StateId = StateId("deferred");
+    /// Waits for its next try.
+    pub const RETRYING: StateId = StateId("retrying");
+    /// Taken out of the queue by qtop until it is resumed.
+    pub const HELD: StateId = StateId("held");
+    /// Ended well.
+    pub const COMPLETE: StateId = StateId("complete");
+    /// Ended with an exception.
+    pub const FAILED: StateId = StateId("failed");
+    /// Ended because somebody asked for it.
+    pub const ABORTED: StateId = StateId("aborted");
+}
+
+const STATES: &[StateSpec] = &[
+    StateSpec::new(state::WAITING.0, "Waiting", StateKind::Waiting, 'W'),
+    StateSpec::new(state::INTERRUPTED.0, "Interrupted", StateKind::Waiting, 'I'),
+    StateSpec::new(state::RUNNING.0, "Running", StateKind::Active, 'A'),
+    StateSpec::new(state::STALLED.0, "Stalled", StateKind::Active, 'S'),
+    StateSpec::new(state::DEFERRED.0, "Deferred", StateKind::Scheduled, 'D'),
+    StateSpec::new(state::RETRYING.0, "Retrying", StateKind::Retrying, 'R'),
+    StateSpec::new(state::HELD.0, "Held", StateKind::Blocked, 'H'),
+    StateSpec::new(state::COMPLETE.0, "Complete", StateKind::Completed, 'C'),
+    StateSpec::new(state::FAILED.0, "Failed", StateKind::Failed, 'F'),
+    StateSpec::new(state::ABORTED.0, "Aborted", StateKind::Cancelled, 'X'),
+];
+
+const CAPS: Caps = Caps::LIST.union(Caps::DETAIL).union(Caps::WORKERS).union(Caps::SCHEDULES);
+
+static SPEC: SystemSpec = SystemSpec {
+    name: NAME,
+    title: "ARQ",
+    states: STATES,
+    caps: CAPS,
+    scans: &[ScanPass { pattern: "*", kind: Some("zset") }, ScanPass { pattern: "*:health-check", kind: None }],
+};
+
+/// What a state means.
+pub fn kind_of(state: StateId) -> StateKind {
+    STATES.iter().find(|spec| spec.id == state).map_or(StateKind::Other, |spec| spec.kind)
+}
+
+/// A lock taken while no health key was there proves a worker for so long.
+const SIGN_LASTS: Duration = Duration::from_secs(600);
+
+/// The adapter.
+#[derive(Debug, Default)]
+pub struct Arq {
+    /// Keys that are queues, each with the moment when a worker was last seen to take a job of it.
+    ///
+    /// An empty queue has no key, so that what was found once must be remembered; and a worker that stops takes away
+    /// the health key that others share, so that a lock taken since is the better sign.
+    met: Mutex<HashMap<Name, Timestamp>>,
+}
+
+impl Arq {
+    fn met(&self) -> MutexGuard<'_, HashMap<Name, Timestamp>> {
+        self.met.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that a key is a queue.
+    fn confirm(&self, queue: &Name) {
+        let mut met = self.met();
+        if !met.contains_key(queue) {
+            met.insert(queue.clone(), Timestamp::default());
+        }
+    }
+
+    /// Whether a result belongs to a queue. Older versions write no name: then it does if there is no other queue.
+    fn owns(&self, queue: &Name, named: Option<&str>) -> bool {
+        match named {
+            Some(named) => named.as_bytes() == queue.as_bytes(),
+            None => self.is_alone(queue),
+        }
+    }
+
+    /// True if no other queue was ever met.
+    fn is_alone(&self, queue: &Name) -> bool {
+        self.met().keys().all(|other| other == queue)
+    }
+
+    /// Notes that a worker took a job.
+    fn note_worker(&self, queue: &Name, now: Timestamp) {
+        self.met().insert(queue.clone(), now);
+    }
+
+    /// Whether a worker was seen to take a job lately.
+    fn saw_worker(&self, queue: &Name, now: Timestamp) -> bool {
+        self.met().get(queue).is_some_and(|seen| seen.age(now) < SIGN_LASTS)
+    }
+}
+
+impl System for Arq {
+    fn spec(&self) -> &'static SystemSpec {
+        &SPEC
+    }
+
+    fn recognise(&self, key: &[u8]) -> Option<Sighting> {
+        keys::queue_of(key).map(Sighting::Queue)
+    }
+
+    fn described(&self) -> Vec<QueueId> {
+        self.met().keys().map(|name| QueueId::new(NAME, "", name.clone())).collect()
+    }
+
+    fn is_settled(&self, memo: &Memo) -> bool {
+        memo.peek::<memo::InstanceMemo>().is_none_or(|own| own.is_settled(memo.tick))
+    }
+
+    fn plan(&self, instance: &Instance, memo: &Memo, batch: &mut Batch) {
+        for ask in plan::questions(instance, memo.peek(), memo.tick) {
+            batch.ask(ask.command());
+        }
+    }
+
+    fn read(
+        &self,
+        instance: &Instance,
+        memo: &mut Memo,
+        replies: &mut Replies<'_>,
+    ) -> Result<InstanceSample, ReadError> {
+        sample::read(self, instance, memo, replies)
+    }
+
+    fn jobs<'a>(
+        &'a self,
+        link: &'a Link,
+        queue: &'a QueueId,
+        state: StateId,
+        page: PageRequest,
+    ) -> Answer<'a, Page<JobRow>> {
+        Box::pin(async move { jobs::page(self, link, queue, state, &page).await })
+    }
+
+    fn job<'a>(
+        &'a self,
+        link: &'a Link,
+        queue: &'a QueueId,
+        id: &'a JobId,
+        payload_limit: u64,
+    ) -> Answer<'a, Option<Job>> {
+        Box::pin(detail::open(self, link, queue, id, payload_limit))
+    }
+
+    fn search<'a>(
+        &'a self,
+        link: &'a Link,
+        queue: &'a QueueId,
+        state: StateId,
+        search: &'a Search,
+        page: PageRequest,
+    ) -> Answer<'a, SearchStep> {
+        Box::pin(async move { jobs::search(self, link, queue, state, search, &page).await })
+    }
+
+    fn workers<'a>(
+        &'a self,
+        link: &'a Link,
+        instance: &'a Instance,
+        _clients: Option<&'a str>,
+    ) -> Answer<'a, Vec<Worker>> {
+        Box::pin(workers::list(self, link, instance))
+    }
+
+    fn schedules<'a>(&'a self, link: &'a Link, queue: &'a QueueId, page: PageRequest) -> Answer<'a, Page<Schedule>> {
+        Box::pin(async move { schedules::page(link, queue, &page).await })
+    }
+
+    fn why<'a>(&'a self, link: &'a Link, queue: &'a QueueId, job: Option<&'a JobId>) -> Answer<'a, Vec<Reason>> {
+        Box::pin(why::answer(self, link, queue, job))
+    }
+
+    fn abilities(&self) -> &'static [Ability] {
+        mutate::ABILITIES
+    }
+
+    fn mutate<'a>(&'a self, link: &'a Link, mutation: &'a Mutation) -> Answer<'a, Outcome> {
+        Box::pin(mutate::mutate(self, link, mutation))
+    }
+
+    fn locate<'a>(&'a self, link: &'a Link, queue: &'a QueueId, ids: &'a [JobId]) -> Answer<'a, Vec<Option<StateId>>> {
+        Box::pin(async move {
+            let (found, _) = standing::look(self, link, queue, ids).await?;
+            Ok(found.into_iter().map(|standing| standing.state).collect())
+        })
+    }
+
+    fn record<'a>(&'a self, link: &'a Link, queue: &'a QueueId, ids: &'a [JobId]) -> Answer<'a, Vec<Record>> {
+        Box::pin(records::take(self, link, queue, ids))
+    }
+
+    fn restore<'a>(&'a self, link: &'a Link, queue: &'a QueueId, records: &'a [Record]) -> Answer<'a, Outcome> {
+        Box::pin(super::record::restore(link, queue.name.as_bytes(), records, true))
+    }
+}
