@@ -84,7 +84,7 @@ const STATES: &[StateSpec] = &[
     StateSpec::new(state::ABORTED.0, "Aborted", StateKind::Cancelled, 'X'),
 ];
 
-const CAPS: Caps = Caps::LIST.union(Caps::DETAIL).union(Caps::WORKERS).union(Caps::SCHEDULES);
+const CAPS: Caps = Caps::LIST.union(Caps::DETAIL).union(Caps::WORKERS).union(Caps::SCHEDULES).union(Caps::CHANGES);
 
 static SPEC: SystemSpec = SystemSpec {
     name: NAME,
