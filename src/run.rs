@@ -1,5 +1,6 @@
 //! Wires the tasks of one server, the configuration and the terminal together and runs the one UI loop.
 
+mod changes;
 mod look;
 mod settings;
 mod tasks;
@@ -97,6 +98,7 @@ async fn screen(options: RunOptions, synchronized: bool, pace: FramePace) -> any
     let ended = run_loop(&mut state, &mut console, &mut tasks, &mut look, pace, ui::view, clock).await;
     // Given back before anything is said, so that it can be read.
     let left = console.leave();
+    tasks.end().await;
     let last = last_error(&state);
     match ended {
         Ended::Quit => {

@@ -1,7 +1,9 @@
 //! Whether an action can be done now, and if not, why not. The reason is shown when its key is pressed.
 
 use super::actions::{ActionId, ActionSpec, Danger};
+use super::intent;
 use super::screen::Screen;
+use super::selection;
 use super::state::State;
 use super::target;
 use super::views::JobTab;
@@ -22,8 +24,10 @@ pub fn availability(spec: &ActionSpec, state: &State) -> Availability {
     if !spec.scope.covers(state.navigation.current()) {
         return Availability::Hidden;
     }
-    let reason =
-        missing_caps(spec, state).or_else(|| too_dangerous(spec, state)).or_else(|| missing_object(spec.id, state));
+    let reason = missing_caps(spec, state)
+        .or_else(|| too_dangerous(spec, state))
+        .or_else(|| intent::refusal(state, spec.id))
+        .or_else(|| missing_object(spec.id, state));
     reason.map_or(Availability::Ready, Availability::Disabled)
 }
 
@@ -41,13 +45,19 @@ fn missing_caps(spec: &ActionSpec, state: &State) -> Option<String> {
     Some(reason.unwrap_or_else(|| format!("{} has no such thing here", instance.id.system)))
 }
 
-/// Changes need permission and data that is not old (U17).
 fn too_dangerous(spec: &ActionSpec, state: &State) -> Option<String> {
-    if spec.danger == Danger::Safe {
-        return None;
+    if spec.danger == Danger::Safe { None } else { refused_now(state) }
+}
+
+/// Why nothing may be changed at this moment: changes need permission and data that is not old (U17).
+pub fn refused_now(state: &State) -> Option<String> {
+    if let Some(reason) = state.server.locked(state.clock.mono) {
+        let remedy = if state.server.unlockable { "; the action server.unlock lifts that for a while" } else { "" };
+        return Some(format!("{reason}{remedy}"));
     }
-    if let Some(reason) = &state.server.read_only {
-        return Some(reason.clone());
+    // A Sentinel or Cluster finds its primary; a replica that is connected to directly takes no change.
+    if state.shown().facts.role.as_deref() == Some("replica") {
+        return Some("this is a replica: connect to its primary to change something".to_owned());
     }
     let old = state.is_stale() || state.frozen.is_some();
     old.then(|| format!("what is shown is {} s old; wait for fresh data", state.age().as_secs()))
@@ -76,6 +86,13 @@ fn missing_object(id: ActionId, state: &State) -> Option<String> {
             matches!(screen, Screen::Queues) && !state.queues.tree,
             "queues are not grouped; the tree key does that",
         ),
+        ActionId::QueueMenu => because(target::queue(state).is_none(), "no queue is selected"),
+        ActionId::Export => because(selection::jobs(state).jobs.is_empty(), "no job is selected"),
+        ActionId::Continue => because(state.changes.interrupted.is_empty(), "no change was interrupted"),
+        ActionId::Unlock => match &state.server.read_only {
+            None => Some("this server is not read-only".to_owned()),
+            Some(reason) => (!state.server.unlockable).then(|| reason.clone()),
+        },
         ActionId::Details => because(matches!(screen, Screen::Queue(_)), "the job table has no details pane"),
         _ => None,
     }

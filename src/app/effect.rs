@@ -1,7 +1,10 @@
 //! Everything `update` may ask of the tasks. Data, so that a run can be logged and replayed.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
+use crate::domain::change::Order;
 use crate::domain::fetch::Request;
 use crate::domain::ids::Ticket;
 
@@ -28,6 +31,10 @@ pub enum Slot {
     Why,
     /// A job looked for in all queues.
     Find,
+    /// The job an open question is about.
+    Asked,
+    /// A payload that is to be edited.
+    Payload,
 }
 
 /// A wish that `update` cannot fulfil itself.
@@ -58,6 +65,24 @@ pub enum Effect {
         ending: &'static str,
         /// The text.
         text: String,
+    },
+    /// Let a text be edited in `$EDITOR`; it comes back as [`super::message::Message::Edited`].
+    Edit {
+        /// Suggested file name ending, for example `json`.
+        ending: &'static str,
+        /// The bytes, exactly.
+        bytes: Bytes,
+    },
+    /// Change something, or read what was changed.
+    Change(Order),
+    /// Let changes leave until then; `None`: lock again.
+    Unlock(Option<Instant>),
+    /// Write lines to a new file.
+    Export {
+        /// Suggested name, without folder and ending.
+        name: String,
+        /// The lines.
+        lines: Vec<String>,
     },
     /// Draw everything anew.
     Repaint,

@@ -98,13 +98,47 @@ pub struct MenuEntry {
 pub fn menu(state: &State) -> Vec<MenuEntry> {
     let about_it = |spec: &&ActionSpec| match spec.scope {
         Scope::Queues | Scope::Queue | Scope::Job | Scope::Workers | Scope::Target | Scope::Tail => true,
-        Scope::Global => matches!(spec.id, ActionId::CopyValue | ActionId::CopyCommand | ActionId::Freeze),
+        Scope::Jobs | Scope::Schedules => true,
+        Scope::Global => matches!(
+            spec.id,
+            ActionId::CopyValue
+                | ActionId::CopyCommand
+                | ActionId::Freeze
+                | ActionId::Undo
+                | ActionId::Changes
+                | ActionId::Continue
+                | ActionId::Trash
+                | ActionId::Audit
+                | ActionId::Unlock
+        ),
         Scope::Lines => matches!(spec.id, ActionId::Open | ActionId::Filter | ActionId::More),
         Scope::Table | Scope::Tree => false,
     };
+    entries(state, about_it)
+}
+
+/// What changes a whole queue, the worst last.
+pub fn queue_menu(state: &State) -> Vec<MenuEntry> {
+    entries(state, |spec| {
+        matches!(
+            spec.id,
+            ActionId::QueuePause
+                | ActionId::QueueAdd
+                | ActionId::QueueRetryAll
+                | ActionId::QueuePromoteAll
+                | ActionId::QueueLimit
+                | ActionId::QueueTrim
+                | ActionId::QueueClean
+                | ActionId::QueueDrain
+                | ActionId::QueueObliterate
+        )
+    })
+}
+
+fn entries(state: &State, wanted: impl FnMut(&&'static ActionSpec) -> bool) -> Vec<MenuEntry> {
     ACTIONS
         .iter()
-        .filter(about_it)
+        .filter(wanted)
         .map(|spec| MenuEntry { spec, key: state.keymap.key(spec.id), availability: availability(spec, state) })
         .filter(|entry| entry.availability != Availability::Hidden)
         .collect()

@@ -72,8 +72,9 @@ impl Keymap {
 
     fn bind(&mut self, id: ActionId, keys: Vec<Chord>) -> Result<(), String> {
         let text = print_sequence(&keys);
-        if id.spec().danger != Danger::Safe && !may_change(&keys) {
-            return Err(format!("`{text}` is too easily pressed for something that changes a queue; use upper case"));
+        if !may_run(id.spec().danger, &keys) {
+            let hint = "is too easily pressed for something that changes a queue; use upper case";
+            return Err(format!("`{text}` {hint}"));
         }
         let mut node = &mut self.root;
         for chord in &keys {
@@ -123,13 +124,18 @@ impl Keymap {
     }
 }
 
-/// True if keys are safe enough for an action that changes a queue (S13): no Control, no lower case, no key that
-/// moves the cursor or lies under the same finger.
-pub fn may_change(keys: &[Chord]) -> bool {
-    keys.iter().all(|chord| {
-        matches!(chord.code, KeyCode::Char(c) if c.is_ascii_uppercase() && !"GJKHL".contains(c))
-            && chord.modifiers == KeyModifiers::NONE
-    })
+/// True if keys are safe enough for what they run (S13). What changes a queue is on no Control key and on none that
+/// moves the cursor; what destroys is in upper case besides, and not under the fingers that move the cursor.
+pub fn may_run(danger: Danger, keys: &[Chord]) -> bool {
+    let plain = |chord: &Chord| chord.modifiers == KeyModifiers::NONE;
+    let fits = |chord: &Chord| match (danger, chord.code) {
+        (Danger::Safe, _) => true,
+        (_, KeyCode::F(_)) => plain(chord),
+        (Danger::Changes, KeyCode::Char(c)) => plain(chord) && c.is_ascii_alphabetic() && !"hjklgG".contains(c),
+        (Danger::Destroys, KeyCode::Char(c)) => plain(chord) && c.is_ascii_uppercase() && !"GJKHL".contains(c),
+        _ => false,
+    };
+    keys.iter().all(fits)
 }
 
 fn nearest(name: &str) -> String {
@@ -171,8 +177,8 @@ mod tests {
 
     #[test]
     fn a_chosen_key_wins_over_a_default() {
-        let (keymap, problems) = Keymap::build(&overrides(&[("app.quit", &["x", "w"])]));
-        assert_eq!(look(&keymap, "x"), Lookup::Action(ActionId::Quit));
+        let (keymap, problems) = Keymap::build(&overrides(&[("app.quit", &["ctrl-x", "w"])]));
+        assert_eq!(look(&keymap, "ctrl-x"), Lookup::Action(ActionId::Quit));
         assert_eq!(look(&keymap, "q"), Lookup::Nothing);
         assert_eq!(look(&keymap, "w"), Lookup::Action(ActionId::Quit));
         assert_eq!(problems, ["keys: queue.why has lost its keys to others; give it one"]);
@@ -181,30 +187,35 @@ mod tests {
     #[test]
     fn conflicts_and_unknown_names_are_reported() {
         let (_, problems) = Keymap::build(&overrides(&[
-            ("app.quit", &["x"]),
-            ("app.help", &["x", "nonsense"]),
+            ("app.quit", &["ctrl-x"]),
+            ("app.help", &["ctrl-x", "nonsense"]),
             ("list.opn", &["y"]),
             ("quit", &["y"]),
         ]));
         assert_eq!(problems.len(), 4, "{problems:?}");
-        assert!(problems.iter().any(|problem| problem.contains("`x` is a key of app.quit already")
-            || problem.contains("`x` is a key of app.help already")));
+        assert!(problems.iter().any(|problem| problem.contains("`ctrl-x` is a key of app.quit already")
+            || problem.contains("`ctrl-x` is a key of app.help already")));
         assert!(problems.iter().any(|problem| problem.contains("did you mean `app.quit`?")));
     }
 
     #[test]
     fn s13_keys_beside_navigation_may_not_change_anything() {
-        for (keys, allowed) in [
-            ("R", true),
-            ("D", true),
-            ("X X", true),
-            ("r", false),
-            ("ctrl-d", false),
-            ("G", false),
-            ("J", false),
-            ("delete", false),
+        for (keys, changes, destroys) in [
+            ("R", true, true),
+            ("D", true, true),
+            ("X X", true, true),
+            ("r", true, false),
+            ("ctrl-d", false, false),
+            ("G", false, false),
+            ("j", false, false),
+            ("K", true, false),
+            ("delete", false, false),
+            ("enter", false, false),
+            ("f9", true, true),
         ] {
-            assert_eq!(may_change(&parse_sequence(keys).unwrap()), allowed, "{keys}");
+            let sequence = parse_sequence(keys).unwrap();
+            assert_eq!(may_run(Danger::Changes, &sequence), changes, "{keys}");
+            assert_eq!(may_run(Danger::Destroys, &sequence), destroys, "{keys}");
         }
     }
 }

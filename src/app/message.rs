@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use crossterm::event::KeyEvent;
 
 use super::effect::Slot;
 use super::settings::Settings;
 use super::state::{Banner, ServerView};
+use crate::domain::change::Report;
 use crate::domain::fetch::{FetchError, Fetched};
 use crate::domain::ids::Ticket;
 use crate::domain::log_line::LogLine;
@@ -32,6 +34,10 @@ pub enum Message {
         /// The answer.
         result: Result<Fetched, FetchError>,
     },
+    /// What became of an order to change something.
+    Reported(Box<Report>),
+    /// A person has left the editor; the text as it is now, or why there is none.
+    Edited(Result<Bytes, String>),
     /// A task ended that should not have.
     TaskEnded {
         /// Which.

@@ -5,19 +5,25 @@
 
 pub mod actions;
 pub mod availability;
+pub mod changes;
 pub mod chord;
 pub mod columns;
+pub mod command;
 pub mod document;
 pub mod effect;
 pub mod filter;
 pub mod guide;
+pub mod intent;
 pub mod keymap;
 pub mod list;
 pub mod message;
 pub mod pages;
 pub mod palette;
+pub mod preview;
+pub mod question;
 pub mod rows;
 pub mod screen;
+pub mod selection;
 pub mod settings;
 pub mod state;
 pub mod steady;

@@ -1,23 +1,30 @@
 //! All that qtop knows while it runs. Plain data: `update` changes it, `view` reads it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::changes::Changes;
 use super::chord::Chord;
 use super::keymap::Keymap;
 use super::message::{Clock, Geometry};
+use super::question::Question;
 use super::screen::Navigation;
 use super::settings::Settings;
 use super::steady::Steady;
 use super::views::{FailuresView, JobView, LogsView, QueueView, QueuesView, RunningView, ScheduledView, WorkersView};
 use crate::domain::fetch::{FetchError, QueuedRow};
-use crate::domain::ids::{JobId, QueueId, ServerId, Ticket};
+use crate::domain::ids::{JobId, QueueId, ServerId, SystemName, Ticket};
+use crate::domain::mutation::{Ability, Verb};
 use crate::domain::reason::Reason;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Timestamp;
 
 /// An answer that has not come by then never will: its reader was restarted.
 const ANSWER_LIMIT: Duration = Duration::from_secs(60);
+
+/// The least size in columns and rows in which qtop can be used.
+pub const LEAST: (u16, u16) = (60, 15);
 
 /// The whole state.
 #[derive(Clone, Debug)]
@@ -62,6 +69,8 @@ pub struct State {
     pub queue: Option<QueueView>,
     /// Job screen.
     pub job: Option<JobView>,
+    /// Changes under way and done.
+    pub changes: Changes,
     /// What lies over the screen.
     pub overlay: Option<Overlay>,
     /// A line that is being typed in the footer (`/`).
@@ -93,7 +102,7 @@ pub struct State {
 }
 
 /// What the header says about the server.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Default)]
 pub struct ServerView {
     /// Its configured name.
     pub name: String,
@@ -101,10 +110,35 @@ pub struct ServerView {
     pub environment: Option<String>,
     /// Certificate checks are off: a lasting banner says so (S16).
     pub insecure: bool,
-    /// Changes are refused, with the reason.
+    /// Changes are refused, with the reason, unless it was unlocked.
     pub read_only: Option<String>,
+    /// A person may unlock it for some minutes.
+    pub unlockable: bool,
+    /// It is unlocked until then.
+    pub unlocked_until: Option<Instant>,
+    /// What can be changed in queues of each system.
+    pub abilities: BTreeMap<SystemName, &'static [Ability]>,
     /// Arguments that lead qtop to this server, without secrets; empty where it finds there by itself.
     pub arguments: String,
+}
+
+impl ServerView {
+    /// What a system can do, if it can.
+    pub fn ability(&self, system: SystemName, verb: Verb) -> Option<&'static Ability> {
+        self.abilities.get(system)?.iter().find(|ability| ability.verb == verb)
+    }
+
+    /// Why changes are refused at this moment.
+    pub fn locked(&self, now: Instant) -> Option<&str> {
+        let reason = self.read_only.as_deref()?;
+        self.unlocked_until.is_none_or(|until| until <= now).then_some(reason)
+    }
+
+    /// True for environments in which a mistake is expensive.
+    pub fn is_production(&self) -> bool {
+        let word = self.environment.as_deref().unwrap_or_default().to_ascii_lowercase();
+        word.starts_with("prod") || word == "live"
+    }
 }
 
 /// How moments are written.
@@ -217,6 +251,30 @@ pub enum Overlay {
         /// Cursor.
         index: usize,
     },
+    /// What would be done, waiting for a yes.
+    Ask(Box<Question>),
+    /// What changes a whole queue (`X`).
+    QueueMenu {
+        /// Cursor.
+        index: usize,
+    },
+    /// Changes under way and done.
+    Changes {
+        /// Cursor.
+        index: usize,
+        /// The results of this one are shown, scrolled down by so many lines.
+        open: Option<(Ticket, usize)>,
+    },
+    /// What can be undone.
+    Trash {
+        /// Cursor.
+        index: usize,
+    },
+    /// What was changed, when, by whom.
+    Audit {
+        /// Cursor.
+        index: usize,
+    },
     /// A problem with its details, for example of the configuration file.
     Problem {
         /// Heading.
@@ -311,6 +369,7 @@ impl State {
             server_scroll: 0,
             queue: None,
             job: None,
+            changes: Changes::default(),
             overlay: None,
             prompt: None,
             toasts: Vec::new(),

@@ -1,8 +1,12 @@
 //! The only place where the state changes. Split by what happens: keys, movements, going places, answers.
 
 mod answers;
+mod ask;
 mod copy;
 mod cursor;
+mod editing;
+mod entry;
+mod export;
 mod fetch;
 mod find;
 mod input;
@@ -10,11 +14,10 @@ mod open;
 mod overlay;
 mod perform;
 mod prompt;
+mod reports;
 mod sorting;
 
 use std::time::Duration;
-
-pub use copy::quoted;
 
 use super::effect::{Effect, PaceWish};
 use super::keymap::Keymap;
@@ -43,6 +46,8 @@ pub fn update(state: &mut State, message: Message) -> Vec<Effect> {
             cursor::settle(state);
             fetch::refresh(state)
         }
+        Message::Reported(report) => reports::reported(state, *report),
+        Message::Edited(text) => editing::edited(state, text),
         Message::Fetched { ticket, slot, result } => answers::answer(state, ticket, slot, result),
         Message::TaskEnded { task, error } => {
             notice(state, format!("{task} ended and is started again: {error}"), true);
@@ -83,7 +88,11 @@ fn notice(state: &mut State, text: impl Into<String>, bad: bool) {
 fn tick(state: &mut State, clock: Clock) -> Vec<Effect> {
     state.clock = clock;
     state.toasts.retain(|toast| toast.until > clock.mono);
-    pace(state)
+    let mut effects = pace(state);
+    if state.server.unlocked_until.is_some_and(|until| until <= clock.mono) {
+        effects.extend(lock(state));
+    }
+    effects
 }
 
 /// Slows down when nobody looks, and speeds up again when somebody does.
@@ -99,6 +108,13 @@ fn pace(state: &mut State) -> Vec<Effect> {
         effects.push(Effect::Refresh);
     }
     effects
+}
+
+/// No more changes of a server that was unlocked.
+fn lock(state: &mut State) -> Vec<Effect> {
+    state.server.unlocked_until = None;
+    notice(state, "this server is read-only again", false);
+    vec![Effect::Unlock(None)]
 }
 
 fn wish(state: &State) -> Effect {
@@ -133,6 +149,7 @@ fn switched(state: &mut State, server: ServerView) -> Vec<Effect> {
     if server.name == state.server.name {
         // Its tasks were started anew: what they were asked before will not be answered.
         state.server = server;
+        reports::forget_running(state);
         fetch::forget_asked(state);
         let mut effects = vec![wish(state)];
         effects.extend(fetch::now(state));

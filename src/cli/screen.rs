@@ -44,8 +44,10 @@ pub fn show_demo(cli: &Cli, yes: bool, config: Config, environment: Environment)
         Failure { exit: Exit::Refused, text: error.to_string(), remedy }
     })?;
     let stage = Stage::of(&demo);
-    // Queues of a server that will be gone are not worth keeping.
-    let environment = Environment { state: None, ..environment };
+    // Trash and audit file of a server that will be gone go with it, and no interrupted change is offered later.
+    let folder = tempfile::tempdir()
+        .map_err(|error| Failure::new(Exit::Refused, format!("a temporary folder cannot be made: {error}")))?;
+    let environment = Environment { state: Some(folder.path().to_owned()), ..environment };
     let mut options = options(cli, stage.over(config), environment, Some(stage));
     options.notes.extend(demo.notes().iter().cloned());
     let code = leave(run::run(options, runtime));

@@ -2,6 +2,7 @@
 //! executor.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use super::fetch::FetchError;
 use super::ids::{JobId, QueueId, Ticket};
@@ -160,11 +161,48 @@ pub enum Order {
         /// Comes back with each report.
         ticket: Ticket,
     },
+    /// Delete a queue with everything in it: it is paused and emptied by way of the trash first.
+    Obliterate {
+        /// Comes back with each report.
+        ticket: Ticket,
+        /// The plan for the queue itself.
+        plan: Plan,
+        /// It is paused already, and stays so if it cannot be deleted.
+        was_paused: bool,
+    },
+    /// List what can be undone.
+    Trash {
+        /// Comes back with the report.
+        ticket: Ticket,
+    },
+    /// Read the end of the audit file.
+    Audit {
+        /// Comes back with the report.
+        ticket: Ticket,
+    },
+}
+
+impl Order {
+    /// The ticket its reports carry.
+    pub fn ticket(&self) -> Ticket {
+        match self {
+            Self::Freeze { ticket, .. }
+            | Self::Run { ticket, .. }
+            | Self::Control(ticket, _)
+            | Self::Undo { ticket, .. }
+            | Self::Resume { ticket }
+            | Self::Obliterate { ticket, .. }
+            | Self::Trash { ticket }
+            | Self::Audit { ticket } => *ticket,
+        }
+    }
 }
 
 /// What became of an order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Report {
+    /// So many jobs were looked at for [`Order::Freeze`] by now.
+    Freezing(Ticket, u64),
     /// To [`Order::Freeze`].
     Frozen(Ticket, Result<Frozen, FetchError>),
     /// A running change stands so.
@@ -173,6 +211,75 @@ pub enum Report {
     Finished(Ticket, Summary),
     /// Runs of this server that were interrupted, told once at the start.
     Interrupted(Vec<Plan>),
+    /// To [`Order::Trash`]: newest first, of all servers.
+    Trash(Ticket, Result<Vec<TrashItem>, FetchError>),
+    /// To [`Order::Audit`]: newest first.
+    Audit(Ticket, Result<Vec<AuditLine>, FetchError>),
+}
+
+/// Whether changes may leave for the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Gate {
+    /// They may not.
+    #[default]
+    Shut,
+    /// They may.
+    Open,
+    /// They may until then, by the local clock.
+    Until(Instant),
+}
+
+impl Gate {
+    /// True if a change may leave at this moment.
+    pub fn is_open(self, now: Instant) -> bool {
+        match self {
+            Self::Shut => false,
+            Self::Open => true,
+            Self::Until(end) => now < end,
+        }
+    }
+}
+
+/// What one change deleted and an undo puts back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrashItem {
+    /// Names it.
+    pub token: String,
+    /// RFC 3339, UTC, by the local clock.
+    pub time: String,
+    /// Configured name of the server.
+    pub server: String,
+    /// Full address of the queue.
+    pub queue: String,
+    /// The verb.
+    pub action: String,
+    /// Bytes on disk.
+    pub bytes: u64,
+}
+
+/// A line of the audit file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditLine {
+    /// RFC 3339, UTC, by the local clock.
+    pub time: String,
+    /// `begun`, `done`, `stopped` or `failed`.
+    pub phase: String,
+    /// Who, and on which machine: `ada@laptop`.
+    pub operator: String,
+    /// Configured name of the server.
+    pub server: String,
+    /// Full address of the queue.
+    pub queue: String,
+    /// The verb.
+    pub action: String,
+    /// The ids if there are few, else the first of them.
+    pub ids: Vec<String>,
+    /// How many ids.
+    pub count: u64,
+    /// Done, refused, unknown; absent in the line of the beginning.
+    pub outcome: Option<[u64; 3]>,
+    /// Why it failed.
+    pub error: Option<String>,
 }
 
 /// How a change ended, ready to be shown.

@@ -5,7 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::ids::{JobId, Name, QueueId};
-use super::state::StateId;
+use super::job::JobRow;
+use super::state::{StateId, StateKind};
 
 /// What a person can have done to a job or queue. Bulk actions are these, over a frozen set of ids.
 #[derive(
@@ -284,4 +285,40 @@ pub struct Ability {
     pub says: &'static str,
     /// The server's work grows with the number of jobs in the state (P15): nanoseconds for each, measured.
     pub nanos_per_listed: u64,
+}
+
+impl Ability {
+    /// Why it cannot be done to a job that was seen like this; `None` if it can be tried.
+    pub fn refuses(&self, row: &JobRow) -> Option<String> {
+        // What is left of a job whose record is gone can still be cleared away.
+        if !row.record_exists && !matches!(self.verb, Verb::Remove | Verb::Acknowledge) {
+            return Some("its record is gone".to_owned());
+        }
+        if !self.states.contains(&row.state) {
+            return Some(format!("not possible for {} jobs", row.state));
+        }
+        // These leave the job where it is, or are about the very one who holds it.
+        let harmless = matches!(self.verb, Verb::Edit | Verb::Duplicate | Verb::Claim | Verb::Acknowledge);
+        let locked = row.lease.as_ref().is_some_and(|lease| lease.left.is_none_or(|left| !left.is_zero()));
+        (row.kind == StateKind::Active && locked && !harmless).then(|| "a worker holds it".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::job::Lease;
+
+    #[test]
+    fn a_job_that_somebody_holds_is_not_eligible() {
+        const ACTIVE: StateId = StateId("active");
+        let ability = |verb| Ability { verb, states: &[ACTIVE], says: "", nanos_per_listed: 0 };
+        let mut row = JobRow::bare("1", ACTIVE, StateKind::Active);
+        assert_eq!(ability(Verb::Remove).refuses(&row), None);
+        row.lease = Some(Lease { left: Some(Duration::from_secs(3)), holder: None });
+        assert_eq!(ability(Verb::Remove).refuses(&row).as_deref(), Some("a worker holds it"));
+        assert_eq!(ability(Verb::Edit).refuses(&row), None);
+        row.state = StateId("failed");
+        assert!(ability(Verb::Remove).refuses(&row).is_some());
+    }
 }

@@ -4,29 +4,41 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::change::audit::{Audit, Entry};
 use super::change::freeze::freeze;
 use super::change::journal;
 use super::change::piece::Desk;
 use super::change::run::{Room, resume, run};
+use super::change::trash::Trash;
 use super::change::undo::undo;
 use super::change::{ChangeError, Finished, Places};
 use super::{Dialer, Systems};
-use crate::domain::change::{Control, Filter, Frozen, Order, Plan, Progress, Report, Summary};
+use crate::domain::change::{
+    AuditLine, Control, Filter, Frozen, Gate, Order, Plan, Progress, Report, Scope, Summary, TrashItem,
+};
 use crate::domain::fetch::FetchError;
 use crate::domain::ids::{QueueId, Ticket};
-use crate::domain::mutation::{Outcome, Verb};
-use crate::link::{Purpose, Remedy};
+use crate::domain::mutation::{Change, Outcome, Verb};
+use crate::link::{ConnectOptions, Mode, Purpose, Remedy};
 use crate::systems::{System, SystemError};
+
+/// Lines of the audit file that are read for its screen.
+const AUDIT_LINES: usize = 500;
+/// Jobs looked at between two reports of a freeze.
+const FREEZE_STEP: u64 = 5_000;
 
 /// Everything the executor needs.
 pub struct Executor {
-    /// Makes connections that may write.
-    pub dialer: Arc<Dialer>,
+    /// How to connect. The mode in it is not used: the gate decides.
+    pub connect: ConnectOptions,
+    /// Whether changes may leave. While it is shut, connections are made that let no write through (S1).
+    pub gate: watch::Receiver<Gate>,
     /// Every system.
     pub systems: Systems,
     /// Configured name of the server.
@@ -37,6 +49,8 @@ pub struct Executor {
 
 struct Bench {
     executor: Executor,
+    reading: Arc<Dialer>,
+    writing: Arc<Dialer>,
     reports: mpsc::Sender<Report>,
     queues: Mutex<HashMap<QueueId, Arc<Mutex<()>>>>,
     controls: Mutex<HashMap<Ticket, watch::Sender<Control>>>,
@@ -49,7 +63,10 @@ pub async fn serve(
     reports: mpsc::Sender<Report>,
     cancel: CancellationToken,
 ) {
-    let bench = Arc::new(Bench { executor, reports, queues: Mutex::default(), controls: Mutex::default() });
+    let dialer = |mode| Arc::new(Dialer::new(ConnectOptions { mode, ..executor.connect.clone() }));
+    let (reading, writing) = (dialer(Mode::ReadOnly), dialer(Mode::ReadWrite));
+    let bench = Bench { executor, reading, writing, reports, queues: Mutex::default(), controls: Mutex::default() };
+    let bench = Arc::new(bench);
     bench.tell_interrupted().await;
     let tasks = TaskTracker::new();
     loop {
@@ -61,8 +78,14 @@ pub async fn serve(
             None => break,
             Some(Order::Control(ticket, control)) => bench.control(ticket, control).await,
             Some(order) => {
+                // Registered before it runs, so that a wish to stop it that comes next finds it.
+                let control = bench.register(order.ticket()).await;
                 let bench = Arc::clone(&bench);
-                tasks.spawn(async move { bench.carry_out(order).await });
+                tasks.spawn(async move {
+                    let ticket = order.ticket();
+                    bench.carry_out(order, control).await;
+                    bench.controls.lock().await.remove(&ticket);
+                });
             }
         }
     }
@@ -74,26 +97,30 @@ pub async fn serve(
 }
 
 impl Bench {
-    async fn carry_out(&self, order: Order) {
+    async fn carry_out(&self, order: Order, control: watch::Receiver<Control>) {
         match order {
             Order::Freeze { ticket, queue, verb, filter } => {
-                let result = self.freeze(&queue, verb, &filter).await.map_err(|error| told(&error));
+                let result = self.freeze(ticket, &queue, verb, &filter, control).await.map_err(|error| told(&error));
                 self.report(Report::Frozen(ticket, result)).await;
             }
             Order::Run { ticket, plan } => {
                 let turn = self.turn(&plan.queue).await;
                 let _held = turn.lock().await;
-                let finished = self.run(ticket, plan.clone(), None).await;
-                self.finish(ticket, Some(plan.queue), finished).await;
+                let queue = plan.queue.clone();
+                let finished = self.run(ticket, plan, None, control).await;
+                self.finish(ticket, Some(queue), finished).await;
+            }
+            Order::Obliterate { ticket, plan, was_paused } => {
+                let turn = self.turn(&plan.queue).await;
+                let _held = turn.lock().await;
+                let queue = plan.queue.clone();
+                let finished = self.obliterate(ticket, plan, was_paused, control).await;
+                self.finish(ticket, Some(queue), finished).await;
             }
             Order::Undo { ticket, token } => {
-                let mut desk = Desk::new(Arc::clone(&self.executor.dialer));
-                let Executor { systems, places, server, .. } = &self.executor;
-                let summary = match undo(&mut desk, systems, places, server, token.as_deref()).await {
-                    Ok(undone) => {
-                        Summary { queue: Some(undone.queue), outcome: undone.outcome, left: 0, undo: None, error: None }
-                    }
-                    Err(error) => failed(None, &error),
+                let summary = match self.undo(token.as_deref()).await {
+                    Ok(summary) => summary,
+                    Err(error) => failed(&error),
                 };
                 self.report(Report::Finished(ticket, summary)).await;
             }
@@ -103,49 +130,165 @@ impl Bench {
                     let queue = interrupted.plan.queue.clone();
                     let turn = self.turn(&queue).await;
                     let _held = turn.lock().await;
-                    let finished = self.run(ticket, interrupted.plan.clone(), Some(interrupted)).await;
+                    let finished = self.run(ticket, interrupted.plan.clone(), Some(interrupted), control).await;
                     self.finish(ticket, Some(queue), finished).await;
                 }
                 Ok(_) => self.report(Report::Finished(ticket, nothing("no change was interrupted"))).await,
-                Err(error) => self.report(Report::Finished(ticket, failed(None, &error))).await,
+                Err(error) => self.report(Report::Finished(ticket, failed(&error))).await,
             },
+            Order::Trash { ticket } => {
+                let items = self.off_thread(|places| Trash::new(&places).list()).await;
+                let items = items.map(|items| items.into_iter().map(trash_item).collect());
+                self.report(Report::Trash(ticket, items)).await;
+            }
+            Order::Audit { ticket } => {
+                let lines = self.off_thread(|places| Audit::new(&places).last(AUDIT_LINES)).await;
+                let lines = lines.map(|(entries, _)| entries.into_iter().rev().map(audit_line).collect());
+                self.report(Report::Audit(ticket, lines)).await;
+            }
             Order::Control(ticket, control) => self.control(ticket, control).await,
         }
     }
 
-    async fn freeze(&self, queue: &QueueId, verb: Verb, filter: &Filter) -> Result<Frozen, SystemError> {
-        let system = self.system(queue)?;
-        let link = self.executor.dialer.dial(Purpose::Fetch).await?;
-        freeze(&link, &*system, queue, verb, filter, |_| true).await
+    /// The connections changes are made over; those that let no write through while the gate is shut.
+    fn dialer(&self) -> Arc<Dialer> {
+        Arc::clone(if self.is_open() { &self.writing } else { &self.reading })
     }
 
-    async fn run(&self, ticket: Ticket, plan: Plan, interrupted: Option<journal::Interrupted>) -> Finished {
+    fn is_open(&self) -> bool {
+        self.executor.gate.borrow().is_open(Instant::now())
+    }
+
+    async fn freeze(
+        &self,
+        ticket: Ticket,
+        queue: &QueueId,
+        verb: Verb,
+        filter: &Filter,
+        control: watch::Receiver<Control>,
+    ) -> Result<Frozen, SystemError> {
+        let system = self.system(queue)?;
+        let link = self.reading.dial(Purpose::Fetch).await?;
+        let mut told = 0;
+        freeze(&link, &*system, queue, verb, filter, |looked_at| {
+            if looked_at >= told + FREEZE_STEP {
+                told = looked_at;
+                // A screen that lags behind misses a number, never the end.
+                drop(self.reports.try_send(Report::Freezing(ticket, looked_at)));
+            }
+            *control.borrow() != Control::Stop
+        })
+        .await
+    }
+
+    async fn run(
+        &self,
+        ticket: Ticket,
+        plan: Plan,
+        interrupted: Option<journal::Interrupted>,
+        control: watch::Receiver<Control>,
+    ) -> Finished {
+        let left = plan.scope.len() as u64;
+        let refused =
+            |error: SystemError| Finished { outcome: Outcome::default(), left, undo: None, error: Some(error.into()) };
+        if !self.is_open() {
+            return refused(SystemError::Unsupported("nothing was changed: this server is read-only".to_owned()));
+        }
         let system = match self.system(&plan.queue) {
             Ok(system) => system,
-            Err(error) => {
-                let left = plan.scope.len() as u64;
-                return Finished { outcome: Outcome::default(), left, undo: None, error: Some(error.into()) };
-            }
+            Err(error) => return refused(error),
         };
-        let (sender, control) = watch::channel(Control::Go);
-        self.controls.lock().await.insert(ticket, sender);
-        let mut desk = Desk::new(Arc::clone(&self.executor.dialer));
+        let mut desk = Desk::new(self.dialer());
         let reports = self.reports.clone();
         // A screen that lags behind misses a step of the bar, never the end.
         let report = move |progress: &Progress| drop(reports.try_send(Report::Progress(ticket, progress.clone())));
         let room = Room { desk: &mut desk, system: &*system, places: &self.executor.places, control, report: &report };
-        let finished = match interrupted {
+        match interrupted {
             Some(interrupted) => resume(room, interrupted).await,
             None => run(room, plan).await,
-        };
-        self.controls.lock().await.remove(&ticket);
+        }
+    }
+
+    /// Pauses a queue, empties it by way of the trash, deletes its own keys. A queue that was not deleted in the end is
+    /// left as it was found.
+    async fn obliterate(
+        &self,
+        ticket: Ticket,
+        plan: Plan,
+        was_paused: bool,
+        control: watch::Receiver<Control>,
+    ) -> Finished {
+        let whole = |change| Plan { change, scope: Scope::Queue, ..plan.clone() };
+        if !was_paused {
+            let paused = self.run(ticket, whole(Change::Pause), None, control.clone()).await;
+            if paused.error.is_some() || !paused.outcome.refused.is_empty() {
+                return paused;
+            }
+        }
+        let mut finished = self.emptied(ticket, &plan, control.clone()).await;
+        let jobs = finished.undo.take();
+        if finished.error.is_none() && finished.outcome.refused.is_empty() && finished.left == 0 {
+            finished = self.run(ticket, plan.clone(), None, control.clone()).await;
+        }
+        let done = finished.error.is_none() && finished.outcome.refused.is_empty() && finished.left == 0;
+        if !done && !was_paused {
+            let resumed = self.run(ticket, whole(Change::Resume), None, control).await;
+            finished.error = finished.error.or(resumed.error);
+        }
+        // The queue's own keys come back first, then its jobs.
+        let tokens: Vec<String> = finished.undo.take().into_iter().chain(jobs).collect();
+        finished.undo = (!tokens.is_empty()).then(|| tokens.join(" "));
         finished
+    }
+
+    /// Removes every job of a queue.
+    async fn emptied(&self, ticket: Ticket, plan: &Plan, control: watch::Receiver<Control>) -> Finished {
+        let states = self.system(&plan.queue).map(|system| system.spec().states.iter().map(|state| state.id).collect());
+        let frozen = match states {
+            Ok(states) => {
+                let filter = Filter { states, ..Filter::default() };
+                self.freeze(ticket, &plan.queue, Verb::Remove, &filter, control.clone()).await
+            }
+            Err(error) => Err(error),
+        };
+        match frozen {
+            Ok(frozen) => {
+                let change = Change::Remove { children: false };
+                let plan = Plan { change, scope: Scope::Jobs(frozen.groups), ..plan.clone() };
+                self.run(ticket, plan, None, control).await
+            }
+            Err(error) => Finished { outcome: Outcome::default(), left: 1, undo: None, error: Some(error.into()) },
+        }
+    }
+
+    /// Puts back what one or more tokens stand for, in their order.
+    async fn undo(&self, tokens: Option<&str>) -> Result<Summary, ChangeError> {
+        if !self.is_open() {
+            let text = "nothing was put back: this server is read-only".to_owned();
+            return Err(SystemError::Unsupported(text).into());
+        }
+        let mut desk = Desk::new(self.dialer());
+        let Executor { systems, places, server, .. } = &self.executor;
+        let tokens: Vec<Option<&str>> = tokens.map_or(vec![None], |tokens| tokens.split(' ').map(Some).collect());
+        let mut summary = Summary { queue: None, outcome: Outcome::default(), left: 0, undo: None, error: None };
+        for token in tokens {
+            let undone = undo(&mut desk, systems, places, server, token).await?;
+            summary.queue = Some(undone.queue);
+            summary.outcome.absorb(undone.outcome);
+        }
+        Ok(summary)
     }
 
     async fn finish(&self, ticket: Ticket, queue: Option<QueueId>, finished: Finished) {
         let Finished { outcome, left, undo, error } = finished;
         let error = error.map(|error| told_change(&error));
         self.report(Report::Finished(ticket, Summary { queue, outcome, left, undo, error })).await;
+    }
+
+    async fn register(&self, ticket: Ticket) -> watch::Receiver<Control> {
+        let (sender, control) = watch::channel(Control::Go);
+        self.controls.lock().await.insert(ticket, sender);
+        control
     }
 
     async fn control(&self, ticket: Ticket, control: Control) {
@@ -179,9 +322,48 @@ impl Bench {
         }
     }
 
+    /// Reads local files where waiting for the disk holds up nobody.
+    async fn off_thread<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(Places) -> Result<T, ChangeError> + Send + 'static,
+    ) -> Result<T, FetchError> {
+        let places = self.executor.places.clone();
+        match tokio::task::spawn_blocking(move || read(places)).await {
+            Ok(result) => result.map_err(|error| told_change(&error)),
+            Err(error) => Err(FetchError { text: format!("reading ended in a fault: {error}"), remedy: None }),
+        }
+    }
+
     async fn report(&self, report: Report) {
         // Nobody listens any more only while qtop ends; the audit file has the outcome.
         drop(self.reports.send(report).await);
+    }
+}
+
+fn trash_item(item: super::change::trash::Item) -> TrashItem {
+    let header = item.header;
+    TrashItem {
+        token: item.token,
+        time: header.time,
+        server: header.server,
+        queue: header.address,
+        action: header.action,
+        bytes: item.bytes,
+    }
+}
+
+fn audit_line(entry: Entry) -> AuditLine {
+    AuditLine {
+        time: entry.time,
+        phase: entry.phase,
+        operator: format!("{}@{}", entry.operator, entry.host),
+        server: entry.server,
+        queue: entry.queue,
+        action: entry.action,
+        ids: entry.ids,
+        count: entry.count,
+        outcome: entry.outcome.map(|counts| [counts.done, counts.refused, counts.unknown]),
+        error: entry.error,
     }
 }
 
@@ -190,8 +372,9 @@ fn nothing(text: &str) -> Summary {
     Summary { queue: None, outcome: Outcome::default(), left: 0, undo: None, error: Some(error) }
 }
 
-fn failed(queue: Option<QueueId>, error: &ChangeError) -> Summary {
-    Summary { queue, outcome: Outcome::default(), left: 0, undo: None, error: Some(told_change(error)) }
+fn failed(error: &ChangeError) -> Summary {
+    let error = Some(told_change(error));
+    Summary { queue: None, outcome: Outcome::default(), left: 0, undo: None, error }
 }
 
 /// An error with its remedy, as text.

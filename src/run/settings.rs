@@ -1,8 +1,9 @@
 //! From the configuration to what the screen needs of it.
 
+use super::changes::systems_of;
+use crate::app::command::quoted;
 use crate::app::settings::Settings;
 use crate::app::state::{ServerView, TimeStyle};
-use crate::app::update::quoted;
 use crate::config::{self, Config};
 use crate::theme;
 
@@ -45,6 +46,9 @@ pub(super) fn server_view(config: &Config, name: &str) -> ServerView {
         environment: server.and_then(|server| server.env.clone()),
         insecure: server.is_some_and(|server| server.insecure),
         read_only: server.and_then(config::Server::read_only_reason),
+        unlockable: server.is_some_and(|server| server.read_only.is_none()),
+        unlocked_until: None,
+        abilities: systems_of(config, name).iter().map(|system| (system.spec().name, system.abilities())).collect(),
     }
 }
 

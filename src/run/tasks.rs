@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::changes::{ChangeTasks, export, systems_of};
 use super::look::Look;
 use super::ui_loop::Tasks;
 use super::{ReadConfig, settings};
@@ -20,7 +21,6 @@ use crate::engine::ConfigEvent;
 use crate::engine::fetcher::Ask;
 use crate::engine::{self, EngineConfig, EngineHandles, Pace};
 use crate::log::{LogFeed, LogGuard};
-use crate::systems;
 
 /// Log lines taken at once.
 const LOG_BURST: usize = 256;
@@ -40,6 +40,9 @@ pub struct EngineTasks {
     environment: Environment,
     server: String,
     handles: EngineHandles<Slot>,
+    changes: ChangeTasks,
+    /// What short tasks of its own have to say.
+    notices: (mpsc::Sender<Message>, mpsc::Receiver<Message>),
     /// Of the watched server's tasks.
     cancel: CancellationToken,
     /// Of the others.
@@ -67,11 +70,32 @@ impl EngineTasks {
         let state_folder = environment.state.clone();
         let cancel = CancellationToken::new();
         let handles = watch(&config, &server, state_folder.as_deref(), &cancel)?;
+        let changes = changer(&config, &server, state_folder.as_deref());
+        let notices = mpsc::channel(16);
         let life = CancellationToken::new();
         let reloads = engine::watch(Arc::clone(&config), read, life.clone());
         let waiting = VecDeque::new();
         let lost = 0;
-        Ok(Self { config, environment, server, handles, cancel, life, reloads, log, lost, waiting, state_folder })
+        Ok(Self {
+            config,
+            environment,
+            server,
+            handles,
+            changes,
+            notices,
+            cancel,
+            life,
+            reloads,
+            log,
+            lost,
+            waiting,
+            state_folder,
+        })
+    }
+
+    /// Lets changes that are under way end their present piece.
+    pub async fn end(&mut self) {
+        self.changes.end().await;
     }
 
     /// Watches another server, or the same one anew.
@@ -81,6 +105,8 @@ impl EngineTasks {
             watch(&self.config, name, self.state_folder.as_deref(), &cancel).map_err(|error| format!("{error:#}"))?;
         std::mem::replace(&mut self.cancel, cancel).cancel();
         self.handles = handles;
+        // Its running changes stop after their present piece; the new one offers to go on with them.
+        self.changes = changer(&self.config, name, self.state_folder.as_deref());
         self.server = name.to_owned();
         self.waiting.push_back(Told::Message(Message::Server(settings::server_view(&self.config, name))));
         Ok(())
@@ -154,10 +180,14 @@ fn watch(
     state: Option<&std::path::Path>,
     cancel: &CancellationToken,
 ) -> anyhow::Result<EngineHandles<Slot>> {
-    let systems = Arc::new(systems::all(&config.described().for_server(name)));
+    let systems = systems_of(config, name);
     let engine = EngineConfig::of(config, name, systems, state)
         .ok_or_else(|| anyhow::anyhow!("the configuration has no server `{name}` with a URL"))?;
     Ok(engine::start(engine, cancel))
+}
+
+fn changer(config: &Config, name: &str, state: Option<&std::path::Path>) -> ChangeTasks {
+    ChangeTasks::start(config, name, systems_of(config, name), state)
 }
 
 impl Drop for EngineTasks {
@@ -180,6 +210,8 @@ impl Tasks for EngineTasks {
                 Some(answer) = self.handles.answers.recv() => {
                     Message::Fetched { ticket: answer.ticket, slot: answer.slot, result: answer.result }
                 }
+                Some(report) = self.changes.next() => Message::Reported(Box::new(report)),
+                Some(notice) = self.notices.1.recv() => notice,
                 Some(ended) = self.handles.ended.recv() => Message::TaskEnded { task: ended.task, error: ended.error },
                 Some(event) = self.reloads.recv() => {
                     self.reloaded(event);
@@ -216,9 +248,25 @@ impl Tasks for EngineTasks {
                 None
             }
             Effect::SwitchServer(name) => self.switch(&name).err().map(|text| Message::Notice { text, bad: true }),
+            Effect::Change(order) => self.changes.order(order).map(|report| Message::Reported(Box::new(report))),
+            Effect::Unlock(until) => {
+                self.changes.unlock(until);
+                None
+            }
+            Effect::Export { name, lines } => {
+                let (folder, tell) = (self.state_folder.clone(), self.notices.0.clone());
+                tokio::task::spawn_blocking(move || {
+                    let written = export(folder, &name, &lines);
+                    let bad = written.is_err();
+                    // Nobody listens any more only while qtop ends.
+                    drop(tell.blocking_send(Message::Notice { text: written.unwrap_or_else(|error| error), bad }));
+                });
+                None
+            }
             // The rest is the loop's own.
             Effect::Copy(_)
             | Effect::Open { .. }
+            | Effect::Edit { .. }
             | Effect::Repaint
             | Effect::Mouse(_)
             | Effect::Theme(_)

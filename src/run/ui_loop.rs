@@ -212,7 +212,18 @@ impl<C: Console, T: Tasks> Desk<'_, C, T> {
                     Err(error) => notice(error.to_string(), true),
                 });
             }
+            Effect::Edit { ending, bytes } => {
+                let edited = self.console.edit(ending, &bytes).await.map_err(Ended::Failed)?;
+                let edited = edited.map(Into::into).map_err(|error| error.to_string());
+                if let Some(message) = self.resized() {
+                    update(self.state, message);
+                }
+                return Ok(Some(Message::Edited(edited)));
+            }
             effect @ (Effect::Fetch { .. }
+            | Effect::Change(_)
+            | Effect::Unlock(_)
+            | Effect::Export { .. }
             | Effect::Abandon(_)
             | Effect::Refresh
             | Effect::Pace(_)

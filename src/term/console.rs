@@ -79,6 +79,11 @@ pub trait Console {
     /// # Errors
     /// If the terminal cannot be taken again; what goes wrong with the program is the inner error.
     fn show(&mut self, ending: &str, text: &str) -> impl Future<Output = io::Result<Result<(), ExternalError>>>;
+    /// Lets a text be edited in another program; returns it as it is when that has ended.
+    ///
+    /// # Errors
+    /// If the terminal cannot be taken again; what goes wrong with the program or its file is the inner error.
+    fn edit(&mut self, ending: &str, bytes: &[u8]) -> impl Future<Output = io::Result<Result<Vec<u8>, ExternalError>>>;
 }
 
 /// The terminal qtop was started in.
@@ -233,6 +238,19 @@ impl Console for TerminalConsole {
         };
         self.take()?;
         Ok(shown)
+    }
+
+    async fn edit(&mut self, ending: &str, bytes: &[u8]) -> io::Result<Result<Vec<u8>, ExternalError>> {
+        self.leave()?;
+        let edited = match external::edit(ending, bytes) {
+            Ok(mut running) => {
+                self.ended = until_ended(&mut running.child, &mut self.signals).await;
+                running.read().await
+            }
+            Err(error) => Err(error),
+        };
+        self.take()?;
+        Ok(edited)
     }
 }
 

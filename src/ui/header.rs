@@ -53,7 +53,7 @@ fn facts(scene: &Scene<'_>) -> Vec<Part> {
     let mut parts = vec![Part { rank: 8, phrase: Phrase::of(Role::Accent, "qtop") }];
     let mut name = Phrase::of(Role::Text, text::fit(&state.server.name, 24));
     if let Some(environment) = &state.server.environment {
-        let role = if is_production(environment) { Role::Prod } else { Role::Info };
+        let role = if state.server.is_production() { Role::Prod } else { Role::Info };
         name.push(Role::Text, " ");
         name.push(role, text::fit(&environment.to_uppercase(), 16));
     }
@@ -86,17 +86,17 @@ fn facts(scene: &Scene<'_>) -> Vec<Part> {
     parts
 }
 
-/// True for environments in which a mistake is expensive.
-fn is_production(environment: &str) -> bool {
-    let word = environment.to_ascii_lowercase();
-    word.starts_with("prod") || word == "live"
-}
-
 fn badges(scene: &Scene<'_>) -> Vec<Part> {
     let (state, snapshot) = (scene.state, scene.snapshot);
     let mut parts = Vec::new();
-    if state.server.read_only.is_some() {
-        parts.push(Part { rank: 2, phrase: Phrase::of(Role::Muted, "read-only") });
+    match (&state.server.read_only, state.server.unlocked_until) {
+        (Some(_), Some(until)) if until > state.clock.mono => {
+            // In whole minutes, rounded up: a figure that changes every second would redraw an idle screen (F5).
+            let left = until.saturating_duration_since(state.clock.mono).as_secs().div_ceil(60);
+            parts.push(Part { rank: 0, phrase: Phrase::of(Role::Warn, format!("UNLOCKED {left}m")) });
+        }
+        (Some(_), _) => parts.push(Part { rank: 2, phrase: Phrase::of(Role::Muted, "read-only") }),
+        (None, _) => {}
     }
     if state.frozen.is_some() {
         parts.push(Part { rank: 0, phrase: Phrase::of(Role::Warn, format!("FROZEN {}", text::age(state.age()))) });

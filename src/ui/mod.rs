@@ -20,14 +20,11 @@ use ratatui::layout::{Position, Rect};
 
 use crate::app::guide;
 use crate::app::message::Geometry;
-use crate::app::state::State;
+use crate::app::state::{LEAST, State};
 use crate::theme::{Role, Theme};
 use canvas::Canvas;
 use scene::Scene;
 use widgets::footer;
-
-/// The least size in which qtop can be used.
-const LEAST: (u16, u16) = (60, 15);
 
 /// Lines that lasting notices may take from the body.
 const MOST_BANNERS: u16 = 3;
@@ -45,7 +42,7 @@ pub fn view(state: &State, theme: &Theme, frame: &mut Frame<'_>) -> Geometry {
 fn draw(state: &State, canvas: &mut Canvas<'_>, area: Rect) -> (Geometry, Option<Position>) {
     canvas.tint(area, Role::Screen);
     if area.width < LEAST.0 || area.height < LEAST.1 {
-        notices::too_small(canvas, area, LEAST);
+        notices::too_small(state, canvas, area, LEAST);
         return (Geometry::default(), None);
     }
     let scene = Scene::new(state);

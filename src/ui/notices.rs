@@ -3,8 +3,10 @@
 use ratatui::layout::{Position, Rect};
 
 use super::canvas::{Canvas, Phrase};
+use super::overlays::changes;
 use super::scene::Scene;
-use crate::app::state::{Prompt, PromptKind};
+use crate::app::actions::ActionId;
+use crate::app::state::{Overlay, Prompt, PromptKind, State};
 use crate::domain::snapshot::LinkHealth;
 use crate::domain::text;
 use crate::theme::Role;
@@ -13,12 +15,16 @@ use crate::theme::Role;
 const TOASTS: usize = 3;
 
 /// What stands on a screen that is too small for anything else. Keys work all the same.
-pub fn too_small(canvas: &mut Canvas<'_>, area: Rect, least: (u16, u16)) {
-    let lines = [
+pub fn too_small(state: &State, canvas: &mut Canvas<'_>, area: Rect, least: (u16, u16)) {
+    let mut lines = vec![
         (Role::Warn, "qtop needs more room".to_owned()),
         (Role::Text, format!("at least {}x{}, this is {}x{}", least.0, least.1, area.width, area.height)),
-        (Role::Muted, "q quits".to_owned()),
     ];
+    // A question that cannot be read cannot be answered with yes.
+    lines.push(match state.overlay {
+        Some(Overlay::Ask(_)) => (Role::Warn, "a question waits; Esc is no".to_owned()),
+        _ => (Role::Muted, "q quits".to_owned()),
+    });
     let top = area.y + area.height.saturating_sub(lines.len() as u16) / 2;
     for (y, (role, words)) in (top..area.bottom()).zip(lines) {
         let missing = area.width.saturating_sub(text::width(&words) as u16) / 2;
@@ -55,6 +61,19 @@ pub fn banners(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect) -> u16 {
         let words =
             format!("{} certificates are not checked: anybody on the way can read and change this", glyphs.look);
         lines.push(Phrase::of(Role::Warn, words));
+    }
+    // A change under way is in sight wherever one goes meanwhile.
+    let running: Vec<_> = scene.state.changes.running().collect();
+    if let Some(made) = running.first() {
+        let mut line = Phrase::of(Role::Info, format!("{} ", glyphs.arrow));
+        line.append(changes::running(glyphs, made, area.width));
+        if running.len() > 1 {
+            line.push(Role::Muted, format!("  and {} more", running.len() - 1));
+        }
+        if let Some(key) = scene.state.keymap.key(ActionId::Changes) {
+            line.append_apart(Phrase::of(Role::Key, key).and(Role::Muted, " shows"));
+        }
+        lines.insert(0, line);
     }
     let mut used = 0;
     for (y, line) in (area.y..area.bottom()).zip(&lines) {

@@ -15,7 +15,7 @@ use qtop::app::state::{ServerView, State};
 use qtop::domain::caps::Caps;
 use qtop::domain::fetch::{Fetched, Request};
 use qtop::domain::ids::{InstanceId, QueueId, ServerId, Ticket};
-use qtop::domain::job::{Cursor, JobRow, Page, PageRequest};
+use qtop::domain::job::{Cursor, Job, JobRow, Page, PageRequest};
 use qtop::domain::queue::{Count, QueueSample};
 use qtop::domain::snapshot::{InstanceSample, LinkHealth, Snapshot};
 use qtop::domain::state::{StateId, StateKind, StateSpec};
@@ -55,6 +55,9 @@ struct Shared {
     lists: Vec<(StateId, Vec<u32>)>,
     frames: usize,
     drawn: bool,
+    editor: Option<Editor>,
+    /// Answers to reads of a job.
+    job: Option<Box<Job>>,
 }
 
 /// A script for the loop. Ends by pressing `Ctrl-C`.
@@ -122,6 +125,18 @@ impl Desk {
     /// Pages of this state are answered from this list.
     pub fn list(&mut self, state: &'static str, jobs: impl IntoIterator<Item = u32>) -> &mut Self {
         self.shared.borrow_mut().lists.push((StateId(state), jobs.into_iter().collect()));
+        self
+    }
+
+    /// Texts are edited like this.
+    pub fn editor(&mut self, edit: impl FnMut(&[u8]) -> Vec<u8> + 'static) -> &mut Self {
+        self.shared.borrow_mut().editor = Some(Box::new(edit));
+        self
+    }
+
+    /// Every read of a job gives this one.
+    pub fn job(&mut self, job: Job) -> &mut Self {
+        self.shared.borrow_mut().job = Some(Box::new(job));
         self
     }
 
@@ -302,7 +317,17 @@ impl Console for FakeConsole {
         self.shared.borrow_mut().wishes.push(Effect::Open { ending: "json", text: text.to_owned() });
         Ok(Ok(()))
     }
+
+    async fn edit(&mut self, ending: &str, bytes: &[u8]) -> std::io::Result<Result<Vec<u8>, ExternalError>> {
+        assert_eq!(ending, "json");
+        let mut shared = self.shared.borrow_mut();
+        let editor = shared.editor.as_mut().expect("this script has no editor");
+        Ok(Ok(editor(bytes)))
+    }
 }
+
+/// What the editor of the script makes of a text.
+type Editor = Box<dyn FnMut(&[u8]) -> Vec<u8>>;
 
 struct FakeTasks {
     shared: Rc<RefCell<Shared>>,
@@ -337,6 +362,11 @@ impl Tasks for FakeTasks {
     }
 
     fn carry_out(&mut self, effect: Effect) -> Option<Message> {
+        if let Effect::Fetch { ticket, slot, request: Request::Job { .. } } = &effect
+            && let Some(job) = &self.shared.borrow().job
+        {
+            self.answers.push_back((*ticket, *slot, Fetched::Job(Some(job.clone()))));
+        }
         if let Effect::Fetch { ticket, slot, request: Request::Jobs { state, page: wanted, .. } } = &effect {
             let shared = self.shared.borrow();
             if let Some((_, list)) = shared.lists.iter().find(|(known, _)| known == state) {

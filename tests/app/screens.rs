@@ -210,10 +210,10 @@ fn a_server_whose_tasks_start_anew_keeps_its_screen_and_another_one_does_not() {
 #[test]
 fn a_changed_configuration_takes_effect_and_keeps_what_was_chosen_on_the_screen() {
     let mut desk = Desk::new(80, 24);
-    let keys = [("app.quit".to_owned(), vec!["x".to_owned()])].into();
+    let keys = [("app.quit".to_owned(), vec!["ctrl-x".to_owned()])].into();
     let settings = Settings { keys, ..Settings::default() };
-    desk.sampled(1, QUEUES).keys("t +").message(Message::Configured(Box::new(settings))).sees("x quit");
-    desk.keys("q").keys("x");
+    desk.sampled(1, QUEUES).keys("t +").message(Message::Configured(Box::new(settings))).sees("Ctrl-x quit");
+    desk.keys("q").keys("ctrl-x");
     assert!(matches!(desk.run(), Ended::Quit));
     assert_eq!(desk.state.interval, Duration::from_millis(500));
     assert_ne!(desk.state.time_style, TimeStyle::default());

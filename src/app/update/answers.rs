@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{cursor, fetch, find};
+use super::{cursor, editing, fetch, find};
 use crate::app::effect::{Effect, Slot};
 use crate::app::state::{Loaded, Overlay, State};
 use crate::app::views::{JobTab, ProgressTrack};
@@ -26,6 +26,19 @@ pub(super) fn answer(
         Slot::Ahead => ahead(state, ticket, result, now),
         Slot::Search => return search(state, ticket, result, now),
         Slot::Find => return find::answer(state, ticket, result),
+        Slot::Payload => return editing::payload(state, ticket, result),
+        Slot::Asked => {
+            let one = match &mut state.overlay {
+                Some(Overlay::Ask(question)) => question.draft_mut().and_then(|draft| draft.one.as_mut()),
+                _ => None,
+            };
+            one.is_some_and(|one| {
+                take(&mut one.now, ticket, result, now, |fetched| match fetched {
+                    Fetched::Job(job) => Some(job),
+                    _ => None,
+                })
+            })
+        }
         Slot::Job => job(state, ticket, result, now),
         Slot::Running => running(state, ticket, result, now),
         Slot::Failures => take(&mut state.failures.loaded, ticket, result, now, |fetched| match fetched {

@@ -1,6 +1,10 @@
 //! What is copied, and what is handed to a pager or editor. All of it is made harmless first (S4).
 
+use crate::app::actions::ActionId;
+use crate::app::command::{self, program, quoted};
 use crate::app::effect::Effect;
+use crate::app::intent;
+use crate::app::question::Question;
 use crate::app::rows::{self, JobLine, QueueLine};
 use crate::app::screen::Screen;
 use crate::app::state::{Overlay, State};
@@ -77,8 +81,7 @@ fn job_value(state: &State) -> Option<String> {
 
 /// Copies the command that prints the same without a screen.
 pub(super) fn command(state: &State) -> Option<Effect> {
-    let arguments = &state.server.arguments;
-    let qtop = if arguments.is_empty() { "qtop".to_owned() } else { format!("qtop {arguments}") };
+    let qtop = program(state);
     let address = |id| quoted(&state.shown().address(id));
     let command = match state.navigation.current() {
         Screen::Queues => "queues".to_owned(),
@@ -100,14 +103,23 @@ pub(super) fn command(state: &State) -> Option<Effect> {
     copy(format!("{qtop} {command}"))
 }
 
-/// A word a shell takes as it is.
-pub fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
+/// Copies the command that does what the open question asks about.
+pub(super) fn question(state: &State) -> Option<Effect> {
+    match &state.overlay {
+        Some(Overlay::Ask(question)) => copy(command::of_question(state, question)?),
+        _ => None,
     }
+}
+
+/// Copies the command that does what an action would ask about now, or prints the same.
+pub(super) fn of_action(state: &State, id: ActionId) -> Option<Effect> {
+    if intent::asks(id) {
+        let question = intent::question(state, id).ok()?;
+        // A value that is typed in the question is left for the command line to be typed there.
+        return copy(command::of_question(state, &Question { value: None, ..question })?);
+    }
+    let plain = id.spec().cli?.strip_prefix("qtop")?;
+    copy(format!("{}{plain}", program(state)))
 }
 
 /// Hands the open part of the job to a pager or editor.
@@ -199,13 +211,5 @@ mod tests {
         let json = r#"{"a":[1e400,{}],"b\"{":"x, y: [","c":[]}"#;
         let expected = "{\n  \"a\": [\n    1e400,\n    {}\n  ],\n  \"b\\\"{\": \"x, y: [\",\n  \"c\": []\n}";
         assert_eq!(indented(json), expected);
-    }
-
-    #[test]
-    fn words_are_quoted_for_a_shell() {
-        assert_eq!(quoted("bullmq:mail"), "bullmq:mail");
-        assert_eq!(quoted("a b"), "'a b'");
-        assert_eq!(quoted("it's $x"), r"'it'\''s $x'");
-        assert_eq!(quoted(""), "''");
     }
 }

@@ -8,6 +8,7 @@ use crate::app::screen::Screen;
 use crate::app::state::{Loaded, Overlay, State};
 use crate::app::views::QueueView;
 use crate::domain::fetch::Request;
+use crate::domain::ids::JobRef;
 use crate::domain::job::PageRequest;
 
 /// Reads over many queues are dear; they are repeated at most this often.
@@ -25,6 +26,7 @@ pub(super) fn refresh(state: &mut State) -> Vec<Effect> {
     let mut effects = screen(state, false);
     effects.extend(ahead(state));
     effects.extend(why(state, false));
+    effects.extend(asked(state, false));
     effects
 }
 
@@ -78,7 +80,7 @@ fn screen(state: &mut State, forced: bool) -> Vec<Effect> {
         Slot::Failures => state.failures.loaded.ask(ticket, now),
         Slot::Workers => state.workers.loaded.ask(ticket, now),
         Slot::Scheduled => state.scheduled.loaded.ask(ticket, now),
-        Slot::Page | Slot::Ahead | Slot::Search | Slot::Why | Slot::Find => {}
+        Slot::Page | Slot::Ahead | Slot::Search | Slot::Why | Slot::Find | Slot::Asked | Slot::Payload => {}
     }
     vec![Effect::Fetch { ticket, slot, request }]
 }
@@ -174,6 +176,29 @@ fn why(state: &mut State, forced: bool) -> Vec<Effect> {
     vec![Effect::Fetch { ticket, slot: Slot::Why, request }]
 }
 
+/// Reads the only job of an open question again: it may have changed since the key was pressed (U21).
+pub(super) fn asked(state: &mut State, forced: bool) -> Vec<Effect> {
+    let now = state.clock.mono;
+    let cheap = state.interval.mul_f32(CHEAP_SHARE);
+    let ticket = state.next_ticket();
+    let Some(Overlay::Ask(question)) = &mut state.overlay else { return Vec::new() };
+    let Some(one) = question.draft_mut().and_then(|draft| draft.one.as_mut()) else { return Vec::new() };
+    if !forced && !is_due(&one.now, now, cheap) {
+        return Vec::new();
+    }
+    one.now.ask(ticket, now);
+    let request = Request::Job { job: one.job.clone(), payload_limit: 1 };
+    vec![Effect::Fetch { ticket, slot: Slot::Asked, request }]
+}
+
+/// Reads a payload whole, to be edited.
+pub(super) fn payload(state: &mut State, job: JobRef, limit: u64) -> Vec<Effect> {
+    let (ticket, now) = (state.next_ticket(), state.clock.mono);
+    state.changes.editing.data = Some(job.clone());
+    state.changes.editing.ask(ticket, now);
+    vec![Effect::Fetch { ticket, slot: Slot::Payload, request: Request::Job { job, payload_limit: limit } }]
+}
+
 /// Gives up waiting for anything that was asked.
 pub(super) fn forget_asked(state: &mut State) {
     state.running.loaded.awaiting = None;
@@ -192,7 +217,14 @@ pub(super) fn forget_asked(state: &mut State) {
     if let Some(view) = &mut state.job {
         view.loaded.awaiting = None;
     }
-    if let Some(Overlay::Why { loaded, .. }) = &mut state.overlay {
-        loaded.awaiting = None;
+    match &mut state.overlay {
+        Some(Overlay::Why { loaded, .. }) => loaded.awaiting = None,
+        Some(Overlay::Ask(question)) => {
+            if let Some(one) = question.draft_mut().and_then(|draft| draft.one.as_mut()) {
+                one.now.awaiting = None;
+            }
+        }
+        _ => {}
     }
+    state.changes.editing.awaiting = None;
 }

@@ -2,7 +2,7 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::{cursor, fetch, notice, open, overlay, pace, perform, prompt};
+use super::{ask, cursor, fetch, notice, open, overlay, pace, perform, prompt};
 use crate::app::actions::ActionId;
 use crate::app::availability::{Availability, availability};
 use crate::app::chord::Chord;
@@ -64,8 +64,10 @@ fn key(state: &mut State, event: KeyEvent) -> Vec<Effect> {
     {
         return perform::perform(state, id);
     }
-    if matches!(state.overlay, Some(Overlay::Palette(_))) {
-        return overlay::palette_key(state, event);
+    match state.overlay {
+        Some(Overlay::Palette(_)) => return overlay::palette_key(state, event),
+        Some(Overlay::Ask(_)) => return ask::key(state, event),
+        _ => {}
     }
     if state.prompt.is_some() {
         return prompt::key(state, event);
@@ -96,11 +98,20 @@ pub(super) fn act(state: &mut State, id: ActionId) -> Vec<Effect> {
     match availability(id.spec(), state) {
         Availability::Ready => perform::perform(state, id),
         Availability::Disabled(reason) => {
-            notice(state, reason, true);
+            refuse(state, id, reason);
             Vec::new()
         }
         Availability::Hidden => Vec::new(),
     }
+}
+
+/// Says why an action cannot be done; what is too long for one line is shown whole.
+fn refuse(state: &mut State, id: ActionId, reason: String) {
+    if reason.chars().count() + 4 <= usize::from(state.size.0) {
+        return notice(state, reason, true);
+    }
+    let title = format!("Not possible: {}", id.spec().title);
+    state.overlay = Some(Overlay::Problem { title, text: reason, scroll: 0 });
 }
 
 fn click(state: &mut State, column: u16, row: u16) -> Vec<Effect> {

@@ -3,7 +3,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::prompt::edit_line;
-use super::{find, input, notice, open};
+use super::{copy, find, input, notice, open, perform, reports};
 use crate::app::actions::ActionId;
 use crate::app::columns;
 use crate::app::effect::Effect;
@@ -31,11 +31,17 @@ pub(super) fn act(state: &mut State, id: ActionId) -> Option<Vec<Effect>> {
             state.overlay = None;
             return Some(Vec::new());
         }
+        id if reports::takes(state, id) => return Some(reports::act(state, id)),
         ActionId::Open => return Some(enter(state)),
+        ActionId::CopyCommand if matches!(state.overlay, Some(Overlay::Menu { .. } | Overlay::QueueMenu { .. })) => {
+            return Some(copy_of_entry(state));
+        }
         // Asking for what is open closes it.
         ActionId::Help if matches!(state.overlay, Some(Overlay::Help { .. })) => return Some(close(state)),
         ActionId::Why if matches!(state.overlay, Some(Overlay::Why { .. })) => return Some(close(state)),
         ActionId::Cost if matches!(state.overlay, Some(Overlay::Cost)) => return Some(close(state)),
+        ActionId::Changes if matches!(state.overlay, Some(Overlay::Changes { .. })) => return Some(close(state)),
+        ActionId::QueueMenu if matches!(state.overlay, Some(Overlay::QueueMenu { .. })) => return Some(close(state)),
         ActionId::Menu if matches!(state.overlay, Some(Overlay::Menu { .. })) => return Some(close(state)),
         ActionId::Problem if matches!(state.overlay, Some(Overlay::Problem { .. })) => return Some(close(state)),
         // These leave the overlay where it is.
@@ -62,6 +68,10 @@ pub(super) fn scroll(state: &mut State, motion: Motion) -> bool {
     let entries = match &state.overlay {
         Some(Overlay::Palette(_)) => palette::entries(state).len(),
         Some(Overlay::Menu { .. }) => guide::menu(state).len(),
+        Some(Overlay::QueueMenu { .. }) => guide::queue_menu(state).len(),
+        Some(Overlay::Changes { .. }) => state.changes.list.len(),
+        Some(Overlay::Trash { .. }) => state.changes.trash.data.as_ref().map_or(0, Vec::len),
+        Some(Overlay::Audit { .. }) => state.changes.audit.data.as_ref().map_or(0, Vec::len),
         _ => 0,
     };
     let step = |index: usize, count: usize| if count == 0 { 0 } else { motion.from(index.min(count - 1), count) };
@@ -71,17 +81,40 @@ pub(super) fn scroll(state: &mut State, motion: Motion) -> bool {
             *scroll = step(*scroll, MOST_LINES);
         }
         Some(Overlay::Palette(view)) => view.index = step(view.index, entries),
-        Some(Overlay::Menu { index }) => *index = step(*index, entries),
+        Some(Overlay::Changes { open: Some((_, scroll)), .. }) => *scroll = step(*scroll, MOST_LINES),
+        Some(
+            Overlay::Menu { index }
+            | Overlay::QueueMenu { index }
+            | Overlay::Changes { index, .. }
+            | Overlay::Trash { index }
+            | Overlay::Audit { index },
+        ) => *index = step(*index, entries),
+        Some(Overlay::Ask(question)) => question.scroll = step(question.scroll, MOST_LINES),
         Some(Overlay::Cost) => {}
     }
     true
 }
 
 fn enter(state: &mut State) -> Vec<Effect> {
-    let Some(Overlay::Menu { index }) = state.overlay else { return close(state) };
-    let chosen = guide::menu(state).get(index).map(|entry| entry.spec.id);
+    let Some(chosen) = chosen(state) else { return close(state) };
     state.overlay = None;
-    chosen.map(|id| input::act(state, id)).unwrap_or_default()
+    input::act(state, chosen)
+}
+
+/// The action under the cursor of an open menu.
+fn chosen(state: &State) -> Option<ActionId> {
+    let (entries, index) = match state.overlay {
+        Some(Overlay::Menu { index }) => (guide::menu(state), index),
+        Some(Overlay::QueueMenu { index }) => (guide::queue_menu(state), index),
+        _ => return None,
+    };
+    entries.get(index).map(|entry| entry.spec.id)
+}
+
+/// Copies the command that does what the entry under the cursor does.
+fn copy_of_entry(state: &mut State) -> Vec<Effect> {
+    let command = chosen(state).and_then(|id| copy::of_action(state, id));
+    perform::copied(state, command)
 }
 
 /// A key while the palette is open: most are typed into it.
@@ -155,6 +188,11 @@ fn choose(state: &mut State) -> Vec<Effect> {
         Choice::Queue(id) => open::queue(state, id),
         Choice::Job(id) => open::job(state, id),
         Choice::FindJob(id) => find::find(state, &id),
+        // Its tasks would be ended in the middle of their work.
+        Choice::Server(_) if state.changes.running().next().is_some() => {
+            notice(state, "changes are under way here; wait for them, or stop them first", true);
+            Vec::new()
+        }
         Choice::Server(name) => vec![Effect::SwitchServer(name)],
         Choice::Theme(name) => {
             state.settings.theme = name.clone();

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cursor::{self, ListOp};
-use super::{copy, fetch, notice, open, prompt, sorting, wish};
+use super::{ask, copy, editing, export, fetch, lock, notice, open, prompt, reports, sorting, wish};
 use crate::app::actions::ActionId;
 use crate::app::effect::Effect;
 use crate::app::list::Motion;
+use crate::app::question::{Deed, Name, Question};
 use crate::app::rows;
 use crate::app::screen::Screen;
 use crate::app::state::{Details, Loaded, Overlay, PaletteView, State, TimeStyle};
@@ -32,7 +33,7 @@ pub(super) fn perform(state: &mut State, id: ActionId) -> Vec<Effect> {
         ActionId::ScreenLogs => return open::jump(state, Screen::Logs),
         ActionId::Open => return open::under_cursor(state),
         ActionId::Back => return back(state),
-        ActionId::Quit => return open::back(state).unwrap_or_else(|| vec![Effect::Quit]),
+        ActionId::Quit => return open::back(state).unwrap_or_else(|| quit(state)),
         ActionId::QuitNow => return vec![Effect::Quit],
         ActionId::Suspend => return vec![Effect::Suspend],
         ActionId::Previous => return open::swap(state),
@@ -120,6 +121,45 @@ pub(super) fn perform(state: &mut State, id: ActionId) -> Vec<Effect> {
         ActionId::CopyValue => return copied(state, copy::value(state)),
         ActionId::CopyCommand => return copied(state, copy::command(state)),
         ActionId::External => return copy::external(state).into_iter().collect(),
+        ActionId::JobEdit => return editing::edit(state),
+        ActionId::QueueAdd => return editing::add(state),
+        ActionId::Export => return export::export(state),
+        ActionId::QueueMenu => state.overlay = Some(Overlay::QueueMenu { index: 0 }),
+        ActionId::Changes => state.overlay = Some(Overlay::Changes { index: 0, open: None }),
+        ActionId::Undo => return reports::undo_newest(state),
+        ActionId::Trash => return reports::open_trash(state),
+        ActionId::Audit => return reports::open_audit(state),
+        ActionId::Continue => {
+            let plans = state.changes.interrupted.clone();
+            return ask::show(state, Question::new(Deed::Resume(plans)));
+        }
+        ActionId::Unlock if state.server.unlocked_until.is_some() => return lock(state),
+        ActionId::Unlock => {
+            let name = Some(Name::new(state.server.name.clone()));
+            return ask::show(state, Question { name, ..Question::new(Deed::Unlock) });
+        }
+        ActionId::JobRetry
+        | ActionId::JobsRetryAll
+        | ActionId::JobCancel
+        | ActionId::JobKill
+        | ActionId::JobRemove
+        | ActionId::JobPromote
+        | ActionId::JobDelay
+        | ActionId::JobPriority
+        | ActionId::JobDuplicate
+        | ActionId::JobRequeueNext
+        | ActionId::JobClaim
+        | ActionId::JobAck
+        | ActionId::QueuePause
+        | ActionId::QueueRetryAll
+        | ActionId::QueuePromoteAll
+        | ActionId::QueueLimit
+        | ActionId::QueueTrim
+        | ActionId::QueueClean
+        | ActionId::QueueDrain
+        | ActionId::QueueObliterate
+        | ActionId::ScheduleTrigger
+        | ActionId::ScheduleRemove => return ask::open(state, id),
         ActionId::Mouse => {
             state.mouse = !state.mouse;
             let words = if state.mouse { "mouse on; Shift selects text in most terminals" } else { "mouse off" };
@@ -267,7 +307,15 @@ fn change_interval(state: &mut State, faster: bool) -> Vec<Effect> {
     vec![wish(state)]
 }
 
-fn copied(state: &mut State, effect: Option<Effect>) -> Vec<Effect> {
+/// Ends qtop, but asks first while changes are under way.
+fn quit(state: &mut State) -> Vec<Effect> {
+    if state.changes.running().next().is_none() {
+        return vec![Effect::Quit];
+    }
+    ask::show(state, Question::new(Deed::Quit))
+}
+
+pub(super) fn copied(state: &mut State, effect: Option<Effect>) -> Vec<Effect> {
     if effect.is_none() {
         notice(state, "there is nothing to copy here", true);
     }

@@ -106,12 +106,23 @@ pub(super) fn paste(state: &mut State, text: &str) {
     if let Some(Overlay::Palette(view)) = &mut state.overlay {
         view.input.push_str(&text);
         view.index = 0;
+    } else if let Some(Overlay::Ask(question)) = &mut state.overlay {
+        // Pasted text is typed where a line is open; it never answers a question.
+        match (&mut question.value, &mut question.name) {
+            (Some(entry), _) => insert(&mut entry.text, &mut entry.at, &text),
+            (None, Some(name)) => insert(&mut name.text, &mut name.at, &text),
+            (None, None) => {}
+        }
     } else if let Some(prompt) = &mut state.prompt {
-        let byte = prompt.text.char_indices().nth(prompt.at).map_or(prompt.text.len(), |(byte, _)| byte);
-        prompt.text.insert_str(byte, &text);
-        prompt.at += text.chars().count();
+        insert(&mut prompt.text, &mut prompt.at, &text);
         changed(state);
     }
+}
+
+fn insert(line: &mut String, at: &mut usize, text: &str) {
+    let byte = line.char_indices().nth(*at).map_or(line.len(), |(byte, _)| byte);
+    line.insert_str(byte, text);
+    *at += text.chars().count();
 }
 
 fn changed(state: &mut State) {

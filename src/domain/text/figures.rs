@@ -35,6 +35,29 @@ pub fn span(span: Duration) -> String {
     }
 }
 
+/// Reads a duration as people write it: `90s`, `1h 30m`, `7d`, `250ms`; a bare number is seconds. `None` for anything
+/// else. Months and years have no fixed length and are not read.
+pub fn span_of(text: &str) -> Option<Duration> {
+    const UNITS: [(&str, u64); 6] =
+        [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000), ("w", 604_800_000)];
+    let compact: String = text.split_whitespace().collect();
+    if let Ok(seconds) = compact.parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let mut rest = compact.as_str();
+    let mut millis = 0_u64;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        let number: u64 = rest[..digits].parse().ok()?;
+        rest = &rest[digits..];
+        let letters = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
+        let (_, unit) = UNITS.iter().find(|(name, _)| *name == &rest[..letters])?;
+        millis = millis.checked_add(number.checked_mul(*unit)?)?;
+        rest = &rest[letters..];
+    }
+    (!compact.is_empty()).then(|| Duration::from_millis(millis))
+}
+
 fn parts(span: Duration) -> (String, Option<String>) {
     let seconds = span.as_secs();
     for (index, (length, unit)) in TIME_UNITS.iter().enumerate() {

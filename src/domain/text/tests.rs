@@ -191,3 +191,15 @@ fn rates_and_shares_say_what_is_small() {
     assert_eq!(percent(2.14), "2.1%");
     assert_eq!(percent(40.0), "40%");
 }
+
+#[test]
+fn durations_are_read_as_people_write_them() {
+    let seconds = |text| span_of(text).map(|span| span.as_millis());
+    for (text, millis) in [("90s", 90_000), ("1h 30m", 5_400_000), ("7d", 604_800_000), ("250ms", 250), ("12", 12_000)]
+    {
+        assert_eq!(seconds(text), Some(millis), "{text}");
+    }
+    for bad in ["", "s", "7x", "-1s", "1.5h", "5m3", "99999999999999999999s", "99999999999999w"] {
+        assert_eq!(span_of(bad), None, "{bad}");
+    }
+}

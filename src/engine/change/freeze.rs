@@ -7,7 +7,6 @@ use crate::domain::change::{Filter, Frozen};
 use crate::domain::ids::{JobId, QueueId};
 use crate::domain::job::{JobRow, PageRequest};
 use crate::domain::mutation::Verb;
-use crate::domain::state::{StateId, StateKind};
 use crate::domain::time::Timestamp;
 use crate::link::Link;
 use crate::systems::{System, SystemError};
@@ -57,7 +56,7 @@ pub async fn freeze(
                 if filter.before.is_some_and(|before| !is_before(&row, before)) || !known.insert(row.id.clone()) {
                     continue;
                 }
-                if let Some(reason) = not_eligible(&row, verb, ability.states) {
+                if let Some(reason) = ability.refuses(&row) {
                     *frozen.not_eligible.entry(reason).or_default() += 1;
                     continue;
                 }
@@ -91,21 +90,10 @@ fn is_before(row: &JobRow, before: Timestamp) -> bool {
     row.finished_at.or(row.created_at).is_some_and(|time| time < before)
 }
 
-fn not_eligible(row: &JobRow, verb: Verb, states: &[StateId]) -> Option<String> {
-    // What is left of a job whose record is gone can still be cleared away.
-    if !row.record_exists && !matches!(verb, Verb::Remove | Verb::Acknowledge) {
-        return Some("its record is gone".to_owned());
-    }
-    if !states.contains(&row.state) {
-        return Some(format!("not possible for {} jobs", row.state));
-    }
-    let locked = row.lease.as_ref().is_some_and(|lease| lease.left.is_none_or(|left| !left.is_zero()));
-    (row.kind == StateKind::Active && locked).then(|| "a worker holds it".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::state::{StateId, StateKind};
 
     #[test]
     fn an_age_limit_spares_jobs_of_unknown_age() {
@@ -115,15 +103,5 @@ mod tests {
         assert!(is_before(&row, Timestamp(10)));
         row.finished_at = Some(Timestamp(10));
         assert!(!is_before(&row, Timestamp(10)));
-    }
-
-    #[test]
-    fn a_job_that_somebody_holds_is_not_eligible() {
-        let mut row = JobRow::bare("1", StateId("active"), StateKind::Active);
-        let not_eligible = |row: &JobRow, states: &[StateId]| super::not_eligible(row, Verb::Retry, states);
-        assert_eq!(not_eligible(&row, &[StateId("active")]), None);
-        row.lease = Some(crate::domain::job::Lease { left: Some(std::time::Duration::from_secs(3)), holder: None });
-        assert_eq!(not_eligible(&row, &[StateId("active")]).as_deref(), Some("a worker holds it"));
-        assert!(not_eligible(&row, &[StateId("failed")]).is_some());
     }
 }

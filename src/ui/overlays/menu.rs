@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 
 use super::frame;
 use crate::app::availability::Availability;
-use crate::app::guide;
+use crate::app::guide::MenuEntry;
 use crate::domain::text;
 use crate::theme::Role;
 use crate::ui::canvas::{Canvas, Phrase};
@@ -13,11 +13,16 @@ use crate::ui::widgets::footer::key_name;
 use crate::ui::widgets::table::first_visible;
 
 /// Draws the menu.
-pub fn draw(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect, index: usize) {
-    let entries = guide::menu(scene.state);
+pub fn draw(
+    scene: &Scene<'_>,
+    canvas: &mut Canvas<'_>,
+    area: Rect,
+    (title, entries): (&str, &[MenuEntry]),
+    index: usize,
+) {
     // One more for the reason of the entry under the cursor, which rarely fits beside it.
     let rows = u16::try_from(entries.len() + 1).unwrap_or(u16::MAX);
-    let inner = frame(scene, canvas, area, (area.width.saturating_sub(8).min(84), rows), "What can be done here");
+    let inner = frame(scene, canvas, area, (area.width.saturating_sub(8).min(84), rows), title);
     let index = index.min(entries.len().saturating_sub(1));
     if let Some(Availability::Disabled(reason)) = entries.get(index).map(|entry| &entry.availability) {
         canvas.text(inner.x, inner.bottom() - 1, inner.width, Role::Warn, reason);

@@ -3,11 +3,14 @@
 //! An overlay takes its words from the action table or from the state, draws them over whatever is below, and changes
 //! nothing.
 
+mod ask;
+pub mod changes;
 mod cost;
 mod help;
 mod menu;
 mod palette;
 mod problem;
+mod records;
 mod which_key;
 mod why;
 
@@ -15,7 +18,9 @@ use ratatui::layout::{Position, Rect};
 
 use super::canvas::{Canvas, Phrase};
 use super::scene::Scene;
+use crate::app::guide;
 use crate::app::state::Overlay;
+use crate::app::target;
 use crate::domain::text;
 use crate::theme::Role;
 
@@ -28,7 +33,18 @@ pub fn draw(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect) -> Option<Po
             why::draw(scene, canvas, area, &why::Question { queue, job: job.as_ref(), loaded, scroll: *scroll });
         }
         Some(Overlay::Cost) => cost::draw(scene, canvas, area),
-        Some(Overlay::Menu { index }) => menu::draw(scene, canvas, area, *index),
+        Some(Overlay::Ask(question)) => return ask::draw(scene, canvas, area, question),
+        Some(Overlay::Menu { index }) => {
+            menu::draw(scene, canvas, area, ("What can be done here", &guide::menu(scene.state)), *index);
+        }
+        Some(Overlay::QueueMenu { index }) => {
+            let queue = target::queue(scene.state).map(|queue| scene.snapshot.address(&queue)).unwrap_or_default();
+            let title = format!("Change {}", text::fit(&queue, 40));
+            menu::draw(scene, canvas, area, (&title, &guide::queue_menu(scene.state)), *index);
+        }
+        Some(Overlay::Changes { index, open }) => changes::draw(scene, canvas, area, *index, *open),
+        Some(Overlay::Trash { index }) => records::trash(scene, canvas, area, *index),
+        Some(Overlay::Audit { index }) => records::audit(scene, canvas, area, *index),
         Some(Overlay::Problem { title, text, scroll }) => problem::draw(scene, canvas, area, (title, text), *scroll),
         None => which_key::draw(scene, canvas, area),
     }
