@@ -128,7 +128,10 @@ fn words(draft: &Draft, change: &Change) -> Option<(&'static str, String)> {
             let next = flag(*end == End::Next, " --next");
             ("requeue", next + &flag(*reset_attempts, " --reset-attempts"))
         }
-        Change::Claim { consumer } => ("claim", format!(" --consumer {}", quoted(&consumer.to_text()))),
+        Change::Claim { consumer, min_idle } => {
+            let idle = if min_idle.is_zero() { none } else { format!(" --min-idle {}s", min_idle.as_secs()) };
+            ("claim", format!(" --consumer {}{idle}", quoted(&consumer.to_text())))
+        }
         Change::Acknowledge => ("ack", none),
         Change::Trim { keep } => ("trim", format!(" --keep {keep}")),
     })

@@ -22,6 +22,8 @@ const SAMPLES: usize = 5;
 const KILLED: &str = "moved by hand";
 /// Consumer a delivered entry is given to, if nothing else is typed.
 const CONSUMER: &str = "qtop";
+/// For so long the present consumer must have had an entry, if nothing else is typed.
+const IDLE: &str = "1m";
 
 /// What an action is about.
 enum Intent {
@@ -114,7 +116,7 @@ pub fn question(state: &State, id: ActionId) -> Result<Question, String> {
         question.value = match id {
             ActionId::JobDelay => Some(Entry::new(EntryKind::Delay, "10m")),
             ActionId::JobPriority => Some(Entry::new(EntryKind::Priority, "")),
-            ActionId::JobClaim => Some(Entry::new(EntryKind::Consumer, CONSUMER)),
+            ActionId::JobClaim => Some(Entry::new(EntryKind::Consumer, &format!("{CONSUMER} {IDLE}"))),
             ActionId::QueueLimit => Some(Entry::new(EntryKind::Limits, "")),
             ActionId::QueueTrim => Some(Entry::new(EntryKind::Keep, "10000")),
             _ => None,
@@ -184,7 +186,7 @@ fn plain(verb: Verb, end: End) -> Change {
         Verb::Trigger => Change::Trigger,
         Verb::Unschedule => Change::Unschedule,
         Verb::Requeue => Change::Requeue { end, reset_attempts: false },
-        Verb::Claim => Change::Claim { consumer: CONSUMER.into() },
+        Verb::Claim => Change::Claim { consumer: CONSUMER.into(), min_idle: Duration::ZERO },
         Verb::Acknowledge => Change::Acknowledge,
         Verb::Trim => Change::Trim { keep: 0 },
     }

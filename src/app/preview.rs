@@ -296,7 +296,15 @@ fn argument(draft: &Draft) -> Option<String> {
     match draft.change()? {
         Change::Delay { by } if !by.is_zero() => Some(format!("runs in {}", text::span(*by))),
         Change::Prioritize { priority } => Some(format!("priority {priority}")),
-        Change::Claim { consumer } => Some(format!("for the consumer {consumer}")),
+        Change::Claim { consumer, min_idle } if min_idle.is_zero() => Some(format!("for the consumer {consumer}")),
+        Change::Claim { consumer, min_idle } => {
+            let idle = text::span(*min_idle);
+            Some(format!("for the consumer {consumer}, if its present one has had it for {idle}"))
+        }
+        Change::Retry { reset_attempts } | Change::Requeue { reset_attempts, .. } => {
+            let words = if *reset_attempts { "are counted from zero again" } else { "are kept" };
+            Some(format!("attempts made {words} (a: the other way)"))
+        }
         Change::Trim { keep } => Some(format!("keeps about {} of the newest", text::count(*keep))),
         Change::Limit(limits) => Some(command::limits(limits).join(" ")),
         Change::Edit { old, new } => Some(format!(
@@ -384,7 +392,7 @@ fn undo(draft: &Draft) -> Option<Fact> {
         Verb::Remove | Verb::Cancel | Verb::Obliterate => {
             Some(toned(Tone::Muted, "undo", "a copy goes to the local trash first; z puts it back"))
         }
-        verb if verb.destroys() => Some(toned(Tone::Warn, "undo", "this cannot be undone")),
+        Verb::Unschedule | Verb::Trim => Some(toned(Tone::Warn, "undo", "this cannot be undone")),
         _ => None,
     }
 }

@@ -149,7 +149,9 @@ impl EntryKind {
         match self {
             Self::Delay => ("run in", "a time from now, for example 90s, 10m, 2h, 1d"),
             Self::Priority => ("priority", "the system's own number; BullMQ: 0 runs first, then 1 upwards"),
-            Self::Consumer => ("consumer", "name of the consumer that gets them"),
+            Self::Consumer => {
+                ("consumer", "who gets them, and for how long the present one must have had them: worker-2 1m")
+            }
             Self::Clean => ("delete", "a state and an age, for example: completed 7d"),
             Self::Keep => ("keep", "about so many of the newest entries"),
             Self::Limits => ("limits", "concurrency=5 rate=100/1s; a value of 0 lifts a limit"),

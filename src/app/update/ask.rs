@@ -101,6 +101,7 @@ pub(super) fn key(state: &mut State, event: KeyEvent) -> Vec<Effect> {
             }
             Vec::new()
         }
+        KeyCode::Char('a') => attempts(question),
         KeyCode::Char('+') => pace(question, true),
         KeyCode::Char('-' | '_') => pace(question, false),
         _ => Vec::new(),
@@ -109,6 +110,16 @@ pub(super) fn key(state: &mut State, event: KeyEvent) -> Vec<Effect> {
 
 fn scroll(question: &mut Question, motion: Motion) -> Vec<Effect> {
     question.scroll = motion.from(question.scroll, 200);
+    Vec::new()
+}
+
+/// Attempts made are kept, or counted from zero again.
+fn attempts(question: &mut Question) -> Vec<Effect> {
+    for part in question.draft_mut().into_iter().flat_map(|draft| &mut draft.parts) {
+        if let Change::Retry { reset_attempts } | Change::Requeue { reset_attempts, .. } = &mut part.change {
+            *reset_attempts = !*reset_attempts;
+        }
+    }
     Vec::new()
 }
 

@@ -62,7 +62,12 @@ fn set(
             change_all(&mut draft, &Change::Prioritize { priority });
         }
         EntryKind::Consumer if text.is_empty() => return Err("a consumer needs a name".to_owned()),
-        EntryKind::Consumer => change_all(&mut draft, &Change::Claim { consumer: text.into() }),
+        EntryKind::Consumer => {
+            // The last word is a time, if it can be read as one.
+            let timed = text.rsplit_once(' ').and_then(|(name, idle)| Some((name.trim(), span_of(idle)?)));
+            let (consumer, min_idle) = timed.unwrap_or((text, Duration::ZERO));
+            change_all(&mut draft, &Change::Claim { consumer: consumer.into(), min_idle });
+        }
         EntryKind::Keep => {
             let keep = text.parse().map_err(|_| format!("{text:?} is no number of entries"))?;
             change_all(&mut draft, &Change::Trim { keep });
