@@ -26,7 +26,11 @@ mod library;
 mod lists;
 #[path = "changes/office.rs"]
 mod office;
+#[path = "changes/scenes.rs"]
+mod scenes;
 #[path = "changes/streams.rs"]
 mod streams;
+#[path = "changes/tables.rs"]
+mod tables;
 #[path = "changes/undo.rs"]
 mod undo;

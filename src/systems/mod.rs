@@ -256,20 +256,24 @@ pub trait System: Send + Sync {
     /// Whether a piece whose answer was lost was carried out (R9): one word for each id, one for a queue as a whole;
     /// `None`: nobody can tell. Never sends the change again.
     fn confirm<'a>(&'a self, link: &'a Link, mutation: &'a Mutation) -> Answer<'a, Vec<Option<bool>>> {
-        Box::pin(async move {
-            let Target::Jobs { state, ids } = &mutation.target else { return Ok(vec![None]) };
-            if mutation.change.verb().stays() {
-                return Ok(vec![None; ids.len()]);
-            }
-            let now = self.locate(link, &mutation.queue, ids).await?;
-            Ok(now.into_iter().map(|now| Some(now != Some(*state))).collect())
-        })
+        Box::pin(moved(self, link, mutation))
     }
 
     /// Everything that belongs to jobs, byte for byte, for the trash. A job that is gone is left out.
     fn record<'a>(&'a self, link: &'a Link, queue: &'a QueueId, ids: &'a [JobId]) -> Answer<'a, Vec<Record>> {
         let _ = (link, queue, ids);
         unsupported("taking a copy of a job")
+    }
+
+    /// Likewise with everything below each job that would go with it; its own record comes first.
+    fn record_family<'a>(&'a self, link: &'a Link, queue: &'a QueueId, ids: &'a [JobId]) -> Answer<'a, Vec<Record>> {
+        self.record(link, queue, ids)
+    }
+
+    /// Everything that belongs to schedules. One that is gone is left out.
+    fn record_schedules<'a>(&'a self, link: &'a Link, queue: &'a QueueId, ids: &'a [Name]) -> Answer<'a, Vec<Record>> {
+        let _ = (link, queue, ids);
+        Box::pin(async { Ok(Vec::new()) })
     }
 
     /// The queue's own keys, byte for byte, for the trash before it is obliterated; `None`: it has none of its own.
@@ -288,6 +292,21 @@ pub trait System: Send + Sync {
     fn consumer(&self) -> Option<&dyn consume::Consume> {
         None
     }
+}
+
+/// Tells by where jobs are now whether a change that moves them was made: one that left the state it was seen in was
+/// changed, one that is still there was not.
+pub async fn moved<S: System + ?Sized>(
+    system: &S,
+    link: &Link,
+    mutation: &Mutation,
+) -> Result<Vec<Option<bool>>, SystemError> {
+    let Target::Jobs { state, ids } = &mutation.target else { return Ok(vec![None]) };
+    if mutation.change.verb().stays() {
+        return Ok(vec![None; ids.len()]);
+    }
+    let now = system.locate(link, &mutation.queue, ids).await?;
+    Ok(now.into_iter().map(|now| Some(now != Some(*state))).collect())
 }
 
 /// Every system qtop knows, in display order, set up with what the configuration describes.

@@ -71,7 +71,8 @@ while at <= #ARGV do
   end
   local verdict = 1
   if guarded and keys[1] and redis.call('EXISTS', keys[1][1]) == 1 then
-    verdict = -20
+    -- A copy is taken before it is known whether its job will be refused: one that never went is there as it was.
+    verdict = redis.call('DUMP', keys[1][1]) == keys[1][2] and 1 or -20
   else
     local done = {}
     for _, entry in ipairs(keys) do

@@ -3,20 +3,23 @@
 use std::process::Output;
 
 use assert_cmd::Command;
-use qtop_testkit::{Proxy, TestServer};
+use qtop_testkit::TestServer;
 use serde_json::{Value, json};
 
-struct Shell {
+/// The program with a home of its own.
+pub struct Shell {
     home: tempfile::TempDir,
     url: String,
 }
 
 impl Shell {
-    fn at(url: &str) -> Self {
+    /// Over the server at this URL.
+    pub fn at(url: &str) -> Self {
         Self { home: tempfile::tempdir().unwrap(), url: url.to_owned() }
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// With these arguments.
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_qtop"));
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("HOME", self.home.path()).timeout(std::time::Duration::from_secs(60));
@@ -24,11 +27,13 @@ impl Shell {
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Output {
+    /// What it answers.
+    pub fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().unwrap()
     }
 
-    fn json(&self, arguments: &[&str]) -> (i32, Value) {
+    /// Its exit code and the JSON it prints.
+    pub fn json(&self, arguments: &[&str]) -> (i32, Value) {
         let output = self.run(arguments);
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -175,42 +180,60 @@ fn an_edit_keeps_json_json() {
 }
 
 #[test]
-fn s1_no_write_command_leaves_in_read_only_mode() {
+fn the_json_of_a_change_has_the_written_down_keys() {
     let server = filled(3);
-    let proxy = Proxy::start(server.port());
-    let shell = Shell::at(&proxy.url());
-    let before = server.digest();
-    for arguments in [
-        &["retry", "mail", "1", "--yes"][..],
-        &["retry", "mail", "--all", "--state", "failed", "--yes"],
-        &["cancel", "mail", "a", "--yes", "--unlock", "--force"],
-        &["promote", "mail", "a", "--yes"],
-        &["delay", "mail", "a", "--by", "1m", "--yes"],
-        &["prioritize", "mail", "a", "--to", "3", "--yes"],
-        &["remove", "mail", "1", "--yes"],
-        &["duplicate", "mail", "1", "--yes"],
-        &["edit", "mail", "1", "--data", "/dev/null", "--yes"],
-        &["add", "mail", "x", "--yes"],
-        &["drain", "mail", "--yes"],
-        &["clean", "mail", "--state", "failed", "--older-than", "1s", "--yes"],
-        &["pause", "mail", "--yes"],
-        &["resume", "mail", "--yes"],
-        &["limit", "mail", "--concurrency", "3", "--yes"],
-        &["trigger", "mail", "x", "--yes"],
-        &["unschedule", "mail", "x", "--yes"],
-        &["obliterate", "mail", "--yes", "--confirm", "mail"],
-        &["undo", "--yes"],
-        &["continue", "--yes"],
-    ] {
-        let all: Vec<&str> = ["--read-only"].iter().chain(arguments).copied().collect();
-        let output = shell.run(&all);
-        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        assert!(String::from_utf8_lossy(&output.stderr).contains("read"), "{arguments:?}");
-    }
-    assert_eq!(server.digest(), before);
-    let writes =
-        ["EVAL", "EVALSHA", "SET", "HSET", "DEL", "LPUSH", "RPUSH", "ZADD", "ZREM", "LREM", "RENAME", "RESTORE"];
-    for sent in proxy.sent() {
-        assert!(!writes.contains(&sent.name.as_str()), "{} left qtop", sent.text());
-    }
+    let shell = Shell::at(&server.url());
+    let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
+    let always = "action queue requested done refused unknown undo";
+    let (_, said) = shell.json(&["retry", "mail", "1", "--yes", "--json"]);
+    assert_eq!(keys(&said), always);
+    assert_eq!((&said["action"], &said["undo"]), (&json!("retry"), &Value::Null));
+    let (_, said) = shell.json(&["remove", "mail", "2", "nobody", "--yes", "--json"]);
+    assert_eq!(keys(&said), always);
+    let token = said["undo"].as_str().unwrap().to_owned();
+    let (_, said) = shell.json(&["duplicate", "mail", "3", "--yes", "--json"]);
+    assert_eq!(keys(&said), format!("{always} created"));
+    let (_, said) = shell.json(&["undo", &token, "--yes", "--json"]);
+    assert_eq!(keys(&said), always);
+    assert_eq!((&said["action"], &said["done"], &said["undo"]), (&json!("undo"), &json!(1), &Value::Null));
+}
+
+#[test]
+fn a_trash_that_is_nearly_full_is_told_before_it_is() {
+    let server = filled(40);
+    let shell = Shell::at(&server.url());
+    let config = |cap: u64| {
+        let path = shell.home.path().join("qtop.toml");
+        std::fs::write(&path, format!("[trash]\ncap = {cap}\n")).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let run = |cap: u64, ids: &[&str]| {
+        let path = config(cap);
+        let mut arguments = vec!["--config", path.as_str(), "remove", "mail"];
+        arguments.extend(ids);
+        arguments.extend(["--yes", "--json"]);
+        let output = shell.run(&arguments);
+        let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (said, String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (said, errors) = run(1 << 20, &["1"]);
+    assert!(said.get("warning").is_none() && errors.is_empty(), "{said} {errors}");
+    let path = shell.home.path().join(".local/state/qtop/trash");
+    let used: u64 = std::fs::read_dir(&path).unwrap().map(|file| file.unwrap().metadata().unwrap().len()).sum();
+    // The copy is reckoned before it is compressed, so the cap is well above what the files will have.
+    let (said, errors) = run(used * 2 + 600, &["2"]);
+    assert!(said["error"].is_null() && said["done"] == 1, "{said} {errors}");
+    let (said, errors) = run(used * 2, &["3"]);
+    assert!(said["error"].as_str().unwrap().contains("trash"), "{said} {errors}");
+    assert_eq!(server.int("EXISTS bull:mail:3"), 1, "without a copy nothing is deleted");
+    let listed = shell.run(&["--config", &config(used * 2), "trash", "list"]);
+    assert!(String::from_utf8_lossy(&listed.stderr).contains("qtop trash empty"), "{listed:?}");
+    let items = shell.json(&["trash", "list", "--json"]).1;
+    let token = items[0]["token"].as_str().unwrap();
+    assert_eq!(shell.run(&["trash", "empty", token, "--yes"]).status.code(), Some(0));
+    assert_eq!(
+        shell.json(&["trash", "list", "--json"]).1.as_array().unwrap().len(),
+        items.as_array().unwrap().len() - 1
+    );
+    assert_eq!(shell.run(&["trash", "empty", "no-such", "--yes"]).status.code(), Some(1));
 }

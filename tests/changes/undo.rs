@@ -2,36 +2,49 @@
 
 use std::collections::BTreeMap;
 
+use qtop::domain::change::Scope;
 use qtop::domain::mutation::Change;
 use qtop_testkit::TestServer;
 use serde_json::json;
 
 use crate::bullmq::with_each;
+use crate::command_line::Shell;
+use crate::library::Library;
+use crate::office::plan;
 
-/// Every key of the jobs byte for byte, lists and sets by content; what a change leaves behind on purpose is left out.
+/// Every key byte for byte as DUMP gives it, lists and large sets and hashes by content; what a change leaves behind on
+/// purpose is left out.
 fn picture(server: &TestServer) -> BTreeMap<String, Vec<u8>> {
     let mut client = server.client();
     let keys: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut client).unwrap();
     let mut picture = BTreeMap::new();
+    let encoding =
+        |key: &str| -> String { redis::cmd("OBJECT").arg("ENCODING").arg(key).query(&mut server.client()).unwrap() };
     for key in keys {
         if key.ends_with(":events") || key.ends_with(":marker") || key.ends_with(":stalled-check") {
             continue;
         }
         let kind: String = redis::cmd("TYPE").arg(&key).query(&mut client).unwrap();
         let bytes: Vec<u8> = match kind.as_str() {
-            // The encoding of a list may differ although its elements are the same.
+            // The blocks of a list may be cut elsewhere although its elements are the same.
             "list" => {
                 let elements: Vec<String> = redis::cmd("LRANGE").arg(&key).arg(0).arg(-1).query(&mut client).unwrap();
                 // Wake-up entries of 4.x are no jobs.
                 elements.into_iter().filter(|element| !element.starts_with("0:")).collect::<Vec<_>>().join("\n").into()
             }
-            "zset" => {
+            "zset" if encoding(&key) != "listpack" => {
                 let members: Vec<String> =
                     redis::cmd("ZRANGE").arg(&key).arg(0).arg(-1).arg("WITHSCORES").query(&mut client).unwrap();
                 members.join("\n").into()
             }
+            // A set has no order; it is dumped in that of its table.
+            "set" => {
+                let members: std::collections::BTreeSet<String> =
+                    redis::cmd("SMEMBERS").arg(&key).query(&mut client).unwrap();
+                members.into_iter().collect::<Vec<_>>().join("\n").into()
+            }
             // A large hash is dumped in the order of its table, which may differ although its fields are the same.
-            "hash" => {
+            "hash" if encoding(&key) != "listpack" => {
                 let fields: BTreeMap<Vec<u8>, Vec<u8>> = redis::cmd("HGETALL").arg(&key).query(&mut client).unwrap();
                 fields.into_iter().flat_map(|(field, value)| [field, vec![0], value, vec![0]].concat()).collect()
             }
@@ -44,21 +57,111 @@ fn picture(server: &TestServer) -> BTreeMap<String, Vec<u8>> {
     picture
 }
 
+/// Fails with the keys that differ.
+fn same(before: &BTreeMap<String, Vec<u8>>, after: &BTreeMap<String, Vec<u8>>, what: &str) {
+    let keys: std::collections::BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let shown = |bytes: Option<&Vec<u8>>| bytes.map(|bytes| bytes.escape_ascii().to_string());
+    for key in keys {
+        let (old, new) = (before.get(key), after.get(key));
+        assert!(old == new, "{what}: {key} was {:?}, is {:?}", shown(old), shown(new));
+    }
+}
+
+/// Jobs in every state but active, made by the library: with logs and dedup ids, parents and children, schedules.
+fn fill(library: &mut Library) {
+    let failed = library.add_failed("mail", 3, json!({ "attempts": 2 }));
+    library.ask("own", json!({ "queue": "mail", "id": failed[0], "method": "log", "args": ["a line"] }));
+    for n in 0..7 {
+        library.add("mail", "good", json!({ "n": n }), json!({}));
+        library.add("mail", "good", json!({ "n": n }), json!({ "priority": n + 1 }));
+        library.add("mail", "good", json!({ "n": n }), json!({ "delay": 100_000 + n }));
+    }
+    let tree = json!({
+        "name": "good", "queueName": "mail", "data": {},
+        "children": [
+            { "name": "good", "queueName": "other", "data": { "large": "x".repeat(5_000) } },
+            { "name": "good", "queueName": "mail", "data": {}, "children": [{ "name": "good", "queueName": "other", "data": {} }] },
+        ],
+    });
+    library.ask("flow", json!({ "tree": tree }));
+    if library.major > 4 {
+        library.add("mail", "good", json!({}), json!({ "deduplication": { "id": "once" } }));
+        let tick = json!({ "queue": "mail", "id": "tick", "every": 3_600_000, "name": "good", "data": { "n": 1 } });
+        library.ask("schedule", tick);
+    }
+}
+
+#[test]
+fn drained_cleaned_and_obliterated_queues_come_back_byte_for_byte_and_in_order() {
+    with_each(|server, library, _, _| {
+        fill(library);
+        let before = picture(server);
+        let commands: [&[&str]; 3] = [
+            &["drain", "mail", "--delayed"],
+            &["clean", "mail", "--state", "failed", "--older-than", "0"],
+            &["obliterate", "mail", "--confirm", "mail"],
+        ];
+        for command in commands {
+            let shell = Shell::at(&server.url());
+            let what = format!("BullMQ {} {command:?}", library.major);
+            let all: Vec<&str> = command.iter().copied().chain(["--yes", "--json"]).collect();
+            let (code, said) = shell.json(&all);
+            // The pending run of a schedule is only removed with the schedule.
+            assert!(code == 0 || said["refused"].as_array().unwrap().len() == 1, "{what}: {said}");
+            assert!(picture(server) != before, "{what}");
+            let tokens: Vec<&str> = said["undo"].as_str().unwrap().split(' ').collect();
+            let undo: Vec<&str> = ["undo"].into_iter().chain(tokens).chain(["--yes"]).collect();
+            let output = shell.run(&undo);
+            assert_eq!(output.status.code(), Some(0), "{what}: {output:?}");
+            same(&before, &picture(server), &what);
+        }
+    });
+}
+
+#[test]
+fn a_family_that_was_removed_together_comes_back_together() {
+    with_each(|server, library, office, queue| {
+        fill(library);
+        // Looking at a queue makes the library write its version.
+        library.ids("other", "wait");
+        let before = picture(server);
+        let parents = library.ids("mail", "waiting-children");
+        assert_eq!(parents.len(), 2);
+        // The grandparent takes the parent between and all children along, in both queues.
+        let root: Vec<String> = parents
+            .iter()
+            .filter(|id| server.int(&format!("HEXISTS bull:mail:{id} parentKey")) == 0)
+            .cloned()
+            .collect();
+        office.all(queue, "waiting-children", &root, Change::Remove { children: true });
+        assert_eq!(library.ids("other", "wait"), Vec::<String>::new());
+        let undone = office.undo();
+        assert_eq!(undone.outcome.done.len(), 4, "{:?}", undone.outcome);
+        same(&before, &picture(server), &format!("BullMQ {}", library.major));
+    });
+}
+
+#[test]
+fn a_removed_schedule_comes_back_with_its_next_run() {
+    with_each(|server, library, office, queue| {
+        if library.major == 4 {
+            return;
+        }
+        fill(library);
+        let before = picture(server);
+        let scope = Scope::Schedules(vec!["tick".into()]);
+        let finished = office.carry_out(plan(queue, Change::Unschedule, scope));
+        assert_eq!(finished.outcome.done.len(), 1);
+        office.undo();
+        same(&before, &picture(server), &format!("BullMQ {}", library.major));
+    });
+}
+
 #[test]
 fn removed_jobs_of_every_state_come_back_byte_for_byte_and_in_order() {
     with_each(|server, library, office, queue| {
-        library.add_failed("mail", 3, json!({ "attempts": 2 }));
+        fill(library);
         library.ask("own", json!({ "queue": "mail", "method": "pause" }));
-        for n in 0..7 {
-            library.add("mail", "good", json!({ "n": n }), json!({}));
-            library.add("mail", "good", json!({ "n": n }), json!({ "priority": n + 1 }));
-            library.add("mail", "good", json!({ "n": n }), json!({ "delay": 100_000 + n }));
-        }
-        let tree = json!({
-            "name": "good", "queueName": "mail", "data": {},
-            "children": [{ "name": "good", "queueName": "other", "data": {} }],
-        });
-        library.ask("flow", json!({ "tree": tree }));
         let before = picture(server);
         let waiting = if library.major == 6 { "wait" } else { "paused" };
         for (state, listed) in [
@@ -68,14 +171,15 @@ fn removed_jobs_of_every_state_come_back_byte_for_byte_and_in_order() {
             ("delayed", "delayed"),
             ("waiting-children", "waiting-children"),
         ] {
-            let ids = library.ids("mail", listed);
+            let mut ids = library.ids("mail", listed);
+            ids.retain(|id| !id.starts_with("repeat:"));
             // All of them, then every second one: neighbours that stay keep their places.
             for ids in [ids.clone(), ids.iter().step_by(2).cloned().collect()] {
                 office.all(queue, state, &ids, Change::Remove { children: false });
-                assert_ne!(picture(server), before, "BullMQ {} {state}", library.major);
+                assert!(picture(server) != before, "BullMQ {} {state}", library.major);
                 let undone = office.undo();
                 assert_eq!(undone.outcome.done.len(), ids.len(), "BullMQ {} {state}", library.major);
-                assert_eq!(picture(server), before, "BullMQ {} {state}", library.major);
+                same(&before, &picture(server), &format!("BullMQ {} {state}", library.major));
             }
         }
     });

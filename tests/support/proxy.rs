@@ -82,6 +82,10 @@ struct Record {
     /// Commands that may still pass before everything is cut.
     left_before_cut: Option<u64>,
     open: BTreeMap<u64, Vec<TcpStream>>,
+    /// The command whose answer is to be lost, and how many of that name still get theirs.
+    losing: Option<(String, u64)>,
+    /// Connections whose next answer is lost, and they with it.
+    doomed: Vec<u64>,
 }
 
 impl Shared {
@@ -152,6 +156,22 @@ impl Proxy {
     /// the server. New connections work again.
     pub fn cut_after(&self, commands: u64) {
         self.shared.record().left_before_cut = Some(commands);
+    }
+
+    /// True once [`Proxy::cut_after`] has closed a connection.
+    pub fn has_cut(&self) -> bool {
+        self.shared.record().left_before_cut.is_none()
+    }
+
+    /// Lets a command of this name (upper case) reach the server, `skip` such commands from now, but not its answer: the
+    /// connection is closed once the server has answered. New connections work as ever.
+    pub fn lose_answer(&self, name: &str, skip: u64) {
+        self.shared.record().losing = Some((name.to_owned(), skip));
+    }
+
+    /// True once the answer has been lost.
+    pub fn has_lost(&self) -> bool {
+        self.shared.record().losing.is_none()
     }
 
     /// Counters so far.
@@ -240,6 +260,9 @@ fn pump(connection: u64, from: &TcpStream, to: &TcpStream, from_client: bool, sh
             }
             if !from_client {
                 let mut record = writing.record();
+                if record.doomed.contains(&connection) {
+                    break;
+                }
                 record.answered.insert(connection, true);
                 record.traffic.bytes_to_client += bytes.len() as u64;
                 if let Some((_, answered)) = record.turns.get_mut(&connection) {
@@ -281,6 +304,14 @@ fn note_sent(connection: u64, bytes: &[u8], commands: &mut Commands, shared: &Sh
         end += length;
         record.traffic.commands += 1;
         let name = words.first().map(|word| String::from_utf8_lossy(word).to_uppercase()).unwrap_or_default();
+        match &mut record.losing {
+            Some((wanted, 0)) if *wanted == name => {
+                record.losing = None;
+                record.doomed.push(connection);
+            }
+            Some((wanted, skip)) if *wanted == name => *skip -= 1,
+            _ => {}
+        }
         record.sent.push(Sent { connection, name, words, at: Instant::now() });
     }
     bytes.len()

@@ -61,7 +61,7 @@ pub enum ChangeCommand {
     Remove {
         #[command(flatten)]
         which: Which,
-        /// Their children go too. Children do not go to the trash.
+        /// Their children go too, and come back with them.
         #[arg(long)]
         children: bool,
         #[command(flatten)]

@@ -9,6 +9,7 @@ use super::{Counter, ask, report};
 use crate::cli::failure::{Exit, Failure};
 use crate::domain::change::{Control, Plan, Progress, Scope};
 use crate::engine::change::run::{Room, run};
+use crate::engine::change::trash::Trash;
 use crate::engine::change::{Finished, journal::Interrupted};
 
 impl Counter<'_> {
@@ -20,7 +21,7 @@ impl Counter<'_> {
         how: &How,
     ) -> Result<Exit, Failure> {
         match self.ask_and_do(&plan, preview, how).await? {
-            Some(finished) => report::print(self.output, &plan, &finished, how.json),
+            Some(finished) => report::print(self, &plan, &finished, how.json),
             None => Ok(Exit::Good),
         }
     }
@@ -35,6 +36,9 @@ impl Counter<'_> {
         let lines = self.describe(plan, preview)?;
         if how.dry_run {
             self.output.text(&lines.join("\n"))?;
+            if plan.change.verb().destroys() {
+                Trash::new(&self.places).warning().into_iter().for_each(|warning| self.output.note(&warning));
+            }
             return Ok(None);
         }
         if !how.yes {

@@ -3,6 +3,7 @@
 pub mod args;
 mod ask;
 mod carry_out;
+mod obliterate;
 mod report;
 mod select;
 mod text;
@@ -111,7 +112,7 @@ pub async fn run(
             counter.whole(&queue, Change::Limit(limits), &how).await
         }
         ChangeCommand::Obliterate { confirm, .. } => {
-            select::obliterate(&mut counter, &session, &queue, confirm.as_deref(), &how).await
+            obliterate::obliterate(&mut counter, &session, &queue, confirm.as_deref(), &how).await
         }
         ChangeCommand::Trigger { ids, .. } => counter.schedules(&queue, Change::Trigger, &ids, &how).await,
         ChangeCommand::Unschedule { ids, .. } => counter.schedules(&queue, Change::Unschedule, &ids, &how).await,

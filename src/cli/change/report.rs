@@ -2,25 +2,31 @@
 
 use serde::Serialize;
 
+use super::Counter;
 use crate::cli::failure::{Exit, Failure};
-use crate::cli::output::Output;
 use crate::domain::change::Plan;
 use crate::domain::ids::Name;
+use crate::domain::mutation::Outcome;
 use crate::engine::change::Finished;
+use crate::engine::change::trash::Trash;
 use crate::engine::executor::told_change;
 
+/// What every command that changes something prints with `--json`. The last three appear only if they say something.
 #[derive(Serialize)]
-struct Json {
+pub struct Json {
     action: &'static str,
     queue: String,
     requested: u64,
     done: u64,
     refused: Vec<RefusedJson>,
     unknown: Vec<UnknownJson>,
-    created: Vec<String>,
-    left: u64,
     undo: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    created: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -34,32 +40,45 @@ struct UnknownJson {
     id: String,
 }
 
+impl Json {
+    /// For an outcome; `left` ids were never sent.
+    pub fn of(action: &'static str, queue: String, outcome: &Outcome, left: u64, undo: Option<String>) -> Self {
+        let refused = |(id, reason): &(Name, String)| RefusedJson { id: id.to_text(), reason: reason.clone() };
+        Self {
+            action,
+            queue,
+            requested: requested(outcome, left),
+            done: outcome.done.len() as u64,
+            refused: outcome.refused.iter().map(refused).collect(),
+            unknown: outcome.unknown.iter().map(|id| UnknownJson { id: id.to_text() }).collect(),
+            undo,
+            created: outcome.created.iter().map(Name::to_text).collect(),
+            error: None,
+            warning: None,
+        }
+    }
+}
+
 /// Refusals printed for people; the rest is counted.
 const SHOWN: usize = 20;
 
-/// Prints what became of a change and tells how to end.
-pub fn print(output: &Output, plan: &Plan, finished: &Finished, json: bool) -> Result<Exit, Failure> {
+/// Prints what became of a change and tells how to end. A trash that is nearly full is told on standard error, too.
+pub fn print(counter: &Counter<'_>, plan: &Plan, finished: &Finished, json: bool) -> Result<Exit, Failure> {
     let outcome = &finished.outcome;
     let error = finished.error.as_ref().map(told_change);
+    let warning = finished.undo.as_ref().and_then(|_| Trash::new(&counter.places).warning());
+    if let Some(warning) = &warning {
+        counter.output.note(warning);
+    }
     if json {
-        output.json(&Json {
-            action: plan.change.verb().word(),
-            queue: plan.queue.full_address(),
-            requested: requested(finished),
-            done: outcome.done.len() as u64,
-            refused: outcome
-                .refused
-                .iter()
-                .map(|(id, reason)| RefusedJson { id: id.to_text(), reason: reason.clone() })
-                .collect(),
-            unknown: outcome.unknown.iter().map(|id| UnknownJson { id: id.to_text() }).collect(),
-            created: outcome.created.iter().map(Name::to_text).collect(),
-            left: finished.left,
-            undo: finished.undo.clone(),
+        let verb = plan.change.verb().word();
+        counter.output.json(&Json {
             error: error.as_ref().map(|error| error.text.clone()),
+            warning,
+            ..Json::of(verb, plan.queue.full_address(), outcome, finished.left, finished.undo.clone())
         })?;
     } else {
-        output.text(&lines(plan, finished).join("\n"))?;
+        counter.output.text(&lines(plan, finished).join("\n"))?;
     }
     if let Some(error) = error {
         return Err(Failure { exit: Exit::Refused, text: error.text, remedy: error.remedy });
@@ -68,15 +87,14 @@ pub fn print(output: &Output, plan: &Plan, finished: &Finished, json: bool) -> R
     Ok(if whole { Exit::Good } else { Exit::Refused })
 }
 
-fn requested(finished: &Finished) -> u64 {
-    let outcome = &finished.outcome;
-    (outcome.done.len() + outcome.refused.len() + outcome.unknown.len()) as u64 + finished.left
+fn requested(outcome: &Outcome, left: u64) -> u64 {
+    (outcome.done.len() + outcome.refused.len() + outcome.unknown.len()) as u64 + left
 }
 
 fn lines(plan: &Plan, finished: &Finished) -> Vec<String> {
     let outcome = &finished.outcome;
     let verb = plan.change.verb().word();
-    let mut lines = vec![format!("{verb}: {} of {} done", outcome.done.len(), requested(finished))];
+    let mut lines = vec![format!("{verb}: {} of {} done", outcome.done.len(), requested(outcome, finished.left))];
     lines.extend(outcome.created.iter().map(|id| format!("new job {id}")));
     lines.extend(outcome.refused.iter().take(SHOWN).map(|(id, reason)| format!("refused {id}: {reason}")));
     if outcome.refused.len() > SHOWN {

@@ -3,7 +3,7 @@
 use std::io::BufRead;
 
 use super::args::{How, Which, plan};
-use super::{Counter, ask, report};
+use super::{Counter, report};
 use crate::cli::commands::state_of;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::session::Session;
@@ -63,12 +63,12 @@ pub async fn jobs(
     if plan.scope.is_empty() {
         let outcome = Outcome { refused: lost, ..Outcome::default() };
         let finished = Finished { outcome, left: 0, undo: None, error: None };
-        return report::print(counter.output, &plan, &finished, how.json);
+        return report::print(counter, &plan, &finished, how.json);
     }
     let lines: Vec<String> = lost.iter().map(|(id, reason)| format!("left out {id}: {reason}")).collect();
     let Some(mut finished) = counter.ask_and_do(&plan, &lines, how).await? else { return Ok(Exit::Good) };
     finished.outcome.refused.extend(lost);
-    report::print(counter.output, &plan, &finished, how.json)
+    report::print(counter, &plan, &finished, how.json)
 }
 
 /// Ids from the command line, or from standard input for `-`.
@@ -123,7 +123,8 @@ async fn sort(
     Ok((groups, lost))
 }
 
-fn states_of(system: &dyn crate::systems::System, wanted: impl Fn(StateKind) -> bool) -> Vec<StateId> {
+/// States whose kind is wanted.
+pub(super) fn states_of(system: &dyn crate::systems::System, wanted: impl Fn(StateKind) -> bool) -> Vec<StateId> {
     system.spec().states.iter().filter(|state| wanted(state.kind)).map(|state| state.id).collect()
 }
 
@@ -141,66 +142,4 @@ fn preview(frozen: &Frozen) -> Vec<String> {
     }));
     lines.extend(frozen.not_eligible.iter().map(|(reason, count)| format!("not eligible {count}: {reason}")));
     lines
-}
-
-/// Deletes a queue with everything in it: pauses it, empties it by way of the trash, then deletes its own keys.
-pub async fn obliterate(
-    counter: &mut Counter<'_>,
-    session: &Session,
-    queue: &QueueId,
-    confirm: Option<&str>,
-    how: &How,
-) -> Result<Exit, Failure> {
-    let system = counter.system(queue)?;
-    let name = queue.name.to_text();
-    let whole = plan(&counter.server, queue, Change::Obliterate, Scope::Queue, how);
-    let mut lines = counter.describe(&whole, &[])?;
-    if let Some((instance, sample)) = session.snapshot().queue(queue) {
-        for state in instance.states {
-            if let Some(count) = sample.count(state.id).value().filter(|count| *count > 0) {
-                lines.push(format!("{}: {count}", state.id));
-            }
-        }
-    }
-    if how.dry_run {
-        counter.output.text(&lines.join("\n"))?;
-        return Ok(Exit::Good);
-    }
-    match confirm {
-        Some(typed) if typed == name => {}
-        Some(_) => return Err(Failure::new(Exit::Refused, format!("nothing was changed: --confirm is not {name}"))),
-        None if how.yes => {
-            return Err(Failure::new(Exit::Usage, "nothing was changed: --yes alone does not delete a queue")
-                .with_remedy(format!("add --confirm {name}")));
-        }
-        None => ask::name(&lines, &name)?,
-    }
-    let was_paused = session.snapshot().queue(queue).is_some_and(|(_, sample)| sample.conditions.paused == Some(true));
-    if !was_paused {
-        let pause = plan(&counter.server, queue, Change::Pause, Scope::Queue, how);
-        counter.carry_out(pause, None).await?;
-    }
-    let filter = Filter { states: states_of(&*system, |_| true), ..Filter::default() };
-    let link = counter.desk.link().await.map_err(|error| told(&error.into()))?;
-    let remove = Change::Remove { children: false };
-    let frozen =
-        freeze(&link, &*system, queue, remove.verb(), &filter, |_| true).await.map_err(|error| told(&error))?;
-    let empty = plan(&counter.server, queue, remove, Scope::Jobs(frozen.groups), how);
-    let emptied = counter.carry_out(empty.clone(), None).await?;
-    let jobs = emptied.undo.clone();
-    let mut finished = if emptied.error.is_none() && emptied.outcome.refused.is_empty() {
-        counter.carry_out(whole.clone(), None).await?
-    } else {
-        emptied
-    };
-    // The queue's own keys come back first, then its jobs.
-    let tokens: Vec<String> = finished.undo.take().into_iter().chain(jobs).collect();
-    finished.undo = (!tokens.is_empty()).then(|| tokens.join(" "));
-    let done = finished.error.is_none() && finished.outcome.refused.is_empty();
-    if !done && !was_paused {
-        // Left as it was found: a queue that was not deleted must not stay paused.
-        let resume = plan(&counter.server, queue, Change::Resume, Scope::Queue, how);
-        counter.carry_out(resume, None).await?;
-    }
-    report::print(counter.output, &whole, &finished, how.json)
 }

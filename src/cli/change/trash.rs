@@ -42,8 +42,10 @@ pub enum TrashCommand {
     },
     /// Put back what one change deleted.
     Restore(UndoArgs),
-    /// Delete all copies for good.
+    /// Delete copies for good: those named, or all.
     Empty {
+        /// From `qtop trash list`; without one all.
+        tokens: Vec<String>,
         /// Do not ask.
         #[arg(long, short)]
         yes: bool,
@@ -65,31 +67,37 @@ fn failed(error: &ChangeError) -> Failure {
     told_change(error).into()
 }
 
-#[derive(Serialize)]
-struct Undone {
-    action: &'static str,
-    token: String,
-    queue: String,
-    done: u64,
-    refused: Vec<(String, String)>,
-    unknown: u64,
-}
-
 /// Puts back what changes deleted, one after the other.
 pub async fn undo(counter: &mut Counter<'_>, args: &UndoArgs) -> Result<Exit, Failure> {
     if args.tokens.is_empty() {
-        return undo_one(counter, None, args).await;
+        let (exit, json) = undo_one(counter, None, args).await?;
+        if args.json {
+            counter.output.json(&json)?;
+        }
+        return Ok(exit);
     }
     let mut exit = Exit::Good;
+    let mut all = Vec::new();
     for token in &args.tokens {
-        if undo_one(counter, Some(token), args).await? != Exit::Good {
+        let (one, json) = undo_one(counter, Some(token), args).await?;
+        if one != Exit::Good {
             exit = Exit::Refused;
         }
+        all.push(json);
+    }
+    match all.as_slice() {
+        _ if !args.json => {}
+        [one] => counter.output.json(one)?,
+        several => counter.output.json(&several)?,
     }
     Ok(exit)
 }
 
-async fn undo_one(counter: &mut Counter<'_>, token: Option<&String>, args: &UndoArgs) -> Result<Exit, Failure> {
+async fn undo_one(
+    counter: &mut Counter<'_>,
+    token: Option<&String>,
+    args: &UndoArgs,
+) -> Result<(Exit, report::Json), Failure> {
     let trash = Trash::new(&counter.places);
     let (token, reader) = match token {
         Some(token) => trash.open(Some(token)).map_err(|error| failed(&error))?,
@@ -109,24 +117,17 @@ async fn undo_one(counter: &mut Counter<'_>, token: Option<&String>, args: &Undo
     let undone = put_back(&mut counter.desk, &counter.systems, &counter.places, &counter.server, Some(&token)).await;
     let undone = undone.map_err(|error| failed(&error))?;
     let outcome = &undone.outcome;
-    let refused: Vec<_> = outcome.refused.iter().map(|(id, reason)| (id.to_text(), reason.clone())).collect();
-    if args.json {
-        counter.output.json(&Undone {
-            action: "undo",
-            token: undone.token,
-            queue: undone.queue.full_address(),
-            done: outcome.done.len() as u64,
-            refused: refused.clone(),
-            unknown: outcome.unknown.len() as u64,
-        })?;
-    } else {
+    let whole = outcome.refused.is_empty() && outcome.unknown.is_empty();
+    if !args.json {
         counter.output.text(&format!("{} jobs are back in {}", outcome.done.len(), undone.queue.full_address()))?;
-        for (id, reason) in &refused {
+        for (id, reason) in &outcome.refused {
             counter.output.text(&format!("refused {id}: {reason}"))?;
         }
     }
-    let whole = refused.is_empty() && outcome.unknown.is_empty();
-    Ok(if whole { Exit::Good } else { Exit::Refused })
+    // What is not back stays in the trash.
+    let left = (!whole).then_some(undone.token);
+    let json = report::Json::of("undo", undone.queue.full_address(), outcome, 0, left);
+    Ok((if whole { Exit::Good } else { Exit::Refused }, json))
 }
 
 #[derive(Serialize)]
@@ -174,8 +175,19 @@ pub fn trash(places: &Places, command: &TrashCommand, output: &Output) -> Result
                 table.row([item.token, header.time, header.server, header.address, header.action, size]);
             }
             output.text(&table.print())?;
+            trash.warning().into_iter().for_each(|warning| output.note(&warning));
         }
-        TrashCommand::Empty { yes } => {
+        TrashCommand::Empty { tokens, yes } if !tokens.is_empty() => {
+            if !yes {
+                ask::yes(&[], &format!("Delete {} copies for good?", tokens.len()))?;
+            }
+            for token in tokens {
+                // Opened first, so that a word that is no token is told as such.
+                trash.open(Some(token)).and_then(|(token, _)| trash.discard(&token)).map_err(|error| failed(&error))?;
+            }
+            output.text(&format!("{} copies deleted", tokens.len()))?;
+        }
+        TrashCommand::Empty { yes, .. } => {
             if !yes {
                 let used = trash.used().map_err(|error| failed(&error))?;
                 ask::yes(&[], &format!("Delete all copies ({}) for good?", text::size(used)))?;
@@ -251,5 +263,5 @@ pub async fn go_on(counter: &mut Counter<'_>, yes: bool, json: bool) -> Result<E
         ask::yes(&lines, "Go on with it?")?;
     }
     let finished = counter.carry_out(plan.clone(), Some(run)).await?;
-    report::print(counter.output, &plan, &finished, json)
+    report::print(counter, &plan, &finished, json)
 }

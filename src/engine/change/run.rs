@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::domain::change::{Control, Plan, Progress, Scope};
 use crate::domain::ids::{JobId, Name};
-use crate::domain::mutation::{Mutation, Outcome, Target};
+use crate::domain::mutation::{Change, Mutation, Outcome, Target};
 use crate::domain::record::{Place, Record};
 use crate::domain::state::StateId;
 use crate::link::cmd;
@@ -264,9 +264,12 @@ impl Copy {
     ) -> Result<bool, ChangeError> {
         let link = room.desk.link().await.map_err(crate::systems::SystemError::from)?;
         let mut records = match target {
+            Target::Jobs { ids, .. } if matches!(plan.change, Change::Remove { children: true }) => {
+                room.system.record_family(&link, &plan.queue, ids).await?
+            }
             Target::Jobs { ids, .. } => room.system.record(&link, &plan.queue, ids).await?,
             Target::Queue => room.system.record_queue(&link, &plan.queue).await?.into_iter().collect(),
-            Target::Schedules(_) => Vec::new(),
+            Target::Schedules(ids) => room.system.record_schedules(&link, &plan.queue, ids).await?,
         };
         if records.is_empty() {
             return Ok(false);

@@ -91,6 +91,18 @@ impl Trash {
         Ok(self.files()?.iter().map(|(_, bytes)| bytes).sum())
     }
 
+    /// What to tell before the trash is full; nothing while there is room.
+    pub fn warning(&self) -> Option<String> {
+        let used = self.used().ok()?;
+        (used >= self.cap / 5 * 4).then(|| {
+            format!(
+                "the trash holds {used} of {cap} bytes; at {cap} nothing more is deleted: make room with `qtop trash \
+                 empty`, or raise trash.cap in the configuration",
+                cap = self.cap
+            )
+        })
+    }
+
     /// Begins a file. `token` must be new; tokens sort by time.
     pub fn begin(&self, token: &str, header: &Header) -> Result<Writer, ChangeError> {
         private_directory(&self.directory)?;
@@ -415,6 +427,17 @@ mod tests {
         let mut writer = trash.begin("t", &header()).unwrap();
         let many: Vec<Record> = (0..50).map(|n| record(&n.to_string())).collect();
         assert!(matches!(writer.append(&many), Err(ChangeError::TrashFull { .. })));
+    }
+
+    #[test]
+    fn the_cap_is_warned_of_before_it_is_reached() {
+        let directory = tempfile::tempdir().unwrap();
+        assert_eq!(trash(&directory, 1 << 20).warning(), None);
+        let mut writer = trash(&directory, 1 << 20).begin("t", &header()).unwrap();
+        writer.append(&[record("a")]).unwrap();
+        let used = trash(&directory, 1).used().unwrap();
+        assert!(trash(&directory, used + used / 10).warning().unwrap().contains("trash.cap"));
+        assert_eq!(trash(&directory, used * 2).warning(), None);
     }
 
     #[test]

@@ -3,11 +3,13 @@
 //! Facts come from watching the library on live servers; where versions differ, reading is right for all of them at
 //! once, because nothing in Redis tells which version the workers run. Changes are own scripts, one for each transition.
 
+mod confirm;
 mod detail;
 mod facts;
 mod family;
 mod jobs;
 mod keys;
+mod kin;
 mod membership;
 mod memo;
 mod mutate;
@@ -25,7 +27,7 @@ mod why;
 mod workers;
 
 use crate::domain::caps::Caps;
-use crate::domain::ids::{JobId, QueueId, SystemName};
+use crate::domain::ids::{JobId, Name, QueueId, SystemName};
 use crate::domain::job::{Job, JobRow, Page, PageRequest, Schedule, Search, SearchStep};
 use crate::domain::mutation::{Ability, Mutation, Outcome};
 use crate::domain::reason::Reason;
@@ -189,6 +191,18 @@ impl System for BullMq {
 
     fn locate<'a>(&'a self, link: &'a Link, queue: &'a QueueId, ids: &'a [JobId]) -> Answer<'a, Vec<Option<StateId>>> {
         Box::pin(records::locate(link, queue, ids))
+    }
+
+    fn confirm<'a>(&'a self, link: &'a Link, mutation: &'a Mutation) -> Answer<'a, Vec<Option<bool>>> {
+        Box::pin(confirm::confirm(link, mutation))
+    }
+
+    fn record_family<'a>(&'a self, link: &'a Link, queue: &'a QueueId, ids: &'a [JobId]) -> Answer<'a, Vec<Record>> {
+        Box::pin(kin::take(link, queue, ids))
+    }
+
+    fn record_schedules<'a>(&'a self, link: &'a Link, queue: &'a QueueId, ids: &'a [Name]) -> Answer<'a, Vec<Record>> {
+        Box::pin(records::take_schedules(link, queue, ids))
     }
 
     fn record<'a>(&'a self, link: &'a Link, queue: &'a QueueId, ids: &'a [JobId]) -> Answer<'a, Vec<Record>> {

@@ -12,10 +12,15 @@ use crate::systems::{ReadError, SystemError};
 
 use super::keys::Keys;
 use super::state;
+use super::version::Version;
 
 macro_rules! script {
     ($name:literal) => {
-        Script::new(concat!(include_str!("scripts/common.lua"), include_str!(concat!("scripts/", $name, ".lua"))))
+        Script::new(concat!(
+            include_str!("../forbidden.lua"),
+            include_str!("scripts/common.lua"),
+            include_str!(concat!("scripts/", $name, ".lua"))
+        ))
     };
 }
 
@@ -175,7 +180,7 @@ pub async fn mutate(link: &Link, mutation: &Mutation) -> Result<Outcome, SystemE
             Ok(for_queue(&mutation.queue, &reply, "nothing was changed"))
         }
         (Change::Obliterate, Target::Queue) => {
-            let reply = call(&OBLITERATE, Vec::new()).await?;
+            let reply = call(&OBLITERATE, vec![flag(mutation.force).to_vec()]).await?;
             let why = match reply {
                 Value::Int(-14) => "it is not paused: pause it first, so that nothing is added or taken meanwhile",
                 Value::Int(-15) => "it still has jobs: remove them first, or wait for the active ones",
@@ -203,16 +208,12 @@ pub async fn wake(link: &Link, keys: &Keys) -> Result<(), SystemError> {
 
 /// R23: a queue written by a library qtop does not know is read, not changed.
 async fn refuse_unknown_version(link: &Link, keys: &Keys) -> Result<(), SystemError> {
-    let version = link.ask(cmd("HGET").arg(keys.key("meta")).arg("version").to_owned()).await?;
-    let text = match &version {
-        Value::BulkString(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-        _ => return Ok(()),
-    };
-    let number = text.rsplit(':').next().unwrap_or_default();
-    let major = number.split('.').next().and_then(|major| major.parse::<u32>().ok());
-    if matches!(major, Some(4..=6)) {
+    let told = link.ask(cmd("HMGET").arg(keys.key("meta")).arg(&["version", "library"]).to_owned()).await?;
+    let Some(field) = texts(told).into_iter().flatten().next() else { return Ok(()) };
+    if Version::parse(&field).is_known() {
         return Ok(());
     }
+    let text = String::from_utf8_lossy(&field);
     Err(SystemError::Unsupported(format!(
         "the queue was written by {text}, which qtop does not know; it knows BullMQ 4 to 6. Reading works. \
          To change it all the same, say --force"

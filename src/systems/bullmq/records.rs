@@ -1,14 +1,17 @@
 //! Where jobs stand, and their full records for the trash.
 
+use std::collections::HashMap;
+
 use crate::domain::ids::{JobId, Name, QueueId};
 use crate::domain::mutation::Outcome;
 use crate::domain::record::{Place, Record};
 use crate::domain::state::StateId;
 use crate::domain::time::Timestamp;
 use crate::link::{Batch, Link, MAX_LPOS_LENGTH, MAX_SPAN, Replies, Value, cmd};
-use crate::systems::{ReadError, SystemError, record};
+use crate::systems::{ReadError, SystemError, record, reply};
 
 use super::keys::{self, Keys, PARTS};
+use super::version::Version;
 use super::{mutate, state};
 
 /// Sorted sets that hold jobs, with the state each stands for. Cheap to ask, so they come first.
@@ -53,12 +56,6 @@ async fn standings(link: &Link, keys: &Keys, ids: &[JobId]) -> Result<Vec<Standi
         for (set, _) in SORTED {
             batch.ask(cmd("ZSCORE").arg(keys.key(set)).arg(id.as_bytes()).to_owned());
         }
-        for (list, _) in LISTS {
-            // From the tail: the oldest jobs are the ones that people look for.
-            let mut ask = cmd("LPOS");
-            ask.arg(keys.key(list)).arg(id.as_bytes()).arg("RANK").arg(-1).arg("MAXLEN").arg(LOOK);
-            batch.ask(ask);
-        }
     }
     let answers = link.send(&batch).await?;
     let mut replies = Replies::new(&answers);
@@ -71,13 +68,27 @@ async fn standings(link: &Link, keys: &Keys, ids: &[JobId]) -> Result<Vec<Standi
                 standing = Standing::Sorted { key, state, score };
             }
         }
+        found.push(standing);
+    }
+    // Lists are walked, so they are asked only for what no set has.
+    let mut batch = Batch::new();
+    for (id, _) in ids.iter().zip(&found).filter(|(_, standing)| matches!(standing, Standing::Nowhere)) {
+        for (list, _) in LISTS {
+            // From the tail: the oldest jobs are the ones that people look for.
+            let mut ask = cmd("LPOS");
+            ask.arg(keys.key(list)).arg(id.as_bytes()).arg("RANK").arg(-1).arg("MAXLEN").arg(LOOK);
+            batch.ask(ask);
+        }
+    }
+    let answers = link.send(&batch).await?;
+    let mut replies = Replies::new(&answers);
+    for standing in found.iter_mut().filter(|standing| matches!(standing, Standing::Nowhere)) {
         for (key, state) in LISTS {
             let reply = replies.next().map_err(ReadError::from)?;
-            if let (Value::Int(index), Standing::Nowhere) = (reply, &standing) {
-                standing = Standing::List { key, state, index: *index };
+            if let (Value::Int(index), Standing::Nowhere) = (reply, &*standing) {
+                *standing = Standing::List { key, state, index: *index };
             }
         }
-        found.push(standing);
     }
     Ok(found)
 }
@@ -205,6 +216,24 @@ pub async fn take_queue(link: &Link, queue: &QueueId) -> Result<Option<Record>, 
     Ok((!record.keys.is_empty()).then_some(record))
 }
 
+/// Schedulers with their place, each with the pending run that goes with it.
+pub async fn take_schedules(link: &Link, queue: &QueueId, ids: &[Name]) -> Result<Vec<Record>, SystemError> {
+    let keys = Keys::of(queue);
+    let mut records = Vec::new();
+    for id in ids {
+        let score = link.ask(cmd("ZSCORE").arg(keys.key("repeat")).arg(id.as_bytes()).to_owned()).await?;
+        let Some(score) = text(&score) else { continue };
+        let own = record::dump(link, &[keys.scheduler(id.as_bytes())], Timestamp::default()).await?;
+        let place = Place::Sorted { key: keys.key("repeat").into(), member: id.clone(), score: score.clone() };
+        records.push(Record { id: id.clone(), state: None, keys: own, places: vec![place] });
+        let next = [b"repeat:", id.as_bytes(), b":", score.as_bytes()].concat();
+        // One that waits already stays where it is.
+        let pending = take(link, queue, &[Name::from(next)]).await?;
+        records.extend(pending.into_iter().filter(|record| record.state == Some(state::DELAYED)));
+    }
+    Ok(records)
+}
+
 /// Puts records back and wakes a worker. A parent that no longer waits for its children is not made to wait again.
 pub async fn restore(link: &Link, queue: &QueueId, records: &[Record]) -> Result<Outcome, SystemError> {
     let keys = Keys::of(queue);
@@ -221,9 +250,48 @@ pub async fn restore(link: &Link, queue: &QueueId, records: &[Record]) -> Result
         }
         record.places = kept;
     }
+    to_present_list(link, &mut records).await?;
     let outcome = record::restore(link, keys.base(), &records, true).await?;
-    mutate::wake(link, &keys).await?;
+    // Children may belong to other queues than the job they went with.
+    let mut queues: Vec<QueueId> = vec![queue.clone()];
+    for key in records.iter().filter_map(|record| record.keys.first()) {
+        if let Some(job) = keys::job_of(key.key.as_bytes()).filter(|job| !queues.contains(&job.queue)) {
+            queues.push(job.queue);
+        }
+    }
+    for queue in &queues {
+        mutate::wake(link, &Keys::of(queue)).await?;
+    }
     Ok(outcome)
+}
+
+/// Jobs that wait come back to the list in which jobs of their queue wait now: it may have been paused or resumed since,
+/// which moves them in 4.x and 5.x.
+async fn to_present_list(link: &Link, records: &mut [Record]) -> Result<(), SystemError> {
+    let mut known: HashMap<Vec<u8>, Name> = HashMap::new();
+    for place in records.iter_mut().flat_map(|record| &mut record.places) {
+        let Place::List { key, .. } = place else { continue };
+        let base = key.as_bytes().strip_suffix(b":wait").or_else(|| key.as_bytes().strip_suffix(b":paused"));
+        let Some(base) = base.map(<[u8]>::to_vec) else { continue };
+        if !known.contains_key(&base) {
+            let part = |suffix: &str| [&base, suffix.as_bytes()].concat();
+            let mut batch = Batch::new();
+            batch.ask(cmd("HMGET").arg(part(":meta")).arg(&["paused", "version", "library"]).to_owned());
+            batch.ask(cmd("EXISTS").arg(part(":paused")).to_owned()).ask(cmd("EXISTS").arg(part(":wait")).to_owned());
+            let answers = link.send(&batch).await?;
+            let mut replies = Replies::new(&answers);
+            let meta = replies.next().map_err(ReadError::from)?;
+            let field = |index: usize| reply::list(meta)?.get(index).and_then(reply::bytes);
+            let paused = field(0).is_some();
+            let version = field(1).or(field(2)).map(Version::parse);
+            let there = *replies.next().map_err(ReadError::from)? == Value::Int(1)
+                && *replies.next().map_err(ReadError::from)? == Value::Int(0);
+            let renames = version.map_or(there, |version| version.moves_jobs_on_pause());
+            known.insert(base.clone(), part(if paused && renames { ":paused" } else { ":wait" }).into());
+        }
+        key.clone_from(&known[&base]);
+    }
+    Ok(())
 }
 
 /// Whether the parent whose `dependencies` key this is still waits for its children.

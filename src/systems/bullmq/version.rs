@@ -3,6 +3,19 @@
 
 use std::sync::Arc;
 
+/// Libraries of the same makers in other languages: the name they write, their first and last known major version, and
+/// the major version of the Node library whose protocol that is. `scripts/common.lua` has the same table.
+///
+/// Seen in their sources: the Rust library 1.4.4 writes `bullmq-official:0.1.0`, and its scripts and those of the Python
+/// library 3.4.4 leave waiting jobs in place on a pause, as 6.x does; the Python library 2.x still moved them.
+pub const OTHERS: &[(&str, u64, u64, u64)] = &[
+    ("bullmq-official", 0, 1, 6),
+    ("bullmq:python", 3, 3, 6),
+    ("bullmq:python", 1, 2, 5),
+    ("bullmq-python", 3, 3, 6),
+    ("bullmq-python", 1, 2, 5),
+];
+
 /// What `meta.version` says.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Version {
@@ -13,17 +26,27 @@ pub struct Version {
 
 impl Version {
     /// From the field as stored, for example `bullmq:6.7.0`. Libraries in other languages put their own name there
-    /// (`bullmq-official:0.1.0`); their numbers say nothing about the protocol.
+    /// (`bullmq-official:0.1.0`) with numbers of their own; [`OTHERS`] says which protocol those known speak.
     pub fn parse(field: &[u8]) -> Self {
         let field = String::from_utf8_lossy(field);
-        match field.strip_prefix("bullmq:") {
-            Some(number) => {
-                let number = number.trim();
-                let major = number.split('.').next().and_then(|part| part.parse().ok());
-                Self { text: (!number.is_empty()).then(|| number.into()), major }
-            }
-            None => Self { text: (!field.is_empty()).then(|| field.replacen(':', " ", 1).into()), major: None },
+        let (library, number) = field.rsplit_once(':').unwrap_or(("", &*field));
+        let number = number.trim();
+        let major = number.split('.').next().and_then(|part| part.parse::<u64>().ok());
+        if library == "bullmq" {
+            return Self { text: (!number.is_empty()).then(|| number.into()), major };
         }
+        let same = OTHERS
+            .iter()
+            .find(|(name, from, to, _)| *name == library && major.is_some_and(|major| (*from..=*to).contains(&major)));
+        Self {
+            text: (!field.is_empty()).then(|| field.replacen(':', " ", 1).into()),
+            major: same.map(|(.., protocol)| *protocol),
+        }
+    }
+
+    /// True if qtop knows how such a queue is changed. A queue that does not tell is taken to be what it looks like.
+    pub fn is_known(&self) -> bool {
+        self.text.is_none() || matches!(self.major, Some(4..=6))
     }
 
     /// Up to 5.x a pause renames `wait` to `paused`; from 6.0 on jobs stay in `wait`. Unknown counts as old, because
@@ -64,7 +87,28 @@ mod tests {
         assert_eq!(Version::parse(b"bullmq:").text, None);
         let other = Version::parse(b"bullmq-official:0.1.0");
         assert_eq!(other.text.as_deref(), Some("bullmq-official 0.1.0"));
-        assert!(other.moves_jobs_on_pause() && !other.marks_in_wait());
+        assert!(!other.moves_jobs_on_pause() && !other.marks_in_wait());
+    }
+
+    #[test]
+    fn r23_known_libraries_of_the_same_protocol_can_be_changed_and_others_not() {
+        for known in ["bullmq:4.0.0", "bullmq:6.7.0", "bullmq-official:1.4.4", "bullmq:python:3.4.4", ""] {
+            assert!(Version::parse(known.as_bytes()).is_known(), "{known}");
+        }
+        assert!(Version::parse(b"bullmq:python:2.1.0").moves_jobs_on_pause());
+        for unknown in ["bullmq:3.15.8", "bullmq:9.1.0", "bullmq-pro:7.8.0", "bullmq-official:2.0.0", "mine:6.1.0", "6"]
+        {
+            assert!(!Version::parse(unknown.as_bytes()).is_known(), "{unknown}");
+        }
+    }
+
+    #[test]
+    fn the_scripts_have_the_same_table() {
+        let script = include_str!("scripts/common.lua");
+        for (name, from, to, protocol) in OTHERS {
+            let line = format!("{{ '{name}', {from}, {to}, {protocol} }}");
+            assert!(script.contains(&line), "{line}");
+        }
     }
 
     #[test]

@@ -1,5 +1,9 @@
 -- Adds one job. ARGV: custom id or empty, name, data, opts (JSON), delay in ms, priority, dedup id or empty,
 -- dedup time to live in ms or 0. Answers { code, id }: 1 added, 2 an id or dedup id held it back and owns it.
+local stop = lacks('INCR', 'HSET', 'LPUSH', 'ZADD', 'XADD')
+if stop then
+  return stop
+end
 local custom, name, data, opts = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local delay, priority, dedup, ttl = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[8])
 local counter = redis.call('INCR', at('id'))

@@ -15,10 +15,51 @@ local function now()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
+-- Libraries in other languages: name, first and last known major version, major version with the same protocol.
+local OTHERS = {
+  { 'bullmq-official', 0, 1, 6 },
+  { 'bullmq:python', 3, 3, 6 },
+  { 'bullmq:python', 1, 2, 5 },
+  { 'bullmq-python', 3, 3, 6 },
+  { 'bullmq-python', 1, 2, 5 },
+}
+
 -- Major version of the library that last opened the queue; nil where the queue does not tell.
 local function major(queue)
-  local version = redis.call('HGET', at('meta', queue), 'version')
-  return version and tonumber(string.match(version, '^bullmq[^:]*:(%d+)'))
+  local told = redis.call('HMGET', at('meta', queue), 'version', 'library')
+  local library, number = string.match(told[1] or told[2] or '', '^(.*):(%d+)[^:]*$')
+  number = tonumber(number)
+  if library == 'bullmq' then
+    return number
+  end
+  for _, other in ipairs(OTHERS) do
+    if library == other[1] and number >= other[2] and number <= other[3] then
+      return other[4]
+    end
+  end
+  return nil
+end
+
+-- An error to be returned if the user may not do what the script is going to do, else nil. See forbidden.lua.
+local SAMPLES = {
+  DEL = { at('0') },
+  HDEL = { at('0'), 'x' },
+  HSET = { at('0'), 'x', 'x' },
+  INCR = { at('pc') },
+  LPUSH = { at('wait'), 'x' },
+  LREM = { at('wait'), '-1', 'x' },
+  RENAME = { at('wait'), at('paused') },
+  RPUSH = { at('wait'), 'x' },
+  XADD = { at('events'), '*', 'event', 'x' },
+  ZADD = { at('delayed'), '0', 'x' },
+  ZREM = { at('failed'), 'x' },
+}
+local function lacks(...)
+  local commands = {}
+  for _, name in ipairs({ ... }) do
+    commands[#commands + 1] = { name, unpack(SAMPLES[name]) }
+  end
+  return forbidden(commands)
 end
 
 local function paused(queue)

@@ -1,4 +1,8 @@
 -- Gives delayed jobs a new time. ARGV: delay in ms from now, ids …
+local stop = lacks('ZREM', 'HSET', 'ZADD', 'XADD')
+if stop then
+  return stop
+end
 local delay = tonumber(ARGV[1])
 local results = {}
 for index = 2, #ARGV do

@@ -1,4 +1,8 @@
 -- Sets or clears global limits. ARGV: concurrency (empty: leave, `0`: none), max, duration in ms (likewise).
+local stop = lacks('HSET', 'HDEL', 'ZADD')
+if stop then
+  return stop
+end
 local names = { 'concurrency', 'max', 'duration' }
 for index, name in ipairs(names) do
   local value = ARGV[index]

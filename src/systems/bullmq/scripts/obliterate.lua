@@ -1,6 +1,6 @@
 -- Deletes what is left of an emptied queue: the queue's own keys, when no job is in any state any more.
--- Answers 1, or -14 if it is not paused, or -15 if there are still jobs.
-if redis.call('HEXISTS', at('meta'), 'paused') == 0 then
+-- ARGV[1]: `1` also if it is not paused. Answers 1, or -14 if it is not paused, or -15 if there are still jobs.
+if ARGV[1] ~= '1' and redis.call('HEXISTS', at('meta'), 'paused') == 0 then
   return -14
 end
 for _, list in ipairs({ 'wait', 'paused', 'active' }) do

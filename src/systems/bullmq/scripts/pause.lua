@@ -1,4 +1,8 @@
 -- Pauses the queue in the way of the library that owns it. Answers 1, or 0 if it was paused already.
+local stop = lacks('HSET', 'DEL', 'RENAME', 'XADD')
+if stop then
+  return stop
+end
 if paused(nil) then
   return 0
 end

@@ -1,5 +1,9 @@
 -- Gives waiting jobs a new priority. ARGV: priority (0 runs first, then 1), ids …
 -- In another state only the recorded priority changes, which counts when the job waits again.
+local stop = lacks('ZREM', 'LREM', 'HSET', 'LPUSH', 'RPUSH', 'ZADD', 'INCR')
+if stop then
+  return stop
+end
 local priority = tonumber(ARGV[1])
 local results = {}
 for index = 2, #ARGV do

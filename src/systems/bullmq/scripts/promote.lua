@@ -1,4 +1,8 @@
 -- Makes delayed jobs run now. ARGV: ids …
+local stop = lacks('ZREM', 'LPUSH', 'ZADD', 'HSET', 'XADD', 'INCR')
+if stop then
+  return stop
+end
 local results = {}
 for index = 1, #ARGV do
   local id = ARGV[index]

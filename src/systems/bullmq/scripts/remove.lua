@@ -1,5 +1,9 @@
 -- Deletes jobs with all that belongs to them. ARGV: expected state (`*`: any), `1` to delete their children too, ids …
 -- A job that somebody works on is left alone; so is one whose child somebody works on when children go too.
+local stop = lacks('ZREM', 'LREM', 'DEL', 'RPUSH', 'ZADD', 'XADD')
+if stop then
+  return stop
+end
 local expected, with_children = ARGV[1], ARGV[2] == '1'
 
 local SETS = { 'completed', 'failed', 'delayed', 'prioritized', 'waiting-children' }

@@ -1,6 +1,10 @@
 -- Resumes the queue. Merges what stands in `paused` into `wait` whatever library put it there; a RENAME over an
 -- existing `wait` would lose it. ARGV[1]: jobs to move in this call. Answers the number of jobs still to move;
 -- the pause ends with the call that answers 0.
+local stop = lacks('HDEL', 'RENAME', 'RPUSH', 'ZADD', 'XADD')
+if stop then
+  return stop
+end
 local left = tonumber(ARGV[1])
 if redis.call('EXISTS', at('paused')) == 1 then
   if redis.call('EXISTS', at('wait')) == 0 then

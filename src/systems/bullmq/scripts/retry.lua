@@ -1,4 +1,8 @@
 -- Queues finished jobs again. ARGV: state (`failed` or `completed`), `1` to forget attempts made, ids …
+local stop = lacks('ZREM', 'HDEL', 'LPUSH', 'RPUSH', 'ZADD', 'XADD', 'INCR')
+if stop then
+  return stop
+end
 local state, reset = ARGV[1], ARGV[2] == '1'
 local results = {}
 for index = 3, #ARGV do

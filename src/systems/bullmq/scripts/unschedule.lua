@@ -1,4 +1,8 @@
 -- Removes schedulers and their pending iteration. ARGV: scheduler ids …
+local stop = lacks('ZREM', 'DEL', 'XADD')
+if stop then
+  return stop
+end
 local results = {}
 for index = 1, #ARGV do
   local scheduler = ARGV[index]
