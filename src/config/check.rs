@@ -56,6 +56,7 @@ pub(super) fn check(config: &Config, document: &Document<'_>, known: &Known) -> 
     check.log(config);
     check.lists(config);
     check.conventions(config);
+    check.laravel(config);
     check.problems
 }
 
@@ -299,6 +300,23 @@ impl Check<'_> {
         if config.log.keep_days == 0 {
             let expected = Some("1 or more".to_owned());
             self.add(&["log".into(), "keep_days".into()], "the file of today is always kept", expected, None);
+        }
+    }
+
+    fn laravel(&mut self, config: &Config) {
+        for (path, message, remedy) in super::laravel::problems(config) {
+            // Something beside it was misspelled, perhaps what is missed here.
+            if path.split_last().is_some_and(|(_, table)| self.document.lost_from(table)) {
+                continue;
+            }
+            self.add(&path, message, None, Some(remedy));
+        }
+        let names: Vec<&str> = config.servers.keys().map(String::as_str).collect();
+        for (index, application) in config.laravel.iter().enumerate() {
+            for (server, name) in application.servers.iter().enumerate() {
+                let path = ["laravel".into(), index.into(), "servers".into(), server.into()];
+                self.one_of(&path, "server", name, &names);
+            }
         }
     }
 

@@ -73,6 +73,7 @@ pub fn load(overrides: &Overrides, environment: &Environment, known: &Known) -> 
     lay_environment_over(&mut config, environment, known, &mut problems);
     lay_overrides_over(&mut config, overrides, environment, known, &mut problems);
     find_secrets(&mut config, environment);
+    super::laravel::find(&mut config, environment);
     if let Some(server) = config.servers.get(&config.origin.chosen)
         && let Some(missing) = &server.missing
     {
@@ -130,6 +131,9 @@ fn from_file(path: &Path, asked: bool, environment: &Environment, known: &Known)
     for server in config.servers.values_mut() {
         let Server { url_file, password_file, ca, cert, key, .. } = server;
         [url_file, password_file, ca, cert, key].into_iter().for_each(resolve);
+    }
+    for application in &mut config.laravel {
+        super::laravel::resolve(application, resolve);
     }
     resolve(&mut config.log.directory);
     config.origin.named = config.servers.keys().cloned().collect();

@@ -11,6 +11,7 @@ mod document;
 mod error;
 mod handler;
 mod keys;
+mod laravel;
 mod load;
 mod overlay;
 mod schema;
