@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Checks everything that must hold: formatting, lints, licences and advisories (if cargo-deny is there), all tests.
 #
-# Needs the Rust toolchain. What else the tests need (a Redis server; Node 18 or newer for the tests against the real
-# BullMQ; Python 3 with venv for those against the real ARQ) is taken from PATH, or installed by apt if that is possible without a question. The first failure ends the
-# run with its exit code.
+# Needs the Rust toolchain. What else the tests need is taken from PATH, or installed by apt if that is possible without
+# a question: a Redis server; Node 18 or newer for the tests against the real BullMQ; Python 3 with
+# venv for those against the real ARQ; PHP, Laravel, PostgreSQL and MariaDB for those against the real Laravel. The first failure ends the run with its exit code.
 #
 #   tests/run.sh [arguments for `cargo test`, for example: --test cli health]
 set -euo pipefail
@@ -81,6 +81,19 @@ node_is_new_enough() {
   have node && have npm && (($(node -p 'process.versions.node.split(".")[0]') >= 18))
 }
 
+# Debian packages that the tests against Laravel need and that are not there: PHP with its extensions, the framework,
+# and two database servers, which the tests start themselves.
+laravel_packages() {
+  local extension
+  if ! have php; then printf '%s\n' php-cli; fi
+  for extension in redis sqlite3:pdo_sqlite mysql:pdo_mysql pgsql:pdo_pgsql mbstring xml; do
+    if ! have php || ! php -m | grep -qix "${extension#*:}"; then printf 'php-%s\n' "${extension%:*}"; fi
+  done
+  if [[ ! -f /usr/share/php/Illuminate/autoload.php ]]; then printf '%s\n' php-laravel-framework; fi
+  if [[ ! -x /usr/sbin/mariadbd ]]; then printf '%s\n' mariadb-server-core mariadb-client-core; fi
+  if ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; then printf '%s\n' postgresql; fi
+}
+
 tools() {
   local missing=()
   if ! have redis-server && ! have valkey-server; then missing+=(redis-server); fi
@@ -88,6 +101,7 @@ tools() {
   if [[ -f tests/interop/requirements.txt ]] && ! python_makes_environments; then missing+=(python3 python3-venv); fi
   # rustls' cryptography and the build scripts of some crates need a C compiler.
   if ! have cc; then missing+=(build-essential); fi
+  if [[ -f tests/interop/laravel/artisan.php ]]; then missing+=($(laravel_packages)); fi
   if ((${#missing[@]})); then
     if ! can_install; then
       printf 'missing: %s; install it, or run this as root or with sudo on Debian or Ubuntu\n' "${missing[*]}" >&2

@@ -115,6 +115,7 @@ impl Ticker {
 
     /// Writes everything this tick asks. `clients`: names of connected clients, if known and young enough (P8).
     pub fn plan(&mut self, now: Instant, clients: Option<&Arc<[Name]>>) -> Plan {
+        self.discovery.welcome();
         if self.followed != *self.discovery.known() {
             self.followed.clone_from(self.discovery.known());
             self.known.follow(&self.systems, self.followed.iter());

@@ -155,6 +155,12 @@ impl Discovery {
             .collect()
     }
 
+    /// Takes in queues that a system has come to know without a walk since.
+    pub fn welcome(&mut self) {
+        let lasting = self.lasting();
+        self.known.extend(lasting);
+    }
+
     /// Which queues are wanted.
     pub fn scope(&self) -> &Scope {
         &self.scope

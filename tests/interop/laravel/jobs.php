@@ -44,7 +44,7 @@ class Fragile extends Note
 /** Makes the table of failed jobs and fills the queues. */
 class FillCommand extends Command
 {
-    protected $signature = 'qtop:fill {--table} {--pending=0} {--delayed=0} {--fragile=0} {--queue=default}';
+    protected $signature = 'qtop:fill {--table} {--pending=0} {--delayed=0} {--fragile=0} {--deadly=0} {--queue=default}';
 
     public function handle()
     {
@@ -71,6 +71,9 @@ class FillCommand extends Command
         for ($n = 1; $n <= $this->option('fragile'); $n++) {
             Queue::pushOn($queue, new Fragile("fragile-$n"));
         }
+        for ($n = 1; $n <= $this->option('deadly'); $n++) {
+            Queue::pushOn($queue, new Deadly("deadly-$n"));
+        }
     }
 }
 
@@ -90,5 +93,17 @@ class CountCommand extends Command
             'failed' => Schema::hasTable('failed_jobs') ? DB::table('failed_jobs')->count() : null,
             'ran' => Redis::lrange('ran', 0, -1),
         ]));
+    }
+}
+
+/** Dies with its worker the first time it runs. */
+class Deadly extends Note
+{
+    public function handle()
+    {
+        if (Redis::setnx('died', 1)) {
+            posix_kill(getmypid(), SIGKILL);
+        }
+        parent::handle();
     }
 }

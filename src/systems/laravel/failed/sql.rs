@@ -48,8 +48,9 @@ struct Dialect {
     whole_number: &'static str,
 }
 
+/// SQLite takes an unknown name in double quotes for a text, so a missing column would not be noticed.
 const SQLITE: Dialect = Dialect {
-    quote: '"',
+    quote: '`',
     text: "TEXT",
     bytes: "LENGTH(CAST(payload AS BLOB))",
     numbered: false,
