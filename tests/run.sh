@@ -2,8 +2,9 @@
 # Checks everything that must hold: formatting, lints, licences and advisories (if cargo-deny is there), all tests.
 #
 # Needs the Rust toolchain. What else the tests need is taken from PATH, or installed by apt if that is possible without
-# a question: a Redis server; Node 18 or newer for the tests against the real BullMQ; Python 3 with
-# venv for those against the real ARQ; PHP, Laravel, PostgreSQL and MariaDB for those against the real Laravel. The first failure ends the run with its exit code.
+# a question: a Redis server; Node 18 or newer for the tests against the real BullMQ; Python 3 with venv for those
+# against the real ARQ; PHP, Laravel, PostgreSQL and MariaDB for those against the real Laravel. The first failure ends
+# the run with its exit code.
 #
 #   tests/run.sh [arguments for `cargo test`, for example: --test cli health]
 set -euo pipefail
