@@ -140,6 +140,7 @@ pub static COMMANDS: &[CommandSpec] = &[
     connection("CLIENT", Constant).sub("NO-TOUCH").slow().since(7, 2),
     connection("CLIENT", Constant).sub("ID").slow().since(5, 0),
     admin("CLIENT", Constant).sub("NO-EVICT").slow().since(7, 0),
+    admin("CLIENT", Constant).sub("UNBLOCK").slow().since(5, 0),
     admin("CLIENT", Linear("connected clients; asked at most every 30 s, above 1,000 only if confirmed"))
         .sub("LIST")
         .slow(),
@@ -202,11 +203,14 @@ pub static COMMANDS: &[CommandSpec] = &[
     write("RPUSH", Arguments).limit(Limit::Named { skip: 1, max: MAX_NAMED }),
     write("LREM", Linear("the list; the cost is shown before")).slow(),
     write("LMOVE", Constant).slow().since(6, 2),
+    write("BLMOVE", Constant).slow().since(6, 2),
+    write("BZPOPMIN", Logarithmic).since(5, 0),
     write("ZADD", Logarithmic),
     write("ZREM", Logarithmic),
     write("HSET", Arguments).limit(Limit::Named { skip: 1, max: MAX_NAMED }),
     write("HDEL", Arguments).limit(Limit::Named { skip: 1, max: MAX_NAMED }),
     write("HINCRBY", Constant),
+    write("INCRBY", Constant),
     write("SADD", Arguments).limit(Limit::Named { skip: 1, max: MAX_NAMED }),
     write("SREM", Arguments).limit(Limit::Named { skip: 1, max: MAX_NAMED }),
     write("SET", Constant).slow(),

@@ -17,6 +17,8 @@ pub enum Purpose {
     Fetch,
     /// Changes.
     Mutate,
+    /// Waiting for jobs: one blocking read at a time, and nothing else.
+    Claim,
 }
 
 /// Longest waits.
@@ -30,6 +32,8 @@ pub struct TimeLimits {
     pub fetch: Duration,
     /// For the reply to one change.
     pub mutate: Duration,
+    /// For the reply to one blocking read; well above the longest time the server is told to block (R3).
+    pub claim: Duration,
 }
 
 impl Default for TimeLimits {
@@ -39,6 +43,7 @@ impl Default for TimeLimits {
             sample: Duration::from_secs(5),
             fetch: Duration::from_secs(10),
             mutate: Duration::from_secs(15),
+            claim: Duration::from_secs(8),
         }
     }
 }
@@ -50,6 +55,7 @@ impl TimeLimits {
             Purpose::Sample => self.sample,
             Purpose::Fetch => self.fetch,
             Purpose::Mutate => self.mutate,
+            Purpose::Claim => self.claim,
         }
     }
 }

@@ -151,8 +151,6 @@ pub enum Settled {
 pub struct Tended {
     /// Jobs of dead workers that were given back.
     pub returned: u64,
-    /// Jobs given up because too many workers died with them.
-    pub dead: u64,
 }
 
 /// A schedule that is due.
@@ -199,6 +197,13 @@ pub trait Consume: Send + Sync {
 
     /// Shows that this seat is taken, and gives back the jobs of seats whose owners are dead (R6).
     fn tend<'a>(&'a self, link: &'a Link, seat: &'a Seat) -> Answer<'a, Tended>;
+
+    /// Gives back what this seat holds without knowing: taken by a request whose answer was lost. `claims`: what it knows
+    /// of. Systems whose claims expire by themselves need do nothing.
+    fn strays<'a>(&'a self, link: &'a Link, seat: &'a Seat, claims: &'a [Claim]) -> Answer<'a, u64> {
+        let _ = (link, seat, claims);
+        Box::pin(async { Ok(0) })
+    }
 
     /// Says goodbye: nobody need wait for this seat to expire.
     fn leave<'a>(&'a self, link: &'a Link, seat: &'a Seat) -> Answer<'a, ()>;

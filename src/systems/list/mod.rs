@@ -6,6 +6,7 @@
 //! heartbeat names it. Observed on Redis 7.0.15.
 
 mod beat;
+mod consume;
 mod containers;
 mod detail;
 mod facts;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 use self::finder::Finder;
 use self::memo::ListMemo;
 pub(super) use self::rows::{hash_id, numbered};
+use super::consume::Consume;
 use super::{Answer, Instance, Memo, ReadError, ScanPass, Sighting, System, SystemError, SystemSpec, unsupported};
 use crate::domain::caps::Caps;
 use crate::domain::described::ListSpec;
@@ -68,7 +70,8 @@ static SPEC: SystemSpec = SystemSpec {
         .union(Caps::REMOVE)
         .union(Caps::PROMOTE)
         .union(Caps::DRAIN)
-        .union(Caps::ENQUEUE),
+        .union(Caps::ENQUEUE)
+        .union(Caps::CONSUME),
     scans: &[ScanPass { pattern: "*", kind: Some("list") }],
 };
 
@@ -274,5 +277,9 @@ impl System for List {
 
     fn restore<'a>(&'a self, link: &'a Link, queue: &'a QueueId, records: &'a [Record]) -> Answer<'a, Outcome> {
         Box::pin(super::record::restore(link, queue.name.as_bytes(), records, false))
+    }
+
+    fn consumer(&self) -> Option<&dyn Consume> {
+        Some(self)
     }
 }

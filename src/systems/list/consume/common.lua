@@ -1,0 +1,74 @@
+-- Shared opening of the scripts by which the runner works on a plain list. KEYS: 1 processing list of this runner,
+-- 2 delayed items, 3 facts by SHA-1 of an item (`a` attempts made, `d` workers that died with it), 4 rate limit,
+-- 5 registry of runners, 6 dead letters, 7 … the queue's lists, the most urgent first.
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+
+local function fact(kind, item)
+  return tonumber(redis.call('HGET', KEYS[3], kind .. redis.sha1hex(item))) or 0
+end
+
+local function forget(item)
+  local sum = redis.sha1hex(item)
+  redis.call('HDEL', KEYS[3], 'a' .. sum, 'd' .. sum)
+end
+
+local function push(key, side, item)
+  redis.call(side == 'left' and 'LPUSH' or 'RPUSH', key, item)
+end
+
+local function opposite(side)
+  return side == 'left' and 'right' or 'left'
+end
+
+-- Moves what is due to the end of the queue where it is taken last. `unit`: milliseconds in one step of the score.
+local function move_due(unit, side)
+  local due = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', string.format('%.3f', now / unit), 'LIMIT', 0, 500)
+  for _, item in ipairs(due) do
+    redis.call('ZREM', KEYS[2], item)
+    push(KEYS[7], opposite(side), item)
+  end
+end
+
+-- Takes up to `want` items. Answers now, ms until the next delayed item or -1, ms for which the rate limit holds or -1,
+-- then item, attempts made and deaths of each.
+local function take(want, side, unit, most, window)
+  move_due(unit, side)
+  local answer = { now, -1, -1 }
+  if most > 0 then
+    local left = most - (tonumber(redis.call('GET', KEYS[4])) or 0)
+    if left <= 0 then
+      answer[3] = redis.call('PTTL', KEYS[4])
+      return answer
+    end
+    want = math.min(want, left)
+  end
+  local taken = 0
+  for index = 7, #KEYS do
+    while taken < want do
+      local item
+      if side == 'right' then
+        item = redis.call('RPOPLPUSH', KEYS[index], KEYS[1])
+      else
+        item = redis.call('LMOVE', KEYS[index], KEYS[1], 'LEFT', 'LEFT')
+      end
+      if not item then
+        break
+      end
+      taken = taken + 1
+      answer[#answer + 1] = item
+      answer[#answer + 1] = fact('a', item)
+      answer[#answer + 1] = fact('d', item)
+    end
+  end
+  if most > 0 and taken > 0 and redis.call('INCRBY', KEYS[4], taken) == taken then
+    redis.call('PEXPIRE', KEYS[4], window)
+  end
+  if taken < want then
+    local first = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
+    if first[2] then
+      answer[2] = math.max(1, math.ceil(tonumber(first[2]) * unit - now))
+    end
+  end
+  return answer
+end

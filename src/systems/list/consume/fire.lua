@@ -1,0 +1,8 @@
+-- Adds an item for a schedule's moment unless that one or a later has fired. KEYS[1]: moments by schedule, KEYS[2]: the
+-- queue. ARGV: schedule, moment in ms, end at which items are added, item.
+if (tonumber(redis.call('HGET', KEYS[1], ARGV[1])) or -1) >= tonumber(ARGV[2]) then
+  return 0
+end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+redis.call(ARGV[3] == 'left' and 'LPUSH' or 'RPUSH', KEYS[2], ARGV[4])
+return 1

@@ -1,0 +1,421 @@
+//! Working on a plain list: an item moves into a processing list of this runner and leaves it only together with its
+//! outcome. Two runners know of each other by signs of life that expire; workers of other makers are left alone.
+//!
+//! qtop's own keys stand beside the list: `KEY:qtop:facts`, `KEY:qtop:runners`, `KEY:qtop:alive:RUNNER`,
+//! `KEY:qtop:rate`, `KEY:qtop:fired`. The processing list follows the description where it names a pattern.
+
+mod item;
+mod place;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::json;
+
+use self::item::{Entry, Told, rewritten};
+use self::place::Place;
+use super::List;
+use super::keys::fill;
+use crate::domain::described::{End, ItemKind, ListSpec, Paths, ProgressKind, RecordKind};
+use crate::domain::ids::QueueId;
+use crate::domain::job::Progress;
+use crate::domain::text::first_line;
+use crate::domain::time::Timestamp;
+use crate::link::{Batch, Link, Script, Value, cmd};
+use crate::systems::consume::{Claim, Claimed, Consume, Firing, Seat, Settled, Tended, Verdict};
+use crate::systems::{Answer, ReadError, SystemError, reply};
+
+static CLAIM: Script = Script::new(concat!(include_str!("common.lua"), include_str!("claim.lua")));
+static SETTLE: Script = Script::new(concat!(include_str!("common.lua"), include_str!("settle.lua")));
+static TEND: Script = Script::new(concat!(include_str!("common.lua"), include_str!("tend.lua")));
+static HELD: Script = Script::new(concat!(include_str!("common.lua"), include_str!("held.lua")));
+static STRAYS: Script = Script::new(concat!(include_str!("common.lua"), include_str!("strays.lua")));
+static FIRE: Script = Script::new(include_str!("fire.lua"));
+
+/// Longest wait at the first of several lists: the others cannot be waited for at the same time.
+const SEVERAL: Duration = Duration::from_secs(1);
+/// Characters of an error that are written into an item.
+const ERROR_CHARACTERS: usize = 2_000;
+
+impl Consume for List {
+    fn check(&self, queue: &QueueId) -> Result<(), String> {
+        let spec = self.spec_of(&queue.name).ok_or_else(|| {
+            format!("no [[list]] of the configuration is called {}: describe the list first", queue.name)
+        })?;
+        place::check(spec)
+    }
+
+    fn claim<'a>(&'a self, link: &'a Link, seat: &'a Seat, want: usize) -> Answer<'a, Claimed> {
+        Box::pin(async move {
+            let place = self.place(seat)?;
+            let (most, window) = seat.rate.unwrap_or((0, Duration::ZERO));
+            let arguments = [
+                want.to_string(),
+                place.side().to_owned(),
+                place.unit().to_string(),
+                most.to_string(),
+                window.as_millis().to_string(),
+            ];
+            let answer = CLAIM.run(link, &place.keys(), &arguments).await?;
+            let taken = taken(&answer)?;
+            self.claimed(link, place.spec, taken).await
+        })
+    }
+
+    fn wait<'a>(&'a self, own: &'a Link, seat: &'a Seat, limit: Duration) -> Answer<'a, Claimed> {
+        Box::pin(async move {
+            let place = self.place(seat)?;
+            let limit = if place.lists > 1 { limit.min(SEVERAL) } else { limit };
+            let from = if place.spec.next == End::Right { "RIGHT" } else { "LEFT" };
+            let mut block = cmd("BLMOVE");
+            block.arg(place.first()).arg(place.processing()).arg(from).arg("LEFT").arg(Seat::block_seconds(limit));
+            let mut batch = Batch::new();
+            batch.ask(block).ask(cmd("TIME"));
+            let replies = own.send(&batch).await?;
+            let [moved, time] = replies.as_slice() else { return Err(shape("BLMOVE", "too few replies").into()) };
+            let moved = moved.as_ref().map_err(|error| ReadError::Command(error.clone()))?;
+            let Some(item) = reply::bytes(moved) else { return Ok(Claimed::default()) };
+            let item = Bytes::copy_from_slice(item);
+            let now = time.as_ref().ok().and_then(server_time).unwrap_or_default();
+            let sum = sha1_smol::Sha1::from(&item).digest().to_string();
+            let mut batch = Batch::new();
+            batch.ask(cmd("HMGET").arg(place.facts()).arg(format!("a{sum}")).arg(format!("d{sum}")).to_owned());
+            if let Some((_, window)) = seat.rate {
+                batch.ask(cmd("INCRBY").arg(place.rate()).arg(1).to_owned());
+                batch.ask(cmd("PEXPIRE").arg(place.rate()).arg(window.as_millis() as u64).arg("NX").to_owned());
+            }
+            // The item is this runner's already: what it cannot tell about itself must not lose it.
+            let facts = own.send(&batch).await.ok().and_then(|replies| replies.into_iter().next()).and_then(Result::ok);
+            let facts = facts.as_ref().and_then(reply::list).unwrap_or(&[]);
+            let small = |at: usize| facts.get(at).and_then(reply::count).map_or(0, |count| count as u32);
+            let taken = Taken { now, items: vec![(item, small(0), small(1))], ..Taken::default() };
+            self.claimed(own, place.spec, taken).await
+        })
+    }
+
+    fn extend<'a>(&'a self, link: &'a Link, seat: &'a Seat, claims: &'a [Claim]) -> Answer<'a, Vec<bool>> {
+        Box::pin(async move {
+            let place = self.place(seat)?;
+            let life = place::life(seat.lease).as_millis().to_string();
+            let start = place.sign_start();
+            let mut arguments: Vec<&[u8]> = vec![seat.worker.as_bytes(), life.as_bytes(), &start];
+            arguments.extend(claims.iter().map(|claim| claim.token.as_ref()));
+            let answer = HELD.run(link, &place.keys(), &arguments).await?;
+            place.beat(link, seat, claims).await?;
+            let held = reply::list(&answer).ok_or_else(|| shape("EVALSHA", "no list"))?;
+            Ok(held.iter().map(|one| reply::int(one) == Some(1)).collect())
+        })
+    }
+
+    fn settle<'a>(
+        &'a self,
+        link: &'a Link,
+        seat: &'a Seat,
+        claim: &'a Claim,
+        verdict: &'a Verdict,
+        next: bool,
+    ) -> Answer<'a, Settled> {
+        Box::pin(async move {
+            let place = self.place(seat)?;
+            let spec = place.spec;
+            let Outgoing { word, stored, wait, attempts, deaths } = outgoing(spec, claim, verdict);
+            let counters = spec.counters.as_ref();
+            let counter = |name: Option<&String>| name.cloned().unwrap_or_default();
+            let kept = seat.keep.failed.and_then(|keep| keep.count);
+            let progress = spec.progress.as_ref().map(|told| fill(&told.key, claim.id.as_bytes())).unwrap_or_default();
+            let (most, window) = seat.rate.unwrap_or((0, Duration::ZERO));
+            let arguments: [Vec<u8>; 16] = [
+                claim.token.to_vec(),
+                word.into(),
+                stored,
+                wait.as_millis().to_string().into(),
+                attempts.to_string().into(),
+                deaths.to_string().into(),
+                place.side().into(),
+                place.unit().to_string().into(),
+                place.newest().into(),
+                kept.map_or_else(|| "-1".to_owned(), |count| count.to_string()).into(),
+                counter(counters.and_then(|counters| counters.finished.as_ref())).into(),
+                counter(counters.and_then(|counters| counters.failed.as_ref())).into(),
+                progress,
+                u8::from(next).to_string().into(),
+                most.to_string().into(),
+                window.as_millis().to_string().into(),
+            ];
+            let answer = SETTLE.run(link, &place.keys(), &arguments).await?;
+            if reply::int(&answer) == Some(0) {
+                return Ok(Settled::Lost("another runner took it back, or somebody removed it".to_owned()));
+            }
+            let claimed = self.claimed(link, spec, taken(&answer)?).await?;
+            Ok(Settled::Stored(claimed.claims.into_iter().next().map(Box::new)))
+        })
+    }
+
+    fn tend<'a>(&'a self, link: &'a Link, seat: &'a Seat) -> Answer<'a, Tended> {
+        Box::pin(async move {
+            let place = self.place(seat)?;
+            let (start, end) = place.processing_parts();
+            let arguments: [&[u8]; 6] = [
+                seat.worker.as_bytes(),
+                &place::life(seat.lease).as_millis().to_string().into_bytes(),
+                &place.sign_start(),
+                &start,
+                &end,
+                place.side().as_bytes(),
+            ];
+            let answer = TEND.run(link, &place.keys(), &arguments).await?;
+            place.beat(link, seat, &[]).await?;
+            Ok(Tended { returned: reply::count(&answer).unwrap_or(0) })
+        })
+    }
+
+    fn strays<'a>(&'a self, link: &'a Link, seat: &'a Seat, claims: &'a [Claim]) -> Answer<'a, u64> {
+        Box::pin(async move {
+            let place = self.place(seat)?;
+            let mut arguments: Vec<&[u8]> = vec![place.side().as_bytes()];
+            arguments.extend(claims.iter().map(|claim| claim.token.as_ref()));
+            let answer = STRAYS.run(link, &place.keys(), &arguments).await?;
+            Ok(reply::count(&answer).unwrap_or(0))
+        })
+    }
+
+    fn leave<'a>(&'a self, link: &'a Link, seat: &'a Seat) -> Answer<'a, ()> {
+        Box::pin(async move {
+            let place = self.place(seat)?;
+            let mut batch = Batch::new();
+            let mut sign = place.sign_start();
+            sign.extend_from_slice(seat.worker.as_bytes());
+            batch.ask(cmd("DEL").arg(sign).to_owned());
+            // The registry keeps a runner that still holds items, so that others find them.
+            batch.ask(cmd("LLEN").arg(place.processing()).to_owned());
+            let replies = link.send(&batch).await?;
+            if replies.get(1).is_some_and(|length| matches!(length, Ok(value) if reply::count(value) == Some(0))) {
+                link.ask(cmd("ZREM").arg(place.registry()).arg(seat.worker.as_bytes()).to_owned()).await?;
+            }
+            place.silence(link, seat).await
+        })
+    }
+
+    fn tell<'a>(
+        &'a self,
+        link: &'a Link,
+        seat: &'a Seat,
+        claim: &'a Claim,
+        progress: Option<&'a Progress>,
+        _: &'a [String],
+    ) -> Answer<'a, ()> {
+        Box::pin(async move {
+            let spec = self.place(seat)?.spec;
+            let (Some(told), Some(progress)) = (&spec.progress, progress) else { return Ok(()) };
+            let key = fill(&told.key, claim.id.as_bytes());
+            let named = |paths: &Paths, otherwise: &str| paths.iter().next().unwrap_or(otherwise).to_owned();
+            let mut facts: Vec<(String, serde_json::Value)> = Vec::new();
+            let mut say =
+                |name: String, value: Option<serde_json::Value>| facts.extend(value.map(|value| (name, value)));
+            say(named(&told.percent, "percent"), progress.percent.map(|percent| json!(percent)));
+            say(named(&told.step, "step"), progress.step.map(|step| json!(step)));
+            say(named(&told.total, "total"), progress.total.map(|total| json!(total)));
+            say(named(&told.text, "text"), progress.text.as_ref().map(|text| json!(text)));
+            if facts.is_empty() {
+                return Ok(());
+            }
+            let mut batch = Batch::new();
+            match told.kind {
+                ProgressKind::Hash => {
+                    let mut set = cmd("HSET");
+                    set.arg(&key);
+                    for (name, value) in &facts {
+                        set.arg(name).arg(value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+                    }
+                    batch.ask(set);
+                }
+                ProgressKind::Json => {
+                    let object: serde_json::Map<_, _> = facts.into_iter().collect();
+                    batch.ask(cmd("SET").arg(&key).arg(json!(object).to_string()).to_owned());
+                }
+                ProgressKind::Percent => {
+                    batch.ask(cmd("SET").arg(&key).arg(progress.percent.unwrap_or(0.0)).to_owned());
+                }
+            }
+            // A day after the last word of a job nobody asks for it any more.
+            batch.ask(cmd("PEXPIRE").arg(&key).arg(86_400_000).to_owned());
+            link.send(&batch).await?;
+            Ok(())
+        })
+    }
+
+    fn fire<'a>(&'a self, link: &'a Link, seat: &'a Seat, firing: &'a Firing) -> Answer<'a, bool> {
+        Box::pin(async move {
+            let place = self.place(seat)?;
+            let id = format!("{}:{}", firing.schedule, firing.tick.0);
+            let item = place::scheduled(place.spec, firing, &id);
+            let fired = place.own("fired");
+            let arguments: [&[u8]; 4] = [
+                firing.schedule.as_bytes(),
+                &firing.tick.0.to_string().into_bytes(),
+                if place.spec.next == End::Right { b"left" } else { b"right" },
+                &item,
+            ];
+            let answer = FIRE.run(link, &[fired.as_slice(), place.first()], &arguments).await?;
+            Ok(reply::int(&answer) == Some(1))
+        })
+    }
+}
+
+/// What a script that takes items answers.
+#[derive(Default)]
+struct Taken {
+    now: Timestamp,
+    due: Option<Duration>,
+    hold: Option<Duration>,
+    items: Vec<(Bytes, u32, u32)>,
+}
+
+fn taken(answer: &Value) -> Result<Taken, SystemError> {
+    let values = reply::list(answer).filter(|values| values.len() >= 3).ok_or_else(|| shape("EVALSHA", "no list"))?;
+    let span = |value: &Value| reply::count(value).map(Duration::from_millis);
+    let (items, _) = values[3..].as_chunks::<3>();
+    let small = |value: &Value| reply::count(value).map_or(0, |count| count as u32);
+    Ok(Taken {
+        now: Timestamp(reply::int(&values[0]).unwrap_or_default()),
+        due: span(&values[1]),
+        hold: span(&values[2]),
+        items: items
+            .iter()
+            .filter_map(|[item, made, deaths]| {
+                Some((Bytes::copy_from_slice(reply::bytes(item)?), small(made), small(deaths)))
+            })
+            .collect(),
+    })
+}
+
+impl List {
+    fn place<'a>(&'a self, seat: &Seat) -> Result<Place<'a>, SystemError> {
+        Ok(Place::of(self.wanted(&seat.queue)?, &seat.worker))
+    }
+
+    /// Makes claims of items; those that are mere ids get their records.
+    async fn claimed(&self, link: &Link, spec: &ListSpec, taken: Taken) -> Result<Claimed, SystemError> {
+        let records = match (spec.item, &spec.record) {
+            (ItemKind::Id, Some(record)) if !taken.items.is_empty() => {
+                let mut batch = Batch::new();
+                for (item, _, _) in &taken.items {
+                    let key = fill(&record.key, item);
+                    let command = if record.kind == RecordKind::Json { "GET" } else { "HGETALL" };
+                    batch.ask(cmd(command).arg(key).to_owned());
+                }
+                Some(link.send(&batch).await?)
+            }
+            _ => None,
+        };
+        let mut claims = Vec::with_capacity(taken.items.len());
+        for (index, (item, made, deaths)) in taken.items.into_iter().enumerate() {
+            let record = records.as_ref().and_then(|records| records.get(index));
+            let (payload, told, doomed) = match record {
+                None => {
+                    let told = if spec.item == ItemKind::Json { item::told(spec, &item) } else { Told::default() };
+                    (item.clone(), told, None)
+                }
+                Some(Ok(value)) => place::record(spec, value, &item),
+                Some(Err(error)) => {
+                    (Bytes::new(), Told::default(), Some(format!("its record cannot be read: {error}")))
+                }
+            };
+            claims.push(Claim {
+                id: place::id(spec, &item),
+                name: told.name,
+                payload,
+                attempts_made: told.attempts_made.unwrap_or(0).max(made),
+                attempts: told.attempts.or(spec.max_attempts.map(|most| u32::try_from(most).unwrap_or(u32::MAX))),
+                backoff: None,
+                created_at: told.created_at,
+                ready_at: told.due.or(told.created_at),
+                claimed_at: taken.now,
+                deaths,
+                doomed,
+                token: item,
+                receipt: Bytes::new(),
+            });
+        }
+        Ok(Claimed {
+            claims,
+            patience: taken.due,
+            hold: taken.hold.map(|left| (left, "the rate limit is reached".to_owned())),
+        })
+    }
+}
+
+/// Where an item goes, and as what.
+struct Outgoing {
+    word: &'static str,
+    stored: Vec<u8>,
+    wait: Duration,
+    attempts: u32,
+    deaths: u32,
+}
+
+fn outgoing(spec: &ListSpec, claim: &Claim, verdict: &Verdict) -> Outgoing {
+    let none = Paths::default();
+    let fields = &spec.fields;
+    let same = |word, wait| Outgoing {
+        word,
+        stored: claim.token.to_vec(),
+        wait,
+        attempts: claim.attempts_made,
+        deaths: claim.deaths,
+    };
+    let made = claim.attempts_made + 1;
+    let document = spec.item == ItemKind::Json;
+    match verdict {
+        Verdict::Done(_) => same("done", Duration::ZERO),
+        Verdict::Return => same("return", Duration::ZERO),
+        Verdict::Postpone(wait) => same("postpone", *wait),
+        Verdict::Retry { message, delay, crashed, .. } => {
+            let error = first_line(message, ERROR_CHARACTERS);
+            let entries = [
+                Entry { paths: &fields.attempts, otherwise: None, value: json!(made) },
+                Entry { paths: &fields.error, otherwise: None, value: json!(error) },
+            ];
+            let stored = document.then(|| rewritten(&claim.token, &entries)).flatten();
+            Outgoing {
+                word: "retry",
+                stored: stored.unwrap_or_else(|| claim.token.to_vec()),
+                wait: *delay,
+                attempts: made,
+                deaths: claim.deaths + u32::from(*crashed),
+            }
+        }
+        Verdict::Dead { message, .. } => {
+            let fields = spec.dead.as_ref().and_then(|dead| dead.fields.as_ref()).unwrap_or(fields);
+            let attempts = if fields.attempts.is_empty() { &none } else { &fields.attempts };
+            let entries = [
+                Entry { paths: attempts, otherwise: Some("attempts"), value: json!(made) },
+                Entry {
+                    paths: &fields.error,
+                    otherwise: Some("last_error"),
+                    value: json!(first_line(message, ERROR_CHARACTERS)),
+                },
+                Entry {
+                    paths: &fields.finished.path,
+                    otherwise: Some("failed_at"),
+                    value: place::moment(&fields.finished, claim.claimed_at),
+                },
+            ];
+            // What is no document is kept as it is: undecodable items are never rewritten.
+            let stored = document.then(|| rewritten(&claim.token, &entries)).flatten();
+            let stored = stored.unwrap_or_else(|| claim.token.to_vec());
+            Outgoing { stored, attempts: 0, deaths: 0, ..same("dead", Duration::ZERO) }
+        }
+    }
+}
+
+fn server_time(value: &Value) -> Option<Timestamp> {
+    match reply::list(value)? {
+        [seconds, micros] => Some(Timestamp(reply::int(seconds)? * 1000 + reply::int(micros)? / 1000)),
+        _ => None,
+    }
+}
+
+fn shape(command: &'static str, what: &str) -> ReadError {
+    ReadError::Shape { command, what: what.to_owned() }
+}
