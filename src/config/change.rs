@@ -27,6 +27,8 @@ pub struct Changes {
     pub lists: bool,
     /// Level, kept days or folder of the log.
     pub log: bool,
+    /// Pools, schedules or anything else of the runner.
+    pub runner: bool,
 }
 
 impl Changes {
@@ -50,6 +52,7 @@ impl Changes {
             discovery: (&old.discovery, &old.systems) != (&new.discovery, &new.systems),
             lists: (&old.lists, &old.laravel, &old.conventions) != (&new.lists, &new.laravel, &new.conventions),
             log: (&old.log, &old.origin.logs) != (&new.log, &new.origin.logs),
+            runner: old.runner != new.runner,
         }
     }
 
@@ -91,6 +94,7 @@ mod tests {
             ("[systems]\ndisabled = [\"list\"]", Changes { discovery: true, ..same.clone() }),
             ("[discovery]\nscan = false", Changes { discovery: true, ..same.clone() }),
             ("[log]\nkeep_days = 2", Changes { log: true, ..same.clone() }),
+            ("[runner]\ngrace = \"5s\"", Changes { runner: true, ..same.clone() }),
             ("[[list]]\nname = \"m\"\nkey = \"m\"", Changes { lists: true, ..same.clone() }),
             ("[[convention]]\nname = \"m\"\nqueues = \"*\"", Changes { lists: true, ..same.clone() }),
         ];

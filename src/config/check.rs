@@ -1,5 +1,7 @@
 //! What a configuration means: values that are well written but cannot be right. All problems are collected.
 
+mod runner;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -57,6 +59,7 @@ pub(super) fn check(config: &Config, document: &Document<'_>, known: &Known) -> 
     check.lists(config);
     check.conventions(config);
     check.laravel(config);
+    check.runner(config);
     check.problems
 }
 

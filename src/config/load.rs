@@ -136,6 +136,10 @@ fn from_file(path: &Path, asked: bool, environment: &Environment, known: &Known)
         super::laravel::resolve(application, resolve);
     }
     resolve(&mut config.log.directory);
+    resolve(&mut config.runner.directory);
+    for handler in config.runner.pools.iter_mut().flat_map(|pool| &mut pool.handlers) {
+        handler.resolve(&|path| absolute(path, &folder, environment));
+    }
     config.origin.named = config.servers.keys().cloned().collect();
     Ok(config)
 }

@@ -14,6 +14,7 @@ mod keys;
 mod laravel;
 mod load;
 mod overlay;
+mod runner;
 mod schema;
 mod server;
 mod show;
@@ -30,6 +31,7 @@ pub use handler::{Handler, HandlerProblem, Headers, Http, Input, Keep, Sign, Sta
 pub use keys::{Chords, KeyProblem};
 pub use load::{Environment, load, parse};
 pub use overlay::Overrides;
+pub use runner::{Backoff, Kept, Missed, Pool, RateLimit, Retry, Runner, Timetable, Unmatched};
 pub use schema::{Budget, Config, Discovery, Limits, Log, Origin, Refresh, Systems, TimeStyle, Ui};
 pub use server::{Server, ServerUrl};
 pub use show::{paths, print};

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::keys::Chords;
+use super::runner::Runner;
 use super::server::Server;
 use super::values;
 use crate::domain::appearance::{ColourChoice, GlyphChoice};
@@ -39,6 +40,8 @@ pub struct Config {
     pub log: Log,
     /// Copies of what changes delete.
     pub trash: Trash,
+    /// The worker pool.
+    pub runner: Runner,
     /// Servers by name.
     #[serde(rename = "server", skip_serializing_if = "BTreeMap::is_empty")]
     pub servers: BTreeMap<String, Server>,

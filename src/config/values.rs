@@ -20,7 +20,7 @@ pub(super) mod time {
         serializer.serialize_str(&write(*time))
     }
 
-    fn write(time: Duration) -> String {
+    pub(in crate::config) fn write(time: Duration) -> String {
         let milliseconds = time.as_millis();
         match (milliseconds % 1000, time.as_secs()) {
             (0, 0) => "0s".to_owned(),

@@ -81,8 +81,10 @@ impl Consume for List {
             let mut batch = Batch::new();
             batch.ask(cmd("HMGET").arg(place.facts()).arg(format!("a{sum}")).arg(format!("d{sum}")).to_owned());
             if let Some((_, window)) = seat.rate {
+                // With its end from the start: a count that never expired would stop the queue for good.
+                let window = window.as_millis() as u64;
+                batch.ask(cmd("SET").arg(place.rate()).arg(0).arg("PX").arg(window).arg("NX").to_owned());
                 batch.ask(cmd("INCRBY").arg(place.rate()).arg(1).to_owned());
-                batch.ask(cmd("PEXPIRE").arg(place.rate()).arg(window.as_millis() as u64).arg("NX").to_owned());
             }
             // The item is this runner's already: what it cannot tell about itself must not lose it.
             let facts = own.send(&batch).await.ok().and_then(|replies| replies.into_iter().next()).and_then(Result::ok);
