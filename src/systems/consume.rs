@@ -20,6 +20,8 @@ pub struct Seat {
     pub queue: QueueId,
     /// Unique name of the runner: a new one each time a runner starts.
     pub worker: Name,
+    /// Its process id, for signs of life that tell it.
+    pub process: u32,
     /// How long a claim holds without being renewed.
     pub lease: Duration,
     /// At most so many jobs of the queue a time, on all its workers together where the system can do that.
@@ -164,12 +166,25 @@ pub struct Firing {
     pub tick: Timestamp,
     /// The job's data as JSON.
     pub data: Bytes,
+    /// The moment has passed already: it counts only if the schedule has fired before, else it is just remembered.
+    pub missed: bool,
 }
 
 /// Taking jobs from a system's queues. Every change is one script whose precondition is inside (R2).
 pub trait Consume: Send + Sync {
     /// Says why this queue cannot be worked on, before anything is taken.
     fn check(&self, queue: &QueueId) -> Result<(), String>;
+
+    /// Instance of an address that names none, for example a prefix.
+    fn instance(&self) -> &'static str {
+        ""
+    }
+
+    /// How long a claim holds where it cannot be renewed (R14); `None`: it can.
+    fn fixed_lease(&self, queue: &QueueId) -> Option<Duration> {
+        let _ = queue;
+        None
+    }
 
     /// True if jobs of other names than those handled stay untouched for other workers.
     fn picks_by_name(&self) -> bool {

@@ -1,7 +1,126 @@
 //! The runner: takes jobs from queues and runs them on this machine.
 //!
 //! One pool engine for all systems: the protocol of taking a job is the adapter's, everything else (slots, limits,
-//! retries, dead letters, schedules) is here, once. Must not know a system by name, nor any screen.
+//! retries, dead letters, schedules) is here, once. Must not know a system by name, nor any screen. It lives on threads
+//! of its own, so that nothing that draws or waits for a terminal holds up the renewal of a claim (R4).
 
+pub mod error;
+pub mod execute;
+mod gate;
 pub mod handler;
+mod keep;
+mod manager;
+mod metrics;
+mod plan;
+mod policy;
+mod pool;
+mod schedule;
+mod slot;
+mod stats;
+mod wire;
 pub mod work;
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use self::error::RunnerError;
+use crate::config::Runner;
+use crate::domain::runner::{RunnerCommand, RunnerView};
+use crate::engine::Systems;
+use crate::link::ConnectOptions;
+
+pub use plan::Build;
+
+/// Threads that run the pools; handlers are processes and deliveries, which need few.
+const THREADS: usize = 2;
+
+/// Everything a runner needs.
+pub struct RunnerConfig {
+    /// How to connect, with leave to write.
+    pub connect: ConnectOptions,
+    /// The server's name.
+    pub server: String,
+    /// Queue systems.
+    pub systems: Systems,
+    /// The `[runner]` table.
+    pub runner: Runner,
+    /// Makes handlers.
+    pub build: Arc<Build>,
+}
+
+/// How a runner ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct RunnerEnd {
+    /// Jobs that had to be put back because the grace time was over.
+    pub cut: u64,
+}
+
+/// What can be asked of a running runner.
+#[derive(Clone, Debug)]
+pub enum Order {
+    /// A person's wish.
+    Command(RunnerCommand),
+    /// Another configuration: pools are added, resized or drained; running jobs go on.
+    Reload(Box<Runner>),
+}
+
+/// A running runner. Dropping it stops nothing: cancel `stop` and wait.
+pub struct RunnerHandle {
+    /// What it does, several times a second.
+    pub view: watch::Receiver<Arc<RunnerView>>,
+    /// What it is asked; full means that it is far behind.
+    pub orders: mpsc::Sender<Order>,
+    /// Take no more jobs and end when the last has ended, within the grace time.
+    pub stop: CancellationToken,
+    /// End now: what runs goes back.
+    pub hurry: CancellationToken,
+    /// Cancelled when the runner has ended.
+    pub over: CancellationToken,
+    thread: JoinHandle<Result<RunnerEnd, RunnerError>>,
+}
+
+impl RunnerHandle {
+    /// Waits for the end; blocks.
+    ///
+    /// # Errors
+    /// Why it could not start.
+    pub fn join(self) -> Result<RunnerEnd, RunnerError> {
+        self.thread.join().unwrap_or_else(|_| Err(RunnerError::Threads("the runner's thread broke".to_owned())))
+    }
+}
+
+/// Starts a runner on threads of its own. What can be checked without the server is checked before.
+///
+/// # Errors
+/// What must be put right first: no queue named, a queue that cannot be worked on, a handler that cannot run.
+pub fn start(config: RunnerConfig) -> Result<RunnerHandle, RunnerError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .thread_name("qtop-runner")
+        .enable_all()
+        .build()
+        .map_err(|error| RunnerError::Threads(error.to_string()))?;
+    let manager = {
+        let _inside = runtime.enter();
+        manager::Manager::new(config)?
+    };
+    let (view_sender, view) = watch::channel(Arc::new(RunnerView::default()));
+    let (orders, order_receiver) = mpsc::channel(16);
+    let (stop, hurry, over) = (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
+    let ends = over.clone().drop_guard();
+    let told = manager::Told { view: view_sender, orders: order_receiver, stop: stop.clone(), hurry: hurry.clone() };
+    let thread = std::thread::Builder::new()
+        .name("qtop-runner".to_owned())
+        .spawn(move || {
+            let _ends = ends;
+            let end = runtime.block_on(manager.run(told));
+            // What still runs here hangs on a server that does not answer; the claims end by themselves.
+            runtime.shutdown_background();
+            end
+        })
+        .map_err(|error| RunnerError::Threads(error.to_string()))?;
+    Ok(RunnerHandle { view, orders, stop, hurry, over, thread })
+}

@@ -1,8 +1,13 @@
 -- Adds an item for a schedule's moment unless that one or a later has fired. KEYS[1]: moments by schedule, KEYS[2]: the
--- queue. ARGV: schedule, moment in ms, end at which items are added, item.
-if (tonumber(redis.call('HGET', KEYS[1], ARGV[1])) or -1) >= tonumber(ARGV[2]) then
+-- queue. ARGV: schedule, moment in ms, end at which items are added, item, `1` if the moment has passed already: then it
+-- counts only for a schedule that has fired before.
+local last = redis.call('HGET', KEYS[1], ARGV[1])
+if last and tonumber(last) >= tonumber(ARGV[2]) then
   return 0
 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+if ARGV[5] == '1' and not last then
+  return 0
+end
 redis.call(ARGV[3] == 'left' and 'LPUSH' or 'RPUSH', KEYS[2], ARGV[4])
 return 1

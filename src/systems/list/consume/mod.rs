@@ -252,11 +252,12 @@ impl Consume for List {
             let id = format!("{}:{}", firing.schedule, firing.tick.0);
             let item = place::scheduled(place.spec, firing, &id);
             let fired = place.own("fired");
-            let arguments: [&[u8]; 4] = [
+            let arguments: [&[u8]; 5] = [
                 firing.schedule.as_bytes(),
                 &firing.tick.0.to_string().into_bytes(),
                 if place.spec.next == End::Right { b"left" } else { b"right" },
                 &item,
+                if firing.missed { b"1" } else { b"0" },
             ];
             let answer = FIRE.run(link, &[fired.as_slice(), place.first()], &arguments).await?;
             Ok(reply::int(&answer) == Some(1))

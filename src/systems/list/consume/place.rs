@@ -152,7 +152,7 @@ impl<'a> Place<'a> {
             let name = |paths: &crate::domain::described::Paths| paths.iter().next().map(str::to_owned);
             facts.extend(name(&heartbeat.beat.path).map(|name| (name, self::moment(&heartbeat.beat, moment))));
             facts.extend(name(&heartbeat.item).zip(item.clone()).map(|(name, item)| (name, json!(item))));
-            facts.extend(name(&heartbeat.pid).map(|name| (name, json!(std::process::id()))));
+            facts.extend(name(&heartbeat.pid).map(|name| (name, json!(seat.process))));
             match heartbeat.kind {
                 HeartbeatKind::Presence => {
                     batch.ask(cmd("SET").arg(&key).arg("1").arg("PX").arg(life).to_owned());

@@ -1,0 +1,47 @@
+//! Who runs a job: the handlers of a pool, chosen by the job's name.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+
+use super::work::{Ending, Room, Work};
+
+/// Something that runs jobs.
+pub trait Execute: Send + Sync {
+    /// Runs one attempt. Ends soon after `room.cancel`, and leaves nothing running behind.
+    fn handle<'a>(&'a self, work: &'a Work, room: Room) -> BoxFuture<'a, Ending>;
+
+    /// Ends what it keeps running between jobs.
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+}
+
+/// One handler of a pool.
+#[derive(Clone)]
+pub struct Entry {
+    /// True for the names it takes.
+    pub takes: Arc<dyn Fn(&str) -> bool + Send + Sync>,
+    /// For people: pattern and what it runs.
+    pub label: String,
+    /// What runs the job.
+    pub execute: Arc<dyn Execute>,
+}
+
+/// The handlers of a pool in the order in which they are asked.
+#[derive(Clone, Default)]
+pub struct Handlers(pub Vec<Entry>);
+
+impl Handlers {
+    /// The first that takes jobs of this name.
+    pub fn choose(&self, name: &str) -> Option<&Arc<dyn Execute>> {
+        self.0.iter().find(|entry| (entry.takes)(name)).map(|entry| &entry.execute)
+    }
+
+    /// Ends what they keep running.
+    pub async fn close(&self) {
+        for entry in &self.0 {
+            entry.execute.close().await;
+        }
+    }
+}

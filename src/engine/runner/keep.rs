@@ -1,0 +1,68 @@
+//! Keeping what a pool holds: renews claims, ends jobs whose claim is lost, and shows that this runner lives.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::pool::Pool;
+use super::slot::Cause;
+use crate::systems::SystemError;
+
+/// Renewals in the time of one lease: several may fail before it ends.
+const A_LEASE: u32 = 6;
+/// Longest and shortest time between two.
+const EVERY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_millis(200));
+/// How long a goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+impl Pool {
+    /// Renews until `over`, which comes after the last job has ended.
+    pub async fn keep(self: Arc<Self>, over: CancellationToken) {
+        let every = (self.parts.seat.lease / A_LEASE).clamp(EVERY.1, EVERY.0);
+        loop {
+            if let Err(error) = self.renew().await {
+                self.parts.wire.learn(&error).await;
+                tracing::debug!(queue = self.parts.address, %error, "claims could not be renewed now");
+            }
+            tokio::select! {
+                () = over.cancelled() => break,
+                () = tokio::time::sleep(every) => {}
+            }
+        }
+        let goodbye = async {
+            let link = self.parts.wire.control().await?;
+            self.consumer().leave(&link, &self.parts.seat).await
+        };
+        // Without it the others find out by themselves, only later.
+        drop(tokio::time::timeout(GOODBYE, goodbye).await);
+    }
+
+    async fn renew(&self) -> Result<(), SystemError> {
+        let link = self.parts.wire.control().await?;
+        let claims = self.held();
+        if !claims.is_empty() {
+            let held = self.consumer().extend(&link, &self.parts.seat, &claims).await?;
+            for (claim, _) in claims.iter().zip(held).filter(|(_, held)| !held) {
+                self.lose(claim);
+            }
+        }
+        let tended = self.consumer().tend(&link, &self.parts.seat).await?;
+        if tended.returned > 0 {
+            tracing::info!(queue = self.parts.address, jobs = tended.returned, "gave back the jobs of dead workers");
+            self.changed.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Ends a job whose claim is gone, unless it has ended meanwhile.
+    fn lose(&self, claim: &crate::systems::consume::Claim) {
+        let mut state = self.state();
+        let same = |slot: &&mut super::slot::Slot| slot.claim.token == claim.token && slot.claim.id == claim.id;
+        if let Some(slot) = state.slots.values_mut().find(same)
+            && !slot.is_storing()
+        {
+            slot.end(Cause::Lost("its claim was lost: another worker has it, or somebody removed it".to_owned()));
+        }
+    }
+}

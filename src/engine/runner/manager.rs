@@ -1,0 +1,412 @@
+//! Keeps the pools: starts them once the server may be worked on, hears orders, shows what goes on, ends everything in
+//! good order.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::error::RunnerError;
+use super::gate::{Gate, Needs};
+use super::metrics;
+use super::plan::{self, Common};
+use super::pool::Pool;
+use super::schedule;
+use super::slot::wall;
+use super::stats::RECENT;
+use super::wire::{Patience, Wire};
+use super::{Order, RunnerConfig, RunnerEnd};
+use crate::config::Runner;
+use crate::domain::runner::{RunnerCommand, RunnerState, RunnerView};
+use crate::domain::time::Timestamp;
+use crate::link::{Link, LinkError, cmd};
+use crate::systems::reply;
+
+/// Between two views.
+const SHOW: Duration = Duration::from_millis(250);
+/// Between two signs of life of the runner as a whole, and how long one holds.
+const SIGN: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(20));
+/// After the grace time: for handlers to end and for jobs to be put back.
+const LAST: Duration = Duration::from_secs(10);
+
+/// The manager's ends of the channels.
+pub struct Told {
+    /// Newest wins.
+    pub view: watch::Sender<Arc<RunnerView>>,
+    /// What is asked.
+    pub orders: mpsc::Receiver<Order>,
+    /// Take no more jobs, and end.
+    pub stop: CancellationToken,
+    /// End now.
+    pub hurry: CancellationToken,
+}
+
+/// A pool with its tasks.
+struct Running {
+    pool: Arc<Pool>,
+    work: JoinHandle<()>,
+    keep: JoinHandle<()>,
+    /// Ends the keeper, and the schedules.
+    over: CancellationToken,
+}
+
+/// The pools and what they share.
+pub struct Manager {
+    common: Common,
+    runner: Runner,
+    server: String,
+    needs_check: bool,
+    pools: Vec<Running>,
+    /// The same pools, for the metrics.
+    shown: Arc<Mutex<Vec<Arc<Pool>>>>,
+    since: Timestamp,
+    metrics: Option<String>,
+    problem: Option<String>,
+}
+
+impl Manager {
+    /// Checks everything that can be checked without the server.
+    pub fn new(config: RunnerConfig) -> Result<Self, RunnerError> {
+        let RunnerConfig { connect, server, systems, runner, build } = config;
+        let common = Common {
+            name: plan::unique(&runner.name),
+            systems,
+            wire: Wire::new(connect),
+            gate: Arc::new(Gate::default()),
+            build,
+        };
+        let planned = plan::pools(&common, &runner)?;
+        let manager = Self {
+            common,
+            runner,
+            server,
+            needs_check: true,
+            pools: Vec::new(),
+            shown: Arc::new(Mutex::new(planned)),
+            since: wall(),
+            metrics: None,
+            problem: None,
+        };
+        Ok(manager)
+    }
+
+    /// Runs until stopped.
+    pub async fn run(mut self, mut told: Told) -> Result<RunnerEnd, RunnerError> {
+        let over = CancellationToken::new();
+        let _ends = over.clone().drop_guard();
+        tokio::spawn(Arc::clone(&self.common.gate).watch(Needs::of(&self.runner), over.clone()));
+        if let Some(address) = &self.runner.metrics {
+            let (listener, bound) = metrics::listen(address).await?;
+            self.metrics = Some(bound.to_string());
+            let shown = Arc::clone(&self.shown);
+            let pools = Arc::new(move || shown.lock().unwrap_or_else(PoisonError::into_inner).clone());
+            tokio::spawn(metrics::serve(listener, pools, over.clone()));
+        }
+        if self.reach(&told).await? {
+            self.begin();
+        }
+        let mut sign = Instant::now();
+        while !told.stop.is_cancelled() {
+            self.show(&told, RunnerState::Running);
+            if sign <= Instant::now() {
+                sign = Instant::now() + SIGN.0;
+                self.sign();
+            }
+            tokio::select! {
+                () = told.stop.cancelled() => break,
+                () = told.hurry.cancelled() => break,
+                () = tokio::time::sleep(SHOW) => {}
+                Some(order) = told.orders.recv() => self.obey(order, &told.stop),
+            }
+            self.bury();
+        }
+        Ok(self.end(&told).await)
+    }
+
+    /// Waits for the server, and asks whether it may be worked on (R18). False if stopped before.
+    async fn reach(&mut self, told: &Told) -> Result<bool, RunnerError> {
+        let mut patience = Patience::default();
+        while self.needs_check {
+            let result = async {
+                let link = self.common.wire.control().await?;
+                eviction(&link).await
+            };
+            match result.await {
+                Ok(Some(policy)) if !self.runner.allow_eviction => return Err(RunnerError::Eviction { policy }),
+                Ok(Some(policy)) => {
+                    self.problem = Some(format!("the server may evict jobs: maxmemory-policy is {policy}"));
+                    self.needs_check = false;
+                }
+                Ok(None) => self.needs_check = false,
+                Err(error) if error.is_configuration() => return Err(error.into()),
+                Err(error) => {
+                    if self.problem.is_none() {
+                        tracing::warn!(%error, "the runner waits for the server");
+                    }
+                    self.problem = Some(error.to_string());
+                    self.show(told, RunnerState::Starting);
+                    tokio::select! {
+                        () = told.stop.cancelled() => return Ok(false),
+                        () = told.hurry.cancelled() => return Ok(false),
+                        () = tokio::time::sleep(patience.failed()) => continue,
+                    }
+                }
+            }
+            if !self.needs_check && self.problem.as_deref().is_some_and(|text| !text.contains("maxmemory-policy")) {
+                self.problem = None;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Starts the planned pools.
+    fn begin(&mut self) {
+        let planned = std::mem::take(&mut *self.shown.lock().unwrap_or_else(PoisonError::into_inner));
+        for pool in planned {
+            self.launch(pool);
+        }
+    }
+
+    fn launch(&mut self, pool: Arc<Pool>) {
+        let over = CancellationToken::new();
+        for timetable in self.runner.schedules.iter().filter(|timetable| timetable.queue == pool.parts.address) {
+            tokio::spawn(schedule::run(Arc::clone(&pool), timetable.clone(), pool.stop.clone()));
+        }
+        let work = tokio::spawn(Arc::clone(&pool).run());
+        let keep = tokio::spawn(Arc::clone(&pool).keep(over.clone()));
+        self.pools.push(Running { pool, work, keep, over });
+        self.list();
+    }
+
+    /// Shows the metrics which pools there are.
+    fn list(&self) {
+        let pools = self.pools.iter().map(|running| Arc::clone(&running.pool)).collect();
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = pools;
+    }
+
+    /// Lets go of pools that were drained and have ended.
+    fn bury(&mut self) {
+        let before = self.pools.len();
+        self.pools.retain(|running| {
+            let gone = running.pool.stop.is_cancelled() && running.work.is_finished();
+            if gone {
+                running.over.cancel();
+                let handlers = running.pool.parts.handlers.clone();
+                tokio::spawn(async move { handlers.close().await });
+            }
+            !gone
+        });
+        if self.pools.len() != before {
+            self.list();
+        }
+    }
+
+    fn find(&self, queue: &crate::domain::ids::QueueId) -> Option<&Arc<Pool>> {
+        let alive = self.pools.iter().map(|running| &running.pool);
+        alive.filter(|pool| !pool.stop.is_cancelled()).find(|pool| pool.parts.seat.queue == *queue)
+    }
+
+    fn obey(&mut self, order: Order, stop: &CancellationToken) {
+        match order {
+            Order::Reload(runner) => self.reload(*runner),
+            Order::Command(RunnerCommand::Drain) => stop.cancel(),
+            Order::Command(RunnerCommand::Pause(queue)) => {
+                if let Some(pool) = self.find(&queue) {
+                    pool.pause(true);
+                }
+            }
+            Order::Command(RunnerCommand::Resume(queue)) => {
+                if let Some(pool) = self.find(&queue) {
+                    pool.pause(false);
+                }
+            }
+            Order::Command(RunnerCommand::Resize(queue, concurrency)) => {
+                if let Some(pool) = self.find(&queue) {
+                    pool.resize(concurrency);
+                }
+            }
+            Order::Command(RunnerCommand::Cancel(job)) => {
+                for running in self.pools.iter().filter(|running| running.pool.parts.seat.queue == job.queue) {
+                    running.pool.cancel(&job.id);
+                }
+            }
+            Order::Command(RunnerCommand::RunCopy(job)) => {
+                tracing::warn!(job = %job.id, "running a copy is not possible here");
+            }
+        }
+    }
+
+    /// Another configuration: what is the same goes on, what is new begins, what is gone or different drains.
+    fn reload(&mut self, runner: Runner) {
+        let mut old_schedules = self.runner.schedules.clone();
+        old_schedules.retain(|timetable| !runner.schedules.contains(timetable));
+        let schedules_changed =
+            old_schedules.len() + runner.schedules.len() != self.runner.schedules.len() || !old_schedules.is_empty();
+        self.runner = runner;
+        for running in &self.pools {
+            let wanted = self.runner.pools.iter().find(|pool| pool.queue == running.pool.parts.address);
+            match wanted {
+                Some(wanted) if same(wanted, &running.pool.parts.config) && !schedules_changed => {
+                    if wanted.concurrency != running.pool.parts.config.concurrency {
+                        running.pool.resize(wanted.concurrency);
+                    }
+                }
+                _ => running.pool.stop.cancel(),
+            }
+        }
+        let mut problem = None;
+        for config in self.runner.pools.clone() {
+            let there = self
+                .pools
+                .iter()
+                .any(|running| running.pool.parts.address == config.queue && !running.pool.stop.is_cancelled());
+            if there {
+                continue;
+            }
+            match plan::pool(&self.common, &self.runner, &config) {
+                Ok(pool) => self.launch(pool),
+                Err(error) => problem = Some(error.to_string()),
+            }
+        }
+        if let Some(problem) = &problem {
+            tracing::error!(%problem, "the new configuration of the runner cannot be used in part");
+        }
+        self.problem = problem;
+    }
+
+    /// Tells other qtops that this runner is there.
+    fn sign(&self) {
+        let wire = Arc::clone(&self.common.wire);
+        let now = Instant::now();
+        let pools: Vec<_> = self
+            .pools
+            .iter()
+            .map(|running| {
+                let view = running.pool.view(now);
+                let state: &'static str = view.state.into();
+                json!({
+                    "queue": view.queue.full_address(),
+                    "state": state,
+                    "concurrency": view.concurrency,
+                    "active": view.slots.len(),
+                    "done": view.counts.done,
+                    "failed": view.counts.failed,
+                })
+            })
+            .collect();
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let sign = json!({
+            "name": self.common.name,
+            "host": host.trim(),
+            "pid": std::process::id(),
+            "since": self.since.0,
+            "pools": pools,
+        });
+        let mut set = cmd("SET");
+        set.arg(format!("qtop:runner:{}", self.common.name)).arg(sign.to_string());
+        set.arg("PX").arg(SIGN.1.as_millis() as u64);
+        tokio::spawn(async move {
+            if let Ok(link) = wire.control().await {
+                // A sign that is not given is missed by nobody for long.
+                drop(link.ask(set).await);
+            }
+        });
+    }
+
+    fn show(&self, told: &Told, state: RunnerState) {
+        let now = Instant::now();
+        let pools: Vec<_> = self.pools.iter().map(|running| running.pool.view(now)).collect();
+        let mut recent: Vec<_> = Vec::new();
+        for running in &self.pools {
+            recent.extend(running.pool.state().stats.recent.iter().cloned());
+        }
+        recent.sort_by_key(|result| std::cmp::Reverse(result.at));
+        recent.truncate(RECENT);
+        told.view.send_replace(Arc::new(RunnerView {
+            name: self.common.name.clone(),
+            server: self.server.clone(),
+            state,
+            since: self.since,
+            at: wall(),
+            pools,
+            recent: recent.into(),
+            problem: self.problem.clone(),
+            metrics: self.metrics.clone(),
+        }));
+    }
+
+    /// Lets the jobs end within the grace time and puts back the rest (R8).
+    async fn end(mut self, told: &Told) -> RunnerEnd {
+        for running in &self.pools {
+            running.pool.stop.cancel();
+        }
+        let counted =
+            |pools: &[Running]| -> u64 { pools.iter().map(|running| running.pool.state().stats.counts.returned).sum() };
+        let deadline = Instant::now() + self.runner.grace;
+        while !self.ended() && Instant::now() < deadline && !told.hurry.is_cancelled() {
+            self.show(told, RunnerState::Draining);
+            self.pause_for(told).await;
+        }
+        let before = counted(&self.pools);
+        if !self.ended() {
+            for running in &self.pools {
+                running.pool.end_all();
+            }
+            let last = Instant::now() + LAST;
+            while !self.ended() && Instant::now() < last {
+                self.show(told, RunnerState::Draining);
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+        let cut = counted(&self.pools) - before;
+        let unfinished = self.pools.iter().map(|running| running.pool.state().slots.len() as u64).sum::<u64>();
+        for running in &self.pools {
+            running.over.cancel();
+            running.pool.parts.handlers.close().await;
+        }
+        for running in &mut self.pools {
+            // The keeper says goodbye within its own limit.
+            drop((&mut running.keep).await);
+        }
+        if let Ok(link) = tokio::time::timeout(Duration::from_secs(1), self.common.wire.control()).await
+            && let Ok(link) = link
+        {
+            drop(link.ask(cmd("DEL").arg(format!("qtop:runner:{}", self.common.name)).to_owned()).await);
+        }
+        self.show(told, RunnerState::Stopped);
+        RunnerEnd { cut: cut + unfinished }
+    }
+
+    fn ended(&self) -> bool {
+        self.pools.iter().all(|running| running.work.is_finished())
+    }
+
+    async fn pause_for(&self, told: &Told) {
+        tokio::select! {
+            () = told.hurry.cancelled() => {}
+            () = tokio::time::sleep(Duration::from_millis(20)) => {}
+        }
+    }
+}
+
+/// True if a pool need not start anew for these: all but its size.
+fn same(one: &crate::config::Pool, other: &crate::config::Pool) -> bool {
+    let sized = |pool: &crate::config::Pool| crate::config::Pool { concurrency: 1, ..pool.clone() };
+    sized(one) == sized(other)
+}
+
+/// The policy by which the server drops keys when its memory is full, if it drops any.
+async fn eviction(link: &Link) -> Result<Option<String>, LinkError> {
+    let info = match link.ask(cmd("INFO").arg("memory").to_owned()).await {
+        Ok(info) => info,
+        // A server that does not tell is not held to be unsafe.
+        Err(LinkError::Command(_)) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let text = reply::text(&info).unwrap_or_default();
+    let policy = text.lines().find_map(|line| line.strip_prefix("maxmemory_policy:")).map(str::trim);
+    Ok(policy.filter(|policy| *policy != "noeviction").map(str::to_owned))
+}

@@ -1,0 +1,118 @@
+//! From the configuration to pools that can be started; everything that cannot work is said before a job is taken.
+
+use std::sync::Arc;
+
+use super::error::RunnerError;
+use super::execute::{Entry, Execute, Handlers};
+use super::gate::Gate;
+use super::pool::{Parts, Pool};
+use super::wire::Wire;
+use crate::config::{self, Kept, Runner};
+use crate::domain::address::decode;
+use crate::domain::ids::{Name, QueueId};
+use crate::engine::Systems;
+use crate::systems::System;
+use crate::systems::consume::{Keep, Retention, Seat};
+
+/// Makes a handler of its table; the error says which setting cannot be used and why, and what to do.
+pub type Build = dyn Fn(&config::Handler) -> Result<Arc<dyn Execute>, (String, Option<String>)> + Send + Sync;
+
+/// What pools share.
+pub struct Common {
+    /// Name of this runner, unique.
+    pub name: String,
+    /// Systems by which queues are worked on.
+    pub systems: Systems,
+    /// Connections.
+    pub wire: Arc<Wire>,
+    /// Whether the machine has room.
+    pub gate: Arc<Gate>,
+    /// Makes handlers.
+    pub build: Arc<Build>,
+}
+
+/// The queue an address names, and its system, which has a consumer.
+pub fn find(systems: &Systems, address: &str) -> Result<(QueueId, Arc<dyn System>), RunnerError> {
+    let refused = |reason: String| RunnerError::Queue { queue: address.to_owned(), reason };
+    let (head, name) = address.split_once(':').ok_or_else(|| refused("it is no SYSTEM:NAME".to_owned()))?;
+    let (system, instance) = head.split_once('@').map_or((head, None), |(system, rest)| (system, Some(rest)));
+    let system = systems
+        .iter()
+        .find(|known| known.spec().name == system)
+        .ok_or_else(|| refused(format!("there is no queue system {system:?}")))?;
+    let consumer =
+        system.consumer().ok_or_else(|| refused(format!("the runner cannot take jobs of {}", system.spec().title)))?;
+    let instance = instance.map_or_else(|| Name::from(consumer.instance()), |text| Name::from(decode(text)));
+    let queue = QueueId::new(system.spec().name, instance, decode(name));
+    consumer.check(&queue).map_err(refused)?;
+    Ok((queue, Arc::clone(system)))
+}
+
+/// Makes all pools of a configuration, or says what is wrong with the first that cannot be made.
+pub fn pools(common: &Common, runner: &Runner) -> Result<Vec<Arc<Pool>>, RunnerError> {
+    if runner.pools.is_empty() {
+        return Err(RunnerError::NothingNamed);
+    }
+    runner.pools.iter().map(|pool| self::pool(common, runner, pool)).collect()
+}
+
+/// Makes one pool.
+pub fn pool(common: &Common, runner: &Runner, config: &config::Pool) -> Result<Arc<Pool>, RunnerError> {
+    let (queue, system) = find(&common.systems, &config.queue)?;
+    let consumer = system.consumer().expect("an address is only found in a system with a consumer");
+    let everything = config.handlers.iter().any(|handler| handler.takes(""));
+    if !everything && config.unmatched.is_none() && !consumer.picks_by_name() {
+        let patterns = config.handlers.iter().flat_map(|handler| handler.matches.iter()).collect::<Vec<_>>().join(", ");
+        return Err(RunnerError::Unmatched { queue: config.queue.clone(), patterns });
+    }
+    let fixed = consumer.fixed_lease(&queue);
+    if let Some(lease) = fixed
+        && config.timeout.is_none_or(|timeout| timeout >= lease)
+    {
+        let timeout = config.timeout.map_or_else(|| "any time (no timeout)".to_owned(), |time| format!("{time:?}"));
+        return Err(RunnerError::Lease { queue: config.queue.clone(), timeout, lease: format!("{lease:?}") });
+    }
+    let handlers = config.handlers.iter().map(|handler| entry(common, config, handler)).collect::<Result<_, _>>()?;
+    let keep = |kept: Option<Kept>| kept.map(|kept| Keep { count: kept.count, age: kept.age });
+    let seat = Seat {
+        queue,
+        // A pool that is set up anew while its predecessor drains must not be taken for it.
+        worker: Name::from(format!("{}-{:04x}", common.name, fastrand::u16(..))),
+        process: std::process::id(),
+        lease: fixed.unwrap_or(runner.lease),
+        rate: config.rate.map(|rate| (rate.jobs, rate.per)),
+        max_deaths: config.max_crashes,
+        keep: Retention { done: keep(config.keep_done), failed: keep(config.keep_failed) },
+    };
+    Ok(Pool::new(Parts {
+        address: config.queue.clone(),
+        system,
+        seat,
+        wire: Arc::clone(&common.wire),
+        handlers: Handlers(handlers),
+        config: config.clone(),
+        max_payload: runner.max_payload,
+        gate: Arc::clone(&common.gate),
+    }))
+}
+
+fn entry(common: &Common, pool: &config::Pool, handler: &config::Handler) -> Result<Entry, RunnerError> {
+    let pattern = handler.matches.iter().collect::<Vec<_>>().join(", ");
+    let execute = (common.build)(handler).map_err(|(reason, remedy)| RunnerError::Handler {
+        queue: pool.queue.clone(),
+        handler: pattern.clone(),
+        reason,
+        remedy,
+    })?;
+    let takes = handler.clone();
+    Ok(Entry {
+        takes: Arc::new(move |name| takes.takes(name)),
+        label: format!("{pattern} → {}", handler.label()),
+        execute,
+    })
+}
+
+/// A unique name for one start of a runner.
+pub fn unique(name: &str) -> String {
+    format!("{name}-{:08x}", fastrand::u32(..))
+}

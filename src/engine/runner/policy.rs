@@ -1,0 +1,112 @@
+//! What becomes of a job after an attempt: again, when, or never.
+
+use std::time::Duration;
+
+use super::work::{Ending, Failure};
+use crate::config::{Backoff, Retry};
+use crate::domain::runner::Ended;
+use crate::systems::consume::{Claim, OwnBackoff, Verdict};
+
+/// The wait before the attempt after `attempt` (from 1). `random` is from 0 to 1.
+pub fn wait(retry: &Retry, attempt: u32, random: f64) -> Duration {
+    let steps = attempt.max(1);
+    let plain = match &retry.backoff {
+        Backoff::Fixed => retry.base,
+        Backoff::Linear => retry.base.saturating_mul(steps),
+        Backoff::Exponential => {
+            let factor = retry.factor.powi(i32::try_from(steps - 1).unwrap_or(i32::MAX));
+            Duration::try_from_secs_f64(retry.base.as_secs_f64() * factor).unwrap_or(Duration::MAX)
+        }
+        Backoff::List(waits) => {
+            let at = (steps as usize - 1).min(waits.len().saturating_sub(1));
+            waits.get(at).copied().unwrap_or(retry.base)
+        }
+    };
+    let capped = retry.max.map_or(plain, |max| plain.min(max));
+    let spread = capped.as_secs_f64() * retry.jitter * (random * 2.0 - 1.0);
+    Duration::try_from_secs_f64((capped.as_secs_f64() + spread).max(0.0)).unwrap_or(capped)
+}
+
+/// The wait a job's own options ask for.
+fn own_wait(backoff: &OwnBackoff, attempt: u32, random: f64) -> Option<Duration> {
+    match backoff {
+        OwnBackoff::Fixed(wait) => Some(*wait),
+        OwnBackoff::Exponential { base, jitter } => {
+            let doubled = base.as_secs_f64() * 2f64.powi(i32::try_from(attempt.max(1) - 1).unwrap_or(i32::MAX));
+            Duration::try_from_secs_f64(doubled * (1.0 - jitter) + doubled * jitter * random).ok()
+        }
+        OwnBackoff::Foreign(_) => None,
+    }
+}
+
+/// Attempts allowed in all: what the pool says, else the job, else as many as there are waits, else one.
+pub fn allowed(retry: Option<&Retry>, claim: &Claim) -> u32 {
+    let listed = retry.and_then(|retry| match &retry.backoff {
+        Backoff::List(waits) => u32::try_from(waits.len() + 1).ok(),
+        _ => None,
+    });
+    retry.and_then(|retry| retry.attempts).or(claim.attempts).or(listed).unwrap_or(1).max(1)
+}
+
+/// What is stored for an ending, and how it counts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// For the queue.
+    pub verdict: Verdict,
+    /// For the statistics.
+    pub ended: Ended,
+    /// For people: result or error.
+    pub message: String,
+}
+
+/// Decides. An interruption that is the runner's own (lost lease, end of the grace time) never gets here.
+pub fn decide(ending: Ending, claim: &Claim, retry: Option<&Retry>, max_crashes: u32, random: f64) -> Decision {
+    let (failure, after) = match ending {
+        Ending::Done { result } => {
+            let message = result.as_deref().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+            let verdict = Verdict::Done(result);
+            return Decision { verdict, ended: Ended::Done, message: message.unwrap_or_default() };
+        }
+        Ending::Cancelled => {
+            let failure = Failure::new("cancelled by a person");
+            return Decision { ended: Ended::Cancelled, ..dead(failure) };
+        }
+        Ending::Failed(failure) => return dead(failure),
+        Ending::TimedOut(failure) => (failure, None),
+        Ending::Retry { failure, after } => (failure, after),
+    };
+    let deaths = claim.deaths + u32::from(failure.crashed);
+    if failure.crashed && deaths >= max_crashes {
+        let message = format!("it killed its worker {deaths} times; last: {}", failure.message);
+        return dead(Failure { message, ..failure });
+    }
+    let attempt = claim.attempts_made + 1;
+    if attempt >= allowed(retry, claim) {
+        return dead(failure);
+    }
+    let delay = match (after, retry, &claim.backoff) {
+        (Some(after), _, _) => after,
+        (None, Some(retry), _) => wait(retry, attempt, random),
+        (None, None, Some(OwnBackoff::Foreign(kind))) => {
+            let message = format!(
+                "{} (not tried again: the job's backoff {kind:?} is known to its application only; give the pool a retry)",
+                failure.message
+            );
+            return dead(Failure { message, ..failure });
+        }
+        (None, None, Some(own)) => own_wait(own, attempt, random).unwrap_or_default(),
+        (None, None, None) => Duration::ZERO,
+    };
+    let Failure { message, stack, crashed } = failure;
+    let verdict = Verdict::Retry { message: message.clone(), stack, delay, crashed };
+    Decision { verdict, ended: Ended::Retried, message }
+}
+
+/// Given up.
+pub fn dead(failure: Failure) -> Decision {
+    let Failure { message, stack, .. } = failure;
+    Decision { verdict: Verdict::Dead { message: message.clone(), stack }, ended: Ended::Failed, message }
+}
+
+#[cfg(test)]
+mod tests;

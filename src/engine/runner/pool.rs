@@ -1,0 +1,404 @@
+//! One pool: takes jobs of one queue as long as slots are free, and waits on a connection of its own when there are
+//! none.
+//!
+//! A blocking read is never given up half way (R3): it runs as a task of its own, and to stop it the server is told to
+//! end it. Whatever it brings then goes back.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, RwLock};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::execute::Handlers;
+use super::gate::Gate;
+use super::slot::Slot;
+use super::stats::Stats;
+use super::wire::{Patience, Wire, uncertain};
+use crate::config;
+use crate::domain::ids::JobId;
+use crate::domain::runner::{PoolState, PoolView};
+use crate::link::{Link, cmd};
+use crate::systems::consume::{Claim, Claimed, Consume, Seat, Settled, Verdict};
+use crate::systems::{System, SystemError};
+
+/// Longest blocking read; well below the limit for its reply (R3).
+const BLOCK: Duration = Duration::from_secs(5);
+/// How often a pool that takes nothing looks whether it may again.
+const LOOK: Duration = Duration::from_millis(500);
+/// Most jobs taken by one request: a large batch would hold up the server and the other runners.
+const BATCH: usize = 50;
+
+/// What a pool is made of.
+pub struct Parts {
+    /// The queue as the configuration names it.
+    pub address: String,
+    /// The queue's system; it has a consumer.
+    pub system: Arc<dyn System>,
+    /// This runner's place at the queue.
+    pub seat: Seat,
+    /// Connections.
+    pub wire: Arc<Wire>,
+    /// What runs the jobs.
+    pub handlers: Handlers,
+    /// The pool's table.
+    pub config: config::Pool,
+    /// Jobs with more data are given up unseen.
+    pub max_payload: u64,
+    /// Whether the machine has room.
+    pub gate: Arc<Gate>,
+}
+
+/// One pool at work.
+pub struct Pool {
+    pub(super) parts: Parts,
+    state: Mutex<State>,
+    /// Something the coordinator should look at: a free slot, another size, pause or resume.
+    pub(super) changed: Notify,
+    /// No more jobs are taken.
+    pub(super) stop: CancellationToken,
+    /// Outcomes that cannot be stored are given up.
+    pub(super) cut: CancellationToken,
+    /// Held for reading while a request that may bring a job has not delivered it; for writing by the search for jobs
+    /// nobody knows of.
+    pub(super) taking: RwLock<()>,
+}
+
+/// What changes while a pool works.
+pub struct State {
+    /// Running jobs by slot.
+    pub slots: BTreeMap<usize, Slot>,
+    /// What was done.
+    pub stats: Stats,
+    /// Jobs that may run at once.
+    pub concurrency: usize,
+    /// A person wants no more jobs taken.
+    pub paused: bool,
+    /// The last request for jobs was answered.
+    pub consuming: bool,
+    /// Why nothing is taken.
+    pub hold: Option<String>,
+    /// What went wrong last.
+    pub trouble: Option<String>,
+    /// A request was lost that may have brought jobs.
+    pub strays: bool,
+    /// The pool has ended.
+    pub ended: bool,
+}
+
+impl Pool {
+    /// Ready to be run.
+    pub fn new(parts: Parts) -> Arc<Self> {
+        let state = State {
+            slots: BTreeMap::new(),
+            stats: Stats::default(),
+            concurrency: parts.config.concurrency,
+            paused: parts.config.paused,
+            consuming: false,
+            hold: None,
+            trouble: None,
+            strays: false,
+            ended: false,
+        };
+        Arc::new(Self {
+            parts,
+            state: Mutex::new(state),
+            changed: Notify::new(),
+            stop: CancellationToken::new(),
+            cut: CancellationToken::new(),
+            taking: RwLock::new(()),
+        })
+    }
+
+    /// The state; held for moments only, and by nobody who draws (R4).
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The protocol of the queue's system.
+    pub(super) fn consumer(&self) -> &dyn Consume {
+        self.parts.system.consumer().expect("a pool is only made for a system with a consumer")
+    }
+
+    /// Takes jobs until stopped and returns when the last has ended.
+    pub async fn run(self: Arc<Self>) {
+        let mut tasks = JoinSet::new();
+        let mut patience = Patience::default();
+        let mut own = None;
+        while !self.stop.is_cancelled() {
+            while tasks.try_join_next().is_some() {}
+            let free = self.free();
+            if free == 0 {
+                self.rest(LOOK).await;
+                continue;
+            }
+            match self.round(free, &mut own, &mut tasks).await {
+                Ok(()) => patience.reset(),
+                Err(error) => {
+                    self.troubled(&error);
+                    self.parts.wire.learn(&error).await;
+                    self.rest(patience.failed()).await;
+                }
+            }
+        }
+        drop(own);
+        while tasks.join_next().await.is_some() {}
+        self.state().ended = true;
+    }
+
+    /// One request for jobs, and the wait after it if there were too few.
+    async fn round(
+        self: &Arc<Self>,
+        free: usize,
+        own: &mut Option<Waiting>,
+        tasks: &mut JoinSet<()>,
+    ) -> Result<(), SystemError> {
+        self.find_strays().await?;
+        let link = self.parts.wire.control().await?;
+        let claimed = self.consumer().claim(&link, &self.parts.seat, free.min(BATCH)).await;
+        let claimed = claimed.inspect_err(|error| self.suspect(error))?;
+        self.answered(claimed.hold.as_ref().map(|(_, reason)| reason.clone()));
+        let Claimed { claims, patience, hold } = claimed;
+        let enough = claims.len() >= free.min(BATCH);
+        self.admit(claims, tasks).await;
+        if enough || self.stop.is_cancelled() {
+            return Ok(());
+        }
+        if let Some((left, _)) = hold {
+            self.rest(left.clamp(Duration::from_millis(5), LOOK)).await;
+            return Ok(());
+        }
+        let limit = patience.map_or(BLOCK, |patience| patience.min(BLOCK));
+        let claimed = self.wait(own, limit).await.inspect_err(|error| self.suspect(error))?;
+        self.admit(claimed.claims, tasks).await;
+        Ok(())
+    }
+
+    /// Waits for jobs on the pool's own connection.
+    async fn wait(self: &Arc<Self>, own: &mut Option<Waiting>, limit: Duration) -> Result<Claimed, SystemError> {
+        let waiting = match own.take().filter(|waiting| waiting.link.is_usable()) {
+            Some(waiting) => waiting,
+            None => {
+                let (link, id) = self.parts.wire.waiting().await?;
+                Waiting { link, id }
+            }
+        };
+        let (pool, link) = (Arc::clone(self), waiting.link.clone());
+        let mut read = tokio::spawn(async move { pool.consumer().wait(&link, &pool.parts.seat, limit).await });
+        let mut told = false;
+        let result = loop {
+            tokio::select! {
+                result = &mut read => break result,
+                () = self.interrupted(), if !told => {
+                    told = true;
+                    self.unblock(waiting.id).await;
+                }
+            }
+        };
+        *own = Some(waiting);
+        result.unwrap_or_else(|panic| Err(SystemError::BadRequest(format!("waiting for jobs broke: {panic}"))))
+    }
+
+    /// Until no job must be taken any more.
+    async fn interrupted(&self) {
+        loop {
+            let changed = self.changed.notified();
+            if self.stop.is_cancelled() || self.state().paused {
+                return;
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = changed => {}
+            }
+        }
+    }
+
+    /// Asks the server to end the blocking read; it answers as if its time were over.
+    async fn unblock(&self, id: Option<i64>) {
+        let Some(id) = id else { return };
+        if let Ok(link) = self.parts.wire.control().await {
+            // A server that refuses lets the read end by itself.
+            drop(link.ask(cmd("CLIENT").arg("UNBLOCK").arg(id).to_owned()).await);
+        }
+    }
+
+    /// Starts what was taken; what came too late goes back.
+    async fn admit(self: &Arc<Self>, claims: Vec<Claim>, tasks: &mut JoinSet<()>) {
+        for claim in claims {
+            if !self.may_take() {
+                self.give_back(&claim).await;
+                continue;
+            }
+            let number = {
+                let mut state = self.state();
+                let number = (1..).find(|number| !state.slots.contains_key(number)).unwrap_or(usize::MAX);
+                state.slots.insert(number, Slot::new(claim.clone()));
+                number
+            };
+            let pool = Arc::clone(self);
+            tasks.spawn(async move { pool.work(number, claim).await });
+        }
+    }
+
+    /// Puts a job back as if it had not been taken.
+    pub(super) async fn give_back(&self, claim: &Claim) {
+        let put = async {
+            let link = self.parts.wire.control().await?;
+            self.consumer().settle(&link, &self.parts.seat, claim, &Verdict::Return, false).await
+        };
+        match put.await {
+            Ok(Settled::Stored(_)) => self.state().stats.counts.returned += 1,
+            // Its claim ends by itself; until then it is out of reach, not lost.
+            Ok(_) => {}
+            Err(error) => tracing::warn!(queue = self.parts.address, %error, "a job could not be put back at once"),
+        }
+    }
+
+    /// Jobs that may be taken now.
+    fn free(&self) -> usize {
+        let closed = self.parts.gate.closed();
+        let mut state = self.state();
+        if state.paused {
+            state.hold = None;
+            return 0;
+        }
+        if let Some(reason) = closed {
+            state.hold = Some(reason);
+            return 0;
+        }
+        state.concurrency.saturating_sub(state.slots.len())
+    }
+
+    /// True if a job that is there may be started.
+    pub(super) fn may_take(&self) -> bool {
+        !self.stop.is_cancelled() && !self.state().paused
+    }
+
+    /// True if a slot that has ended its job may take the next in the same step.
+    pub(super) fn may_chain(&self) -> bool {
+        let closed = self.parts.gate.closed().is_some();
+        let state = self.state();
+        !self.stop.is_cancelled() && !state.paused && !closed && state.slots.len() <= state.concurrency
+    }
+
+    async fn rest(&self, span: Duration) {
+        tokio::select! {
+            () = self.stop.cancelled() => {}
+            () = self.changed.notified() => {}
+            () = tokio::time::sleep(span) => {}
+        }
+    }
+
+    fn answered(&self, hold: Option<String>) {
+        let mut state = self.state();
+        if !state.consuming {
+            tracing::info!(queue = self.parts.address, "taking jobs");
+        }
+        state.consuming = true;
+        state.trouble = None;
+        state.hold = hold;
+    }
+
+    fn troubled(&self, error: &SystemError) {
+        let mut state = self.state();
+        if state.consuming || state.trouble.is_none() {
+            tracing::warn!(queue = self.parts.address, %error, "taking no jobs");
+        }
+        state.consuming = false;
+        state.trouble = Some(error.to_string());
+    }
+
+    /// Remembers that a lost answer may have brought jobs.
+    pub(super) fn suspect(&self, error: &SystemError) {
+        if uncertain(error) {
+            self.state().strays = true;
+        }
+    }
+
+    async fn find_strays(&self) -> Result<(), SystemError> {
+        if !self.state().strays {
+            return Ok(());
+        }
+        let _nothing_on_its_way = self.taking.write().await;
+        let claims = self.held();
+        let link = self.parts.wire.control().await?;
+        let found = self.consumer().strays(&link, &self.parts.seat, &claims).await?;
+        if found > 0 {
+            tracing::info!(queue = self.parts.address, found, "put back jobs whose answer was lost");
+        }
+        self.state().strays = false;
+        Ok(())
+    }
+
+    /// Claims of the running jobs.
+    pub(super) fn held(&self) -> Vec<Claim> {
+        self.state().slots.values().map(|slot| Claim::clone(&slot.claim)).collect()
+    }
+
+    /// Changes how many jobs may run at once.
+    pub fn resize(&self, concurrency: usize) {
+        self.state().concurrency = concurrency.max(1);
+        self.changed.notify_one();
+    }
+
+    /// Takes no more jobs, or takes them again.
+    pub fn pause(&self, paused: bool) {
+        self.state().paused = paused;
+        self.changed.notify_one();
+    }
+
+    /// Ends a running job; false if it does not run here.
+    pub fn cancel(&self, id: &JobId) -> bool {
+        let mut state = self.state();
+        let Some(slot) = state.slots.values_mut().find(|slot| slot.claim.id == *id) else { return false };
+        slot.end(super::slot::Cause::Person);
+        true
+    }
+
+    /// Ends all running jobs so that they go back.
+    pub fn end_all(&self) {
+        for slot in self.state().slots.values_mut() {
+            slot.end(super::slot::Cause::Grace);
+        }
+        self.cut.cancel();
+    }
+
+    /// For the screen.
+    pub fn view(&self, now: Instant) -> PoolView {
+        let state = self.state();
+        let mean = state.stats.mean();
+        PoolView {
+            queue: self.parts.seat.queue.clone(),
+            address: self.parts.address.clone(),
+            state: self.word(&state),
+            concurrency: state.concurrency,
+            slots: state.slots.iter().map(|(number, slot)| slot.view(*number, mean, now)).collect(),
+            counts: state.stats.counts,
+            per_second: state.stats.per_second(),
+            history: state.stats.history(),
+            mean,
+            handlers: self.parts.handlers.0.iter().map(|entry| entry.label.clone()).collect(),
+            note: state.hold.clone().or_else(|| state.trouble.clone()),
+        }
+    }
+
+    fn word(&self, state: &State) -> PoolState {
+        match () {
+            () if state.ended => PoolState::Stopped,
+            () if self.stop.is_cancelled() => PoolState::Draining,
+            () if state.paused => PoolState::Paused,
+            () if state.hold.is_some() => PoolState::Holding,
+            () if state.consuming => PoolState::Consuming,
+            () => PoolState::Connecting,
+        }
+    }
+}
+
+/// The connection on which a pool waits.
+struct Waiting {
+    link: Link,
+    /// By which the server can be told to end the wait.
+    id: Option<i64>,
+}

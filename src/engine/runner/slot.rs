@@ -1,0 +1,422 @@
+//! One slot: runs a job, tells what it says, stores how it ended, and goes on with the next.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::execute::Execute;
+use super::policy::{self, Decision};
+use super::pool::Pool;
+use super::wire::{Patience, uncertain};
+use super::work::{EVENTS, Ending, Event, Failure, Room, Stream, Work};
+use crate::config::Unmatched;
+use crate::domain::ids::JobRef;
+use crate::domain::job::Progress;
+use crate::domain::runner::{Ended, OutputKind, OutputLine, ResultView, SlotView};
+use crate::domain::text::first_line;
+use crate::domain::time::Timestamp;
+use crate::systems::consume::{Claim, Settled, Verdict};
+
+/// Lines of output that are kept of a job.
+const LINES: usize = 200;
+/// Characters of a result or error that are kept for the screen.
+const MESSAGE: usize = 500;
+/// Log lines that wait to be told; more are told in several steps.
+const LOGS: usize = 100;
+/// Between two reports of a job's progress.
+const TELL_EVERY: Duration = Duration::from_millis(200);
+/// How long the last report may hold up the storing of the outcome.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+/// When a job for which there is no handler here is looked at again.
+const UNMATCHED: Duration = Duration::from_secs(30);
+
+/// Why a running job is ended from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Somebody asked for it.
+    Person,
+    /// The claim is not ours any more; nothing may be written (R5).
+    Lost(String),
+    /// The grace time is over: it goes back.
+    Grace,
+}
+
+/// A running job.
+pub struct Slot {
+    /// What proves that it is ours.
+    pub claim: Arc<Claim>,
+    attempts: u32,
+    started: Instant,
+    started_at: Timestamp,
+    progress: Option<Progress>,
+    output: VecDeque<OutputLine>,
+    cancel: CancellationToken,
+    cause: Option<Cause>,
+    storing: bool,
+}
+
+impl Slot {
+    /// About to start.
+    pub fn new(claim: Claim) -> Self {
+        Self {
+            claim: Arc::new(claim),
+            attempts: 0,
+            started: Instant::now(),
+            started_at: wall(),
+            progress: None,
+            output: VecDeque::new(),
+            cancel: CancellationToken::new(),
+            cause: None,
+            storing: false,
+        }
+    }
+
+    /// Ends it. The first cause counts, but a lost claim comes before all others.
+    pub fn end(&mut self, cause: Cause) {
+        if self.cause.is_none() || matches!(cause, Cause::Lost(_)) {
+            self.cause = Some(cause);
+        }
+        self.cancel.cancel();
+    }
+
+    /// For the screen.
+    pub fn view(&self, number: usize, mean: Option<Duration>, now: Instant) -> SlotView {
+        let elapsed = now.saturating_duration_since(self.started);
+        let percent = self.progress.as_ref().and_then(|progress| progress.percent).filter(|percent| *percent >= 1.0);
+        let eta = match percent {
+            Some(percent) => Some(elapsed.mul_f64((100.0 - percent.min(100.0)) / percent)),
+            None => mean.and_then(|mean| mean.checked_sub(elapsed)),
+        };
+        SlotView {
+            slot: number,
+            id: self.claim.id.clone(),
+            name: self.claim.name.clone(),
+            attempt: self.claim.attempts_made + 1,
+            attempts: Some(self.attempts).filter(|attempts| *attempts > 0),
+            started: self.started_at,
+            elapsed,
+            progress: self.progress.clone(),
+            eta,
+            stopping: self.cause.is_some(),
+            storing: self.storing,
+            output: self.output.iter().cloned().collect(),
+        }
+    }
+
+    /// Its outcome is there: ending it would change nothing.
+    pub fn is_storing(&self) -> bool {
+        self.storing
+    }
+
+    fn add(&mut self, kind: OutputKind, text: String) {
+        if self.output.len() == LINES {
+            self.output.pop_front();
+        }
+        self.output.push_back(OutputLine { at: wall(), kind, text });
+    }
+}
+
+/// This machine's clock.
+pub(super) fn wall() -> Timestamp {
+    Timestamp(jiff::Timestamp::now().as_millisecond())
+}
+
+impl Pool {
+    /// Runs jobs in a slot until there is none that may be taken in the same step.
+    pub(super) async fn work(self: Arc<Self>, number: usize, claim: Claim) {
+        let mut next = Some(claim);
+        while let Some(claim) = next.take() {
+            next = self.attempt(number, claim).await;
+            if let Some(claim) = next.take_if(|_| !self.may_take()) {
+                self.give_back(&claim).await;
+            }
+        }
+        self.state().slots.remove(&number);
+        self.changed.notify_one();
+    }
+
+    /// One attempt at one job; the next job if one was taken with the outcome.
+    async fn attempt(self: &Arc<Self>, number: usize, claim: Claim) -> Option<Claim> {
+        let started = Instant::now();
+        let claim = Arc::new(claim);
+        let retry = self.parts.config.retry.as_ref();
+        let cancel = CancellationToken::new();
+        {
+            let mut state = self.state();
+            let waited = claim.ready_at.map(|ready| ready.age(claim.claimed_at));
+            state.stats.began(waited);
+            let slot = Slot { cancel: cancel.clone(), ..Slot::new(Claim::clone(&claim)) };
+            let slot = Slot { attempts: policy::allowed(retry, &claim), ..slot };
+            state.slots.insert(number, slot);
+        }
+        let decision = match self.chosen(&claim) {
+            Err(decision) => Some(decision),
+            Ok(handler) => {
+                let ending = self.execute(number, &claim, handler, cancel).await;
+                let cause = self.cause(number);
+                match (cause, ending) {
+                    (Some(Cause::Lost(_)), _) => None,
+                    (Some(Cause::Grace), Ending::Cancelled) => Some(Decision {
+                        verdict: Verdict::Return,
+                        ended: Ended::Returned,
+                        message: "put back: the runner ends".to_owned(),
+                    }),
+                    (_, ending) => {
+                        Some(policy::decide(ending, &claim, retry, self.parts.config.max_crashes, fastrand::f64()))
+                    }
+                }
+            }
+        };
+        let (ended, message, next) = match decision {
+            Some(decision) => self.store(number, &claim, decision).await,
+            None => (Ended::Lost, self.why_lost(number), None),
+        };
+        self.finish(number, &claim, started, ended, &message);
+        next
+    }
+
+    /// Who runs it, or why nobody does.
+    fn chosen(&self, claim: &Claim) -> Result<Arc<dyn Execute>, Decision> {
+        let failed = |message: String| Err(policy::dead(Failure::new(message)));
+        if let Some(reason) = &claim.doomed {
+            return failed(reason.clone());
+        }
+        if claim.deaths >= self.parts.config.max_crashes {
+            return failed(format!("it killed its worker {} times", claim.deaths));
+        }
+        let size = claim.payload.len() as u64;
+        if size > self.parts.max_payload {
+            let most = self.parts.max_payload;
+            return failed(format!("its data has {size} bytes, more than the {most} of max_payload"));
+        }
+        match (self.parts.handlers.choose(&claim.name), self.parts.config.unmatched) {
+            (Some(handler), _) => Ok(Arc::clone(handler)),
+            (None, Some(Unmatched::Return)) => Err(Decision {
+                verdict: Verdict::Postpone(UNMATCHED),
+                ended: Ended::Returned,
+                message: format!("put back: no handler here takes jobs named {:?}", claim.name),
+            }),
+            (None, _) => failed(format!("no handler of this pool takes jobs named {:?}", claim.name)),
+        }
+    }
+
+    /// Runs the handler and passes on what it says.
+    async fn execute(
+        self: &Arc<Self>,
+        number: usize,
+        claim: &Arc<Claim>,
+        handler: Arc<dyn Execute>,
+        cancel: CancellationToken,
+    ) -> Ending {
+        let work = Work {
+            queue: self.parts.seat.queue.clone(),
+            address: self.parts.address.clone(),
+            id: claim.id.clone(),
+            name: claim.name.clone(),
+            payload: claim.payload.clone(),
+            attempt: claim.attempts_made + 1,
+            attempts: Some(policy::allowed(self.parts.config.retry.as_ref(), claim)),
+            created_at: claim.created_at,
+            claimed_at: claim.claimed_at,
+        };
+        let (events, mut inbox) = mpsc::channel(EVENTS);
+        let room = Room { events, cancel, timeout: self.parts.config.timeout };
+        // A task of its own: a handler that panics ends its job, not the pool.
+        let mut running = tokio::spawn(async move { handler.handle(&work, room).await });
+        let mut words = Words::default();
+        let result = loop {
+            tokio::select! {
+                result = &mut running => break result,
+                Some(event) = inbox.recv() => self.heard(number, event, &mut words),
+                () = tokio::time::sleep(TELL_EVERY), if words.wait_to_be_told() => {}
+            }
+            words.tell(self, claim, false);
+        };
+        while let Ok(event) = inbox.try_recv() {
+            self.heard(number, event, &mut words);
+        }
+        words.finish(self, claim).await;
+        result.unwrap_or_else(|error| {
+            let failure =
+                Failure { message: format!("the handler broke: {error}"), crashed: true, ..Failure::default() };
+            Ending::Retry { failure, after: None }
+        })
+    }
+
+    fn heard(&self, number: usize, event: Event, words: &mut Words) {
+        let mut state = self.state();
+        let slot = state.slots.get_mut(&number);
+        match event {
+            Event::Progress(progress) => {
+                words.progress = Some(progress.clone());
+                if let Some(slot) = slot {
+                    slot.progress = Some(progress);
+                }
+            }
+            Event::Log(line) => {
+                if let Some(slot) = slot {
+                    slot.add(OutputKind::Log, line.clone());
+                }
+                if words.logs.len() < LOGS * 10 {
+                    words.logs.push_back(line);
+                }
+            }
+            Event::Output { stream, line } => {
+                let kind = if stream == Stream::Out { OutputKind::Out } else { OutputKind::Err };
+                if let Some(slot) = slot {
+                    slot.add(kind, line);
+                }
+            }
+        }
+    }
+
+    /// Stores an outcome until it is stored or the claim is known to be lost (R12).
+    async fn store(&self, number: usize, claim: &Claim, decision: Decision) -> (Ended, String, Option<Claim>) {
+        let Decision { mut verdict, mut ended, mut message } = decision;
+        let mut patience = Patience::default();
+        let mut unsure = false;
+        loop {
+            if let Some(Cause::Lost(reason)) = self.cause(number) {
+                return (Ended::Lost, reason, None);
+            }
+            let next = !unsure && ended != Ended::Returned && self.may_chain();
+            let result = self.settle(number, claim, &verdict, next).await;
+            match result {
+                Ok(Settled::Stored(next)) => return (ended, message, next.map(|next| *next)),
+                // The answer to an earlier request was lost, and that one did it.
+                Ok(Settled::Lost(_)) if unsure => return (ended, message, None),
+                Ok(Settled::Lost(reason)) => return (Ended::Lost, reason, None),
+                Ok(Settled::Refused(reason)) => {
+                    if matches!(verdict, Verdict::Dead { .. }) {
+                        return (Ended::Lost, reason, None);
+                    }
+                    verdict = Verdict::Dead { message: reason.clone(), stack: Vec::new() };
+                    (ended, message) = (Ended::Failed, reason);
+                }
+                Err(error) => {
+                    unsure |= uncertain(&error);
+                    self.suspect(&error);
+                    self.parts.wire.learn(&error).await;
+                    tracing::warn!(queue = self.parts.address, job = %claim.id, %error, "an outcome waits to be stored");
+                    if let Some(slot) = self.state().slots.get_mut(&number) {
+                        slot.storing = true;
+                    }
+                    tokio::select! {
+                        () = tokio::time::sleep(patience.failed()) => {}
+                        () = self.cut.cancelled() => {
+                            return (Ended::Lost, format!("the outcome could not be stored in time: {error}"), None);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    async fn settle(
+        &self,
+        number: usize,
+        claim: &Claim,
+        verdict: &Verdict,
+        next: bool,
+    ) -> Result<Settled, crate::systems::SystemError> {
+        let link = self.parts.wire.control().await?;
+        // Until the next job is known to be held, nobody may look for jobs that nobody holds.
+        let _on_its_way = if next { Some(self.taking.read().await) } else { None };
+        let settled = self.consumer().settle(&link, &self.parts.seat, claim, verdict, next).await?;
+        if let Settled::Stored(Some(next)) = &settled
+            && let Some(slot) = self.state().slots.get_mut(&number)
+        {
+            slot.claim = Arc::new(Claim::clone(next));
+        }
+        Ok(settled)
+    }
+
+    fn cause(&self, number: usize) -> Option<Cause> {
+        self.state().slots.get(&number).and_then(|slot| slot.cause.clone())
+    }
+
+    fn why_lost(&self, number: usize) -> String {
+        match self.cause(number) {
+            Some(Cause::Lost(reason)) => reason,
+            _ => "its claim was lost".to_owned(),
+        }
+    }
+
+    fn finish(&self, number: usize, claim: &Claim, started: Instant, ended: Ended, message: &str) {
+        if ended == Ended::Lost {
+            tracing::warn!(queue = self.parts.address, job = %claim.id, reason = message, "nothing was written");
+        }
+        let mut state = self.state();
+        let output = state.slots.get(&number).map(|slot| slot.output.iter().cloned().collect());
+        state.stats.ended(ResultView {
+            job: JobRef { queue: self.parts.seat.queue.clone(), id: claim.id.clone() },
+            name: claim.name.clone(),
+            attempt: claim.attempts_made + 1,
+            ended,
+            at: wall(),
+            took: started.elapsed(),
+            message: first_line(message, MESSAGE),
+            output: output.unwrap_or_else(|| Arc::from([])),
+        });
+    }
+}
+
+/// What a job has said and the queue has not been told.
+#[derive(Default)]
+struct Words {
+    progress: Option<Progress>,
+    logs: VecDeque<String>,
+    telling: Option<JoinHandle<()>>,
+    told: Option<Instant>,
+}
+
+impl Words {
+    fn wait_to_be_told(&self) -> bool {
+        self.progress.is_some() || !self.logs.is_empty()
+    }
+
+    /// Tells in the background, one report at a time and not too often: a server that does not answer must not hold up
+    /// the job.
+    fn tell(&mut self, pool: &Arc<Pool>, claim: &Arc<Claim>, at_once: bool) {
+        let busy = self.telling.as_ref().is_some_and(|telling| !telling.is_finished());
+        let young = !at_once && self.told.is_some_and(|told| told.elapsed() < TELL_EVERY);
+        if !self.wait_to_be_told() || busy || young {
+            return;
+        }
+        let progress = self.progress.take();
+        let count = self.logs.len().min(LOGS);
+        let lines: Vec<String> = self.logs.drain(..count).collect();
+        let (pool, claim) = (Arc::clone(pool), Arc::clone(claim));
+        self.told = Some(Instant::now());
+        self.telling = Some(tokio::spawn(async move {
+            let told = async {
+                let link = pool.parts.wire.control().await?;
+                pool.consumer().tell(&link, &pool.parts.seat, &claim, progress.as_ref(), &lines).await
+            };
+            if let Err(error) = told.await {
+                tracing::debug!(queue = pool.parts.address, job = %claim.id, %error, "progress was not told");
+            }
+        }));
+    }
+
+    /// Tells the rest, within limits.
+    async fn finish(mut self, pool: &Arc<Pool>, claim: &Arc<Claim>) {
+        let end = Instant::now() + LAST_WORDS;
+        loop {
+            if let Some(telling) = self.telling.take() {
+                let left = end.saturating_duration_since(Instant::now());
+                if tokio::time::timeout(left, telling).await.is_err() {
+                    return;
+                }
+            }
+            if !self.wait_to_be_told() || Instant::now() >= end {
+                return;
+            }
+            self.tell(pool, claim, true);
+        }
+    }
+}

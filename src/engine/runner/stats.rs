@@ -1,0 +1,132 @@
+//! What a pool has done: counts, times, the last results.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::domain::runner::{Ended, ResultView, RunnerCounts};
+
+/// Seconds of history.
+const SECONDS: u64 = 60;
+/// Seconds the rate is taken over.
+const RATE_SECONDS: u64 = 30;
+/// Run times the mean is taken over.
+const TIMES: usize = 100;
+/// Results kept.
+pub const RECENT: usize = 100;
+
+/// Upper bounds of the histograms' buckets, in seconds.
+pub const BUCKETS: [f64; 12] = [0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0];
+
+/// A histogram with fixed buckets.
+#[derive(Clone, Debug, Default)]
+pub struct Histogram {
+    /// Observations at most as large as each bound, not added up.
+    pub counts: [u64; BUCKETS.len()],
+    /// All observations.
+    pub total: u64,
+    /// Their sum in seconds.
+    pub sum: f64,
+}
+
+impl Histogram {
+    fn observe(&mut self, span: Duration) {
+        let seconds = span.as_secs_f64();
+        if let Some(at) = BUCKETS.iter().position(|bound| seconds <= *bound) {
+            self.counts[at] += 1;
+        }
+        self.total += 1;
+        self.sum += seconds;
+    }
+}
+
+/// The statistics of one pool.
+#[derive(Debug)]
+pub struct Stats {
+    /// Outcomes.
+    pub counts: RunnerCounts,
+    /// Run times of attempts.
+    pub ran: Histogram,
+    /// From when a job could have run until it was taken.
+    pub waited: Histogram,
+    /// The last results, newest first.
+    pub recent: VecDeque<ResultView>,
+    started: Instant,
+    times: VecDeque<Duration>,
+    ended: VecDeque<(u64, u64)>,
+}
+
+impl Default for Stats {
+    fn default() -> Self {
+        Self {
+            counts: RunnerCounts::default(),
+            ran: Histogram::default(),
+            waited: Histogram::default(),
+            recent: VecDeque::new(),
+            started: Instant::now(),
+            times: VecDeque::new(),
+            ended: VecDeque::new(),
+        }
+    }
+}
+
+impl Stats {
+    /// An attempt has begun; `waited`: since the job could have run.
+    pub fn began(&mut self, waited: Option<Duration>) {
+        self.counts.taken += 1;
+        if let Some(waited) = waited {
+            self.waited.observe(waited);
+        }
+    }
+
+    /// An attempt has ended.
+    pub fn ended(&mut self, result: ResultView) {
+        let counts = &mut self.counts;
+        match result.ended {
+            Ended::Done => counts.done += 1,
+            Ended::Retried => counts.retried += 1,
+            Ended::Failed => counts.failed += 1,
+            Ended::Cancelled => counts.cancelled += 1,
+            Ended::Lost => counts.lost += 1,
+            Ended::Returned => counts.returned += 1,
+        }
+        self.ran.observe(result.took);
+        if result.ended == Ended::Done {
+            self.times.push_back(result.took);
+            if self.times.len() > TIMES {
+                self.times.pop_front();
+            }
+        }
+        let second = self.started.elapsed().as_secs();
+        match self.ended.back_mut() {
+            Some((at, count)) if *at == second => *count += 1,
+            _ => self.ended.push_back((second, 1)),
+        }
+        while self.ended.front().is_some_and(|(at, _)| at + SECONDS < second) {
+            self.ended.pop_front();
+        }
+        self.recent.push_front(result);
+        self.recent.truncate(RECENT);
+    }
+
+    /// Mean run time of the last successes.
+    pub fn mean(&self) -> Option<Duration> {
+        let count = u32::try_from(self.times.len()).ok().filter(|count| *count > 0)?;
+        Some(self.times.iter().sum::<Duration>() / count)
+    }
+
+    /// Jobs ended per second of late.
+    pub fn per_second(&self) -> f64 {
+        let now = self.started.elapsed().as_secs();
+        let recent = self.ended.iter().filter(|(at, _)| at + RATE_SECONDS > now);
+        let count: u64 = recent.map(|(_, count)| count).sum();
+        count as f64 / self.started.elapsed().as_secs_f64().clamp(1.0, RATE_SECONDS as f64)
+    }
+
+    /// Jobs ended in each of the last 60 seconds, oldest first.
+    pub fn history(&self) -> Arc<[u64]> {
+        let now = self.started.elapsed().as_secs();
+        let of = |second: u64| self.ended.iter().find(|(at, _)| *at == second).map_or(0, |(_, count)| *count);
+        (0..SECONDS).rev().map(|back| now.checked_sub(back).map_or(0, of)).collect()
+    }
+}
