@@ -103,7 +103,8 @@ fn r3_disconnects_at_any_moment_lose_nothing() {
     let bench = begin(&proxy.url(), runner("concurrency = 5"), noting(&notes)).unwrap();
     let mut client = server.client();
     for number in 0..600 {
-        let _: i64 = redis::cmd("LPUSH").arg("mail").arg(format!("{{\"id\":\"{number}\"}}")).query(&mut client).unwrap();
+        let _: i64 =
+            redis::cmd("LPUSH").arg("mail").arg(format!("{{\"id\":\"{number}\"}}")).query(&mut client).unwrap();
         if number % 30 == 0 {
             proxy.cut();
         }

@@ -54,8 +54,7 @@ fn r17_payloads_reach_the_handler_byte_for_byte() {
     let bench = begin(&server.url(), config, Arc::new(job)).unwrap();
     bench.until("four results", |view| view.pools.first().is_some_and(|pool| pool.counts.done == 4));
     assert_eq!(*seen.lock().unwrap(), payloads);
-    let _: i64 =
-        redis::cmd("LPUSH").arg("mail").arg(vec![b'y'; (1 << 20) + 1]).query(&mut server.client()).unwrap();
+    let _: i64 = redis::cmd("LPUSH").arg("mail").arg(vec![b'y'; (1 << 20) + 1]).query(&mut server.client()).unwrap();
     bench.until("a refusal", |view| view.pools[0].counts.failed == 1);
     assert!(bench.view().recent[0].message.contains("max_payload"), "{:?}", bench.view().recent[0].message);
     bench.stop();

@@ -36,11 +36,9 @@ fn r18_a_server_that_may_evict_needs_consent() {
 #[test]
 fn queues_that_cannot_be_worked_on_are_named_with_the_reason() {
     let server = TestServer::start();
-    for (queue, reason) in [
-        ("list:nowhere", "no [[list]]"),
-        ("carrot:mail", "no queue system"),
-        ("mail", "no SYSTEM:NAME"),
-    ] {
+    for (queue, reason) in
+        [("list:nowhere", "no [[list]]"), ("carrot:mail", "no queue system"), ("mail", "no SYSTEM:NAME")]
+    {
         let mut config = runner("");
         config.pools[0].queue = queue.to_owned();
         let error = refusal(&server, config).to_string();

@@ -4,6 +4,7 @@
 //! once, because nothing in Redis tells which version the workers run. Changes are own scripts, one for each transition.
 
 mod confirm;
+mod consume;
 mod detail;
 mod facts;
 mod family;
@@ -37,6 +38,7 @@ use crate::domain::state::{StateId, StateKind, StateSpec};
 use crate::domain::worker::Worker;
 use crate::link::{Batch, Link, Replies};
 
+use super::consume::Consume;
 use super::{Answer, Instance, Memo, ReadError, ScanPass, Sighting, System, SystemSpec};
 use keys::Keys;
 
@@ -87,7 +89,8 @@ const CAPS: Caps = Caps::LIST
     .union(Caps::PROMOTE)
     .union(Caps::PAUSE)
     .union(Caps::DRAIN)
-    .union(Caps::ENQUEUE);
+    .union(Caps::ENQUEUE)
+    .union(Caps::CONSUME);
 
 static SPEC: SystemSpec = SystemSpec {
     name: NAME,
@@ -215,5 +218,9 @@ impl System for BullMq {
 
     fn restore<'a>(&'a self, link: &'a Link, queue: &'a QueueId, records: &'a [Record]) -> Answer<'a, Outcome> {
         Box::pin(records::restore(link, queue, records))
+    }
+
+    fn consumer(&self) -> Option<&dyn Consume> {
+        Some(self)
     }
 }

@@ -1,0 +1,2 @@
+-- Takes jobs; ARGV as for `take`.
+return take(1, now())

@@ -1,0 +1,375 @@
+//! Working on a BullMQ queue beside the library's own workers: the same lists, locks, events and stalled checks, by
+//! scripts of qtop's own that serve every version found in the field (4.18, 5.81 and 6.7 were watched).
+//!
+//! A claim is the job's lock; it is renewed by its token, and no script writes to a job whose lock is another's (R5).
+
+mod options;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+use serde_json::json;
+
+use self::options::{Options, next_iteration};
+use super::BullMq;
+use super::keys::Keys;
+use crate::domain::ids::{JobId, QueueId};
+use crate::domain::job::Progress;
+use crate::domain::time::Timestamp;
+use crate::link::{Batch, Link, Script, Value, cmd};
+use crate::systems::consume::{Claim, Claimed, Consume, Firing, Keep, Seat, Settled, Tended, Verdict};
+use crate::systems::{Answer, ReadError, SystemError, reply};
+
+macro_rules! script {
+    ($file:literal) => {
+        Script::new(concat!(include_str!("../scripts/common.lua"), include_str!("worker.lua"), include_str!($file)))
+    };
+}
+
+static CLAIM: Script = script!("claim.lua");
+static FINISH: Script = script!("finish.lua");
+static AGAIN: Script = script!("again.lua");
+static EXTEND: Script = script!("extend.lua");
+static STALLED: Script = script!("stalled.lua");
+static TELL: Script = script!("tell.lua");
+static ITERATE: Script = script!("iterate.lua");
+static FIRE: Script = script!("fire.lua");
+
+/// Values a script answers for each job.
+const JOB_VALUES: usize = 10;
+
+/// Numbers the locks of this process, so that no two are alike.
+static TOKENS: AtomicU64 = AtomicU64::new(0);
+
+impl Consume for BullMq {
+    fn check(&self, queue: &QueueId) -> Result<(), String> {
+        let odd = queue.name.is_empty() || queue.name.as_bytes().contains(&b':');
+        if odd { Err("a BullMQ queue's name has no colon".to_owned()) } else { Ok(()) }
+    }
+
+    fn instance(&self) -> &'static str {
+        "bull"
+    }
+
+    fn claim<'a>(&'a self, link: &'a Link, seat: &'a Seat, want: usize) -> Answer<'a, Claimed> {
+        Box::pin(async move {
+            let keys = Keys::of(&seat.queue);
+            let takes = taking(seat, want);
+            let answer = CLAIM.run(link, &[keys.base()], &takes.arguments).await?;
+            let claimed = takes.read(&answer)?;
+            iterate(link, &keys, &claimed.claims).await;
+            Ok(claimed)
+        })
+    }
+
+    fn wait<'a>(&'a self, own: &'a Link, seat: &'a Seat, limit: Duration) -> Answer<'a, Claimed> {
+        Box::pin(async move {
+            let keys = Keys::of(&seat.queue);
+            let mut batch = Batch::new();
+            // By this name the library, and qtop, know who works on a queue.
+            batch.ask(cmd("CLIENT").arg("SETNAME").arg(client_name(seat)).to_owned());
+            batch.ask(cmd("BZPOPMIN").arg(keys.key("marker")).arg(Seat::block_seconds(limit)).to_owned());
+            let replies = own.send(&batch).await?;
+            if let Some(Err(error)) = replies.get(1) {
+                return Err(ReadError::Command(error.clone()).into());
+            }
+            Ok(Claimed::default())
+        })
+    }
+
+    fn extend<'a>(&'a self, link: &'a Link, seat: &'a Seat, claims: &'a [Claim]) -> Answer<'a, Vec<bool>> {
+        Box::pin(async move {
+            let keys = Keys::of(&seat.queue);
+            let mut held = Vec::with_capacity(claims.len());
+            for piece in claims.chunks(100) {
+                let mut arguments = vec![seat.lease.as_millis().to_string().into_bytes()];
+                for claim in piece {
+                    arguments.push(claim.id.as_bytes().to_vec());
+                    arguments.push(claim.token.to_vec());
+                    arguments.push(started(claim).to_vec());
+                }
+                let answer = EXTEND.run(link, &[keys.base()], &arguments).await?;
+                let answer = reply::list(&answer).ok_or_else(|| shape("no list"))?;
+                held.extend(answer.iter().map(|one| reply::int(one) == Some(1)));
+            }
+            Ok(held)
+        })
+    }
+
+    fn settle<'a>(
+        &'a self,
+        link: &'a Link,
+        seat: &'a Seat,
+        claim: &'a Claim,
+        verdict: &'a Verdict,
+        next: bool,
+    ) -> Answer<'a, Settled> {
+        Box::pin(async move {
+            let keys = Keys::of(&seat.queue);
+            let takes = taking(seat, usize::from(next));
+            let id = claim.id.as_bytes().to_vec();
+            let token = claim.token.to_vec();
+            let (script, mut arguments) = match verdict {
+                Verdict::Done(result) => {
+                    let value = result.as_ref().map_or_else(|| b"null".to_vec(), |result| result.to_vec());
+                    (&FINISH, finish(seat, claim, id, token, "completed", value, Vec::new()))
+                }
+                Verdict::Dead { message, stack } => {
+                    let value = message.clone().into_bytes();
+                    (&FINISH, finish(seat, claim, id, token, "failed", value, trace(message, stack)))
+                }
+                Verdict::Retry { message, stack, delay, crashed } => {
+                    let crashed = u8::from(*crashed).to_string().into_bytes();
+                    let wait = millis(*delay);
+                    let reason = message.clone().into_bytes();
+                    (&AGAIN, vec![id, token, b"retry".to_vec(), wait, reason, trace(message, stack), crashed])
+                }
+                Verdict::Return => (&AGAIN, back(id, token, b"return", Duration::ZERO)),
+                Verdict::Postpone(wait) => (&AGAIN, back(id, token, b"postpone", *wait)),
+            };
+            arguments.extend(takes.arguments.iter().cloned());
+            let answer = script.run(link, &[keys.base()], &arguments).await?;
+            if let Some(code) = reply::int(&answer) {
+                return Ok(refused(code, &claim.id));
+            }
+            let claimed = takes.read(&answer)?;
+            iterate(link, &keys, &claimed.claims).await;
+            Ok(Settled::Stored(claimed.claims.into_iter().next().map(Box::new)))
+        })
+    }
+
+    fn tend<'a>(&'a self, link: &'a Link, seat: &'a Seat) -> Answer<'a, Tended> {
+        Box::pin(async move {
+            let keys = Keys::of(&seat.queue);
+            let arguments = [millis(seat.lease), seat.max_deaths.to_string().into_bytes()];
+            let answer = STALLED.run(link, &[keys.base()], &arguments).await?;
+            Ok(Tended { returned: reply::count(&answer).unwrap_or(0) })
+        })
+    }
+
+    fn leave<'a>(&'a self, _: &'a Link, _: &'a Seat) -> Answer<'a, ()> {
+        // Workers are known by their connections.
+        Box::pin(async { Ok(()) })
+    }
+
+    fn tell<'a>(
+        &'a self,
+        link: &'a Link,
+        seat: &'a Seat,
+        claim: &'a Claim,
+        progress: Option<&'a Progress>,
+        lines: &'a [String],
+    ) -> Answer<'a, ()> {
+        Box::pin(async move {
+            let keys = Keys::of(&seat.queue);
+            let progress = progress.map(written).unwrap_or_default();
+            let mut arguments: Vec<&[u8]> = vec![claim.id.as_bytes(), &claim.token, progress.as_bytes()];
+            arguments.extend(lines.iter().map(String::as_bytes));
+            TELL.run(link, &[keys.base()], &arguments).await?;
+            Ok(())
+        })
+    }
+
+    fn fire<'a>(&'a self, link: &'a Link, seat: &'a Seat, firing: &'a Firing) -> Answer<'a, bool> {
+        Box::pin(async move {
+            let keys = Keys::of(&seat.queue);
+            // Not among the queue's own keys, where a job of that name would lie.
+            let fired = [b"qtop:fired:", keys.base()].concat();
+            let tick = firing.tick.0.to_string();
+            let missed: &[u8] = if firing.missed { b"1" } else { b"0" };
+            let arguments: [&[u8]; 5] =
+                [firing.schedule.as_bytes(), tick.as_bytes(), firing.name.as_bytes(), &firing.data, missed];
+            let answer = FIRE.run(link, &[keys.base(), &fired], &arguments).await?;
+            Ok(reply::int(&answer) == Some(1))
+        })
+    }
+}
+
+/// A request for jobs: its arguments, and what its answer is read with.
+struct Taking {
+    arguments: Vec<Vec<u8>>,
+    token: String,
+    first: u64,
+}
+
+fn taking(seat: &Seat, want: usize) -> Taking {
+    let first = TOKENS.fetch_add(want as u64, Ordering::Relaxed);
+    let token = seat.worker.to_text();
+    let (most, window) = seat.rate.unwrap_or((0, Duration::ZERO));
+    let arguments = vec![
+        want.to_string().into_bytes(),
+        token.clone().into_bytes(),
+        first.to_string().into_bytes(),
+        millis(seat.lease),
+        seat.worker.as_bytes().to_vec(),
+        most.to_string().into_bytes(),
+        millis(window),
+    ];
+    Taking { arguments, token, first }
+}
+
+impl Taking {
+    fn read(&self, answer: &Value) -> Result<Claimed, SystemError> {
+        let values = reply::list(answer).filter(|values| values.len() >= 3).ok_or_else(|| shape("no list"))?;
+        let now = Timestamp(reply::int(&values[0]).unwrap_or_default());
+        let span = |value: &Value| reply::count(value).map(Duration::from_millis);
+        let (jobs, _) = values[3..].as_chunks::<JOB_VALUES>();
+        let claims = jobs.iter().zip(self.first..).filter_map(|(job, number)| self.claim(job, number, now)).collect();
+        let hold = span(&values[2]).map(|left| (left, "the queue's rate limit is reached".to_owned()));
+        Ok(Claimed { claims, patience: span(&values[1]), hold })
+    }
+
+    fn claim(&self, job: &[Value; JOB_VALUES], number: u64, now: Timestamp) -> Option<Claim> {
+        let [id, name, data, opts, created, made, deaths, doomed, _scheduler, started] = job.first_chunk()?;
+        let text = |value: &Value| reply::text(value).unwrap_or_default();
+        let small = |value: &Value| reply::count(value).map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX));
+        let opts = reply::bytes(opts).unwrap_or_default();
+        let options = Options::read(opts);
+        let created_at = reply::int(created).map(Timestamp);
+        let ready_at = created_at.map(|created| created.plus(options.delay));
+        let mut receipt = text(started).into_bytes();
+        receipt.push(0);
+        receipt.extend_from_slice(opts);
+        Some(Claim {
+            id: JobId::from(reply::bytes(id)?),
+            name: text(name),
+            payload: Bytes::copy_from_slice(reply::bytes(data).unwrap_or_default()),
+            attempts_made: small(made),
+            attempts: Some(options.attempts.max(1)),
+            backoff: options.backoff,
+            created_at,
+            ready_at,
+            claimed_at: now,
+            deaths: small(deaths),
+            doomed: Some(text(doomed)).filter(|reason| !reason.is_empty()),
+            token: Bytes::from(format!("{}:{number}", self.token)),
+            receipt: Bytes::from(receipt),
+        })
+    }
+}
+
+/// How often the job was started, when it was taken: nobody else has started it while the number is the same.
+fn started(claim: &Claim) -> &[u8] {
+    claim.receipt.split(|byte| *byte == 0).next().unwrap_or_default()
+}
+
+/// The job's options as stored.
+fn stored_options(claim: &Claim) -> &[u8] {
+    claim.receipt.iter().position(|byte| *byte == 0).map_or(&[], |at| &claim.receipt[at + 1..])
+}
+
+fn finish(
+    seat: &Seat,
+    claim: &Claim,
+    id: Vec<u8>,
+    token: Vec<u8>,
+    target: &str,
+    value: Vec<u8>,
+    trace: Vec<u8>,
+) -> Vec<Vec<u8>> {
+    let options = Options::read(stored_options(claim));
+    let (own, seats) = match target {
+        "completed" => (options.keep_done, seat.keep.done),
+        _ => (options.keep_failed, seat.keep.failed),
+    };
+    let Keep { count, age } = own.or(seats).unwrap_or_default();
+    let number = |number: Option<u64>| number.map_or_else(|| "-1".to_owned(), |number| number.to_string()).into_bytes();
+    vec![
+        id,
+        token,
+        target.as_bytes().to_vec(),
+        value,
+        trace,
+        number(count),
+        number(age.map(|age| age.as_secs())),
+        claim.attempts.unwrap_or(1).to_string().into_bytes(),
+    ]
+}
+
+fn back(id: Vec<u8>, token: Vec<u8>, kind: &[u8], wait: Duration) -> Vec<Vec<u8>> {
+    vec![id, token, kind.to_vec(), millis(wait), Vec::new(), Vec::new(), b"0".to_vec()]
+}
+
+/// A trace as the library keeps it: the message first, then the lines.
+fn trace(message: &str, stack: &[String]) -> Vec<u8> {
+    let mut text = message.to_owned();
+    for line in stack {
+        text.push('\n');
+        text.push_str(line);
+    }
+    text.into_bytes()
+}
+
+fn millis(span: Duration) -> Vec<u8> {
+    span.as_millis().to_string().into_bytes()
+}
+
+/// What a negative answer means.
+fn refused(code: i64, id: &JobId) -> Settled {
+    match code {
+        -4 => Settled::Refused(format!("job {id} has unfinished children")),
+        -9 => Settled::Refused(format!("cannot complete job {id} because at least one of its children failed")),
+        -1 => Settled::Lost("the job was removed".to_owned()),
+        -2 => Settled::Lost("its lock has run out".to_owned()),
+        -3 => Settled::Lost("it is not active any more".to_owned()),
+        _ => Settled::Lost("another worker has its lock".to_owned()),
+    }
+}
+
+/// Progress as JSON: the plain percentage if that is all, else an object.
+fn written(progress: &Progress) -> String {
+    match progress {
+        Progress { percent: Some(percent), step: None, total: None, text: None } => json!(percent).to_string(),
+        Progress { percent, step, total, text } => {
+            let mut object = serde_json::Map::new();
+            let mut put = |name: &str, value: Option<serde_json::Value>| {
+                object.extend(value.map(|value| (name.to_owned(), value)));
+            };
+            put("percent", percent.map(|percent| json!(percent)));
+            put("step", step.map(|step| json!(step)));
+            put("total", total.map(|total| json!(total)));
+            put("text", text.as_ref().map(|text| json!(text)));
+            json!(object).to_string()
+        }
+    }
+}
+
+/// `<prefix>:<base64 of the queue>:w:<worker>`.
+fn client_name(seat: &Seat) -> Vec<u8> {
+    let queue = BASE64_STANDARD.encode(seat.queue.name.as_bytes());
+    let safe: String = seat.worker.to_text().chars().filter(char::is_ascii_graphic).collect();
+    [seat.queue.instance.name.as_bytes(), b":", queue.as_bytes(), b":w:", safe.as_bytes()].concat()
+}
+
+/// A scheduler's next job is made by whoever takes the present one. A failure leaves the scheduler standing, as it does
+/// in the library, so it is said aloud.
+async fn iterate(link: &Link, keys: &Keys, claims: &[Claim]) {
+    for claim in claims {
+        if !claim.id.as_bytes().starts_with(b"repeat:") {
+            continue;
+        }
+        let made = async {
+            let Some(scheduler) = options::scheduler_of(&claim.id) else { return Ok::<_, SystemError>(()) };
+            let mut ask = cmd("HMGET");
+            ask.arg(keys.scheduler(&scheduler));
+            ["every", "pattern", "tz", "offset"].iter().for_each(|field| drop(ask.arg(*field)));
+            let found = link.ask(ask).await?;
+            let fields: Vec<String> =
+                reply::list(&found).unwrap_or(&[]).iter().map(|value| reply::text(value).unwrap_or_default()).collect();
+            let Some((due, opts)) = next_iteration(claim, &fields, stored_options(claim)) else { return Ok(()) };
+            let arguments: [&[u8]; 4] = [&scheduler, claim.id.as_bytes(), &due.to_string().into_bytes(), &opts];
+            ITERATE.run(link, &[keys.base()], &arguments).await?;
+            Ok(())
+        };
+        if let Err(error) = made.await {
+            tracing::warn!(job = %claim.id, %error, "the next job of a scheduler could not be made");
+        }
+    }
+}
+
+fn shape(what: &str) -> ReadError {
+    ReadError::Shape { command: "EVALSHA", what: what.to_owned() }
+}

@@ -1,0 +1,152 @@
+//! A job's own options, and when a scheduler's next job is due.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use serde_json::Value;
+
+use crate::domain::ids::JobId;
+use crate::systems::consume::{Claim, Keep, OwnBackoff};
+
+/// What the runner needs of the options.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Options {
+    /// Attempts in all; 0 and 1 both mean one.
+    pub attempts: u32,
+    /// The wait between attempts.
+    pub backoff: Option<OwnBackoff>,
+    /// Wait before the first attempt.
+    pub delay: Duration,
+    /// Succeeded jobs to keep.
+    pub keep_done: Option<Keep>,
+    /// Failed jobs to keep.
+    pub keep_failed: Option<Keep>,
+}
+
+impl Options {
+    /// Reads them leniently: any client may have left out anything.
+    pub fn read(bytes: &[u8]) -> Self {
+        let Ok(Value::Object(options)) = serde_json::from_slice(bytes) else { return Self::default() };
+        let of = |name: &str| options.get(name).unwrap_or(&Value::Null);
+        Self {
+            attempts: number(of("attempts")).map_or(0, |attempts| attempts as u32),
+            backoff: backoff(of("backoff")),
+            delay: number(of("delay")).map(millis).unwrap_or_default(),
+            keep_done: keep(of("removeOnComplete")),
+            keep_failed: keep(of("removeOnFail")),
+        }
+    }
+}
+
+fn number(value: &Value) -> Option<f64> {
+    let number = value.as_f64().or_else(|| value.as_str()?.parse().ok())?;
+    (number.is_finite() && number >= 0.0).then_some(number)
+}
+
+fn millis(number: f64) -> Duration {
+    Duration::try_from_secs_f64(number / 1000.0).unwrap_or_default()
+}
+
+/// A bare number means fixed.
+fn backoff(value: &Value) -> Option<OwnBackoff> {
+    if let Some(wait) = number(value) {
+        return Some(OwnBackoff::Fixed(millis(wait)));
+    }
+    let kind = value.get("type")?.as_str()?;
+    let base = value.get("delay").and_then(number).map(millis).unwrap_or_default();
+    let jitter = value.get("jitter").and_then(number).unwrap_or(0.0).min(1.0);
+    Some(match kind {
+        "fixed" => OwnBackoff::Fixed(base),
+        "exponential" => OwnBackoff::Exponential { base, jitter },
+        other => OwnBackoff::Foreign(other.to_owned()),
+    })
+}
+
+/// `true`: none; `false`: all; a number: so many; an object: by count and age.
+fn keep(value: &Value) -> Option<Keep> {
+    match value {
+        Value::Bool(true) => Some(Keep { count: Some(0), age: None }),
+        Value::Bool(false) => Some(Keep::default()),
+        Value::Number(_) => number(value).map(|count| Keep { count: Some(count as u64), age: None }),
+        Value::Object(object) => Some(Keep {
+            count: object.get("count").and_then(number).map(|count| count as u64),
+            age: object.get("age").and_then(number).and_then(|age| Duration::try_from_secs_f64(age).ok()),
+        }),
+        _ => None,
+    }
+}
+
+/// The scheduler whose iteration a job is: `repeat:<scheduler>:<ms>`.
+pub fn scheduler_of(id: &JobId) -> Option<Vec<u8>> {
+    let rest = id.as_bytes().strip_prefix(b"repeat:")?;
+    let colon = rest.iter().rposition(|byte| *byte == b':')?;
+    Some(rest[..colon].to_vec())
+}
+
+/// When the next job of a scheduler is due, and its options. `fields`: every, pattern, time zone and offset as stored.
+pub fn next_iteration(claim: &Claim, fields: &[String], opts: &[u8]) -> Option<(i64, Vec<u8>)> {
+    let field = |at: usize| fields.get(at).map(String::as_str).filter(|text| !text.is_empty());
+    let now = claim.claimed_at.0;
+    let last: i64 = claim.id.to_text().rsplit(':').next()?.parse().ok()?;
+    let due = if let Some(every) = field(0).and_then(|text| text.parse::<i64>().ok()).filter(|every| *every > 0) {
+        let offset = field(3).and_then(|text| text.parse::<i64>().ok()).unwrap_or(0);
+        let next = last + every;
+        // Missed turns are not made up for: the next one in step with the others counts.
+        if next >= now {
+            next
+        } else {
+            let aligned = now.div_euclid(every) * every + offset;
+            if aligned <= now { aligned + every } else { aligned }
+        }
+    } else {
+        let cron = croner::Cron::from_str(field(1)?).ok()?;
+        let zone = field(2).map_or(Some(TimeZone::system()), |zone| TimeZone::get(zone).ok())?;
+        let from = jiff::Timestamp::from_millisecond(now.max(last)).ok()?.to_zoned(zone);
+        cron.find_next_occurrence(&from, false).ok()?.timestamp().as_millisecond()
+    };
+    let mut options = match serde_json::from_slice(opts) {
+        Ok(Value::Object(options)) => options,
+        _ => serde_json::Map::new(),
+    };
+    options.insert("delay".to_owned(), (due - now).max(0).into());
+    options.insert("timestamp".to_owned(), now.into());
+    options.insert("prevMillis".to_owned(), due.into());
+    options.remove("jobId");
+    if let Some(Value::Object(repeat)) = options.get_mut("repeat") {
+        let count = repeat.get("count").and_then(number).unwrap_or(0.0) as u64;
+        repeat.insert("count".to_owned(), (count + 1).into());
+    }
+    Some((due, serde_json::to_vec(&options).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_read_in_all_their_forms() {
+        let options = Options::read(br#"{"attempts":5,"backoff":{"type":"exponential","delay":1000,"jitter":0.5},
+            "removeOnComplete":true,"removeOnFail":{"count":10,"age":3600},"delay":250}"#);
+        assert_eq!(options.attempts, 5);
+        assert_eq!(
+            options.backoff,
+            Some(OwnBackoff::Exponential { base: Duration::from_secs(1), jitter: 0.5 })
+        );
+        assert_eq!(options.keep_done, Some(Keep { count: Some(0), age: None }));
+        assert_eq!(options.keep_failed, Some(Keep { count: Some(10), age: Some(Duration::from_secs(3600)) }));
+        assert_eq!(options.delay, Duration::from_millis(250));
+        let bare = Options::read(br#"{"attempts":"3","backoff":500,"removeOnComplete":100,"removeOnFail":false}"#);
+        assert_eq!((bare.attempts, bare.backoff), (3, Some(OwnBackoff::Fixed(Duration::from_millis(500)))));
+        assert_eq!((bare.keep_done, bare.keep_failed), (Some(Keep { count: Some(100), age: None }), Some(Keep::default())));
+        let foreign = Options::read(br#"{"backoff":{"type":"mine","delay":1}}"#);
+        assert_eq!(foreign.backoff, Some(OwnBackoff::Foreign("mine".to_owned())));
+        assert_eq!(Options::read(b"no json"), Options::default());
+    }
+
+    #[test]
+    fn schedulers_are_found_in_the_ids_of_their_jobs() {
+        assert_eq!(scheduler_of(&"repeat:nightly:a:1700000000000".into()), Some(b"nightly:a".to_vec()));
+        assert_eq!(scheduler_of(&"17".into()), None);
+    }
+}
