@@ -17,6 +17,12 @@ pub struct Cli {
     /// Options for all commands.
     #[command(flatten)]
     pub options: Options,
+    /// Run jobs while the screens are open, as the configuration's [[runner.pool]] tables say.
+    #[arg(long = "run")]
+    pub runner: bool,
+    /// How to run jobs.
+    #[command(flatten)]
+    pub running: RunArgs,
     /// What to do; without one the screens open.
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -31,6 +37,7 @@ Examples:
   qtop jobs bullmq:mail --state failed     failed jobs of one queue
   qtop retry bullmq:mail --all --state failed --dry-run
                                            what a retry of all failed jobs would do
+  qtop run                                 work on the configured queues, without screens
   qtop health --max-age 15m                for monitoring: 0 healthy, 1 warning, 2 critical, 3 unknown";
 
 /// Options for all commands.
@@ -205,6 +212,9 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Work on the queues of the configuration's [[runner.pool]] tables, without screens. Exit code: 0 if every job
+    /// ended by itself, 3 if some had to be put back.
+    Run(RunArgs),
     /// Queues that live, over a private throw-away Redis.
     Demo {
         /// Build a server without asking if none is installed.
@@ -225,6 +235,17 @@ pub enum Command {
     /// The manual page, in roff.
     #[command(hide = true)]
     Man,
+}
+
+/// How to run jobs.
+#[derive(Clone, Debug, Default, Args)]
+pub struct RunArgs {
+    /// On a private server of this machine, which keeps its data.
+    #[arg(long)]
+    pub local: bool,
+    /// Also on a server that may evict jobs when its memory is full.
+    #[arg(long)]
+    pub allow_eviction: bool,
 }
 
 /// Thresholds of `health`. One that is passed is critical; qtop's own warnings count as they are.

@@ -10,6 +10,7 @@ mod failure;
 mod json;
 mod known;
 mod output;
+mod runner;
 mod screen;
 mod session;
 mod table;
@@ -57,6 +58,7 @@ fn dispatch(mut cli: Cli, output: &Output) -> Result<u8, Failure> {
     let config = load(&cli, &environment)?;
     match command {
         None => screen::show(&cli, config, environment),
+        Some(Command::Run(running)) => runner::run(&cli, &running, config, &environment, output),
         Some(Command::Demo { yes }) => screen::show_demo(&cli, yes, config, environment),
         Some(command) => {
             let state = environment.state.as_deref();

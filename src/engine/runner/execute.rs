@@ -1,10 +1,14 @@
 //! Who runs a job: the handlers of a pool, chosen by the job's name.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
+use super::handler::{Handler, Surroundings};
+use super::plan::Build;
 use super::work::{Ending, Room, Work};
+use crate::link::Remedy;
 
 /// Something that runs jobs.
 pub trait Execute: Send + Sync {
@@ -15,6 +19,28 @@ pub trait Execute: Send + Sync {
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {})
     }
+}
+
+impl Execute for Handler {
+    fn handle<'a>(&'a self, work: &'a Work, room: Room) -> BoxFuture<'a, Ending> {
+        Box::pin(Handler::handle(self, work, room))
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(Handler::close(self))
+    }
+}
+
+/// Makes the handlers of the configuration. `directory`: where jobs get their folders unless a handler says it.
+pub fn builder(surroundings: Surroundings, directory: Option<PathBuf>) -> Arc<Build> {
+    Arc::new(move |config| {
+        let mut config = config.clone();
+        config.scratch = config.scratch.or_else(|| directory.clone());
+        match Handler::build(&config, &surroundings) {
+            Ok(handler) => Ok(Arc::new(handler) as Arc<dyn Execute>),
+            Err(error) => Err((error.to_string(), error.remedy().map(std::borrow::Cow::into_owned))),
+        }
+    })
 }
 
 /// One handler of a pool.

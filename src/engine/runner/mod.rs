@@ -27,10 +27,12 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use self::error::RunnerError;
-use crate::config::Runner;
+use self::handler::Surroundings;
+use crate::config::{Config, Runner};
 use crate::domain::runner::{RunnerCommand, RunnerView};
-use crate::engine::Systems;
-use crate::link::ConnectOptions;
+use crate::engine::{Systems, connect_options};
+use crate::link::{ConnectOptions, Mode};
+use crate::systems;
 
 pub use plan::Build;
 
@@ -49,6 +51,29 @@ pub struct RunnerConfig {
     pub runner: Runner,
     /// Makes handlers.
     pub build: Arc<Build>,
+}
+
+impl RunnerConfig {
+    /// As configured, for one of the configured servers.
+    ///
+    /// # Errors
+    /// If the server may not be changed, or has no URL.
+    pub fn of(config: &Config, name: &str) -> Result<Self, RunnerError> {
+        let refused = |reason: &str| RunnerError::ReadOnly(format!("{name}: {reason}"));
+        let server = config.servers.get(name).ok_or_else(|| refused("it is not described"))?;
+        if let Some(reason) = server.read_only_reason() {
+            return Err(refused(&reason));
+        }
+        let mut connect = connect_options(server).ok_or_else(|| refused("it has no URL"))?;
+        connect.mode = Mode::ReadWrite;
+        Ok(Self {
+            connect,
+            server: name.to_owned(),
+            systems: Arc::new(systems::all(&config.described().for_server(name))),
+            build: execute::builder(Surroundings::of_process(), config.runner.directory.clone()),
+            runner: config.runner.clone(),
+        })
+    }
 }
 
 /// How a runner ended.

@@ -354,8 +354,7 @@ async fn iterate(link: &Link, keys: &Keys, claims: &[Claim]) {
         let made = async {
             let Some(scheduler) = options::scheduler_of(&claim.id) else { return Ok::<_, SystemError>(()) };
             let mut ask = cmd("HMGET");
-            ask.arg(keys.scheduler(&scheduler));
-            ["every", "pattern", "tz", "offset"].iter().for_each(|field| drop(ask.arg(*field)));
+            ask.arg(keys.scheduler(&scheduler)).arg("every").arg("pattern").arg("tz").arg("offset");
             let found = link.ask(ask).await?;
             let fields: Vec<String> =
                 reply::list(&found).unwrap_or(&[]).iter().map(|value| reply::text(value).unwrap_or_default()).collect();

@@ -126,19 +126,21 @@ mod tests {
 
     #[test]
     fn options_are_read_in_all_their_forms() {
-        let options = Options::read(br#"{"attempts":5,"backoff":{"type":"exponential","delay":1000,"jitter":0.5},
-            "removeOnComplete":true,"removeOnFail":{"count":10,"age":3600},"delay":250}"#);
-        assert_eq!(options.attempts, 5);
-        assert_eq!(
-            options.backoff,
-            Some(OwnBackoff::Exponential { base: Duration::from_secs(1), jitter: 0.5 })
+        let options = Options::read(
+            br#"{"attempts":5,"backoff":{"type":"exponential","delay":1000,"jitter":0.5},
+            "removeOnComplete":true,"removeOnFail":{"count":10,"age":3600},"delay":250}"#,
         );
+        assert_eq!(options.attempts, 5);
+        assert_eq!(options.backoff, Some(OwnBackoff::Exponential { base: Duration::from_secs(1), jitter: 0.5 }));
         assert_eq!(options.keep_done, Some(Keep { count: Some(0), age: None }));
         assert_eq!(options.keep_failed, Some(Keep { count: Some(10), age: Some(Duration::from_secs(3600)) }));
         assert_eq!(options.delay, Duration::from_millis(250));
         let bare = Options::read(br#"{"attempts":"3","backoff":500,"removeOnComplete":100,"removeOnFail":false}"#);
         assert_eq!((bare.attempts, bare.backoff), (3, Some(OwnBackoff::Fixed(Duration::from_millis(500)))));
-        assert_eq!((bare.keep_done, bare.keep_failed), (Some(Keep { count: Some(100), age: None }), Some(Keep::default())));
+        assert_eq!(
+            (bare.keep_done, bare.keep_failed),
+            (Some(Keep { count: Some(100), age: None }), Some(Keep::default()))
+        );
         let foreign = Options::read(br#"{"backoff":{"type":"mine","delay":1}}"#);
         assert_eq!(foreign.backoff, Some(OwnBackoff::Foreign("mine".to_owned())));
         assert_eq!(Options::read(b"no json"), Options::default());
