@@ -10,13 +10,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use tokio::sync::{mpsc, watch};
 
 use crate::app::message::{Clock, Message};
 use crate::app::state::State;
 use crate::config::{Config, ConfigProblems, Environment};
+use crate::domain::runner::RunnerView;
 use crate::domain::snapshot::LinkHealth;
 use crate::domain::text::harmless;
 use crate::domain::time::Timestamp;
+use crate::engine::runner::Order;
 use crate::log::{LogFeed, LogGuard};
 use crate::term::{self, Signal, TerminalConsole, TerminalError};
 use crate::ui;
@@ -41,6 +44,17 @@ pub struct RunOptions {
     pub log: Option<(LogGuard, LogFeed)>,
     /// Shown as short notices at the start.
     pub notes: Vec<String>,
+    /// The runner, if jobs are run here.
+    pub runner: Option<RunnerPort>,
+}
+
+/// Where the screens hear of the runner, and tell it something.
+#[derive(Debug)]
+pub struct RunnerPort {
+    /// What it shows.
+    pub view: watch::Receiver<Arc<RunnerView>>,
+    /// What it is told.
+    pub orders: mpsc::Sender<Order>,
 }
 
 /// Reads the configuration anew.
@@ -81,13 +95,13 @@ pub fn run(options: RunOptions, runtime: tokio::runtime::Runtime) -> anyhow::Res
 }
 
 async fn screen(options: RunOptions, synchronized: bool, pace: FramePace) -> anyhow::Result<Exit> {
-    let RunOptions { config, environment, read, log, notes } = options;
+    let RunOptions { config, environment, read, log, notes, runner } = options;
     let config = Arc::new(config);
     let (mut look, problem) = Look::of(&config, &environment);
     let server = settings::server_view(&config, &config.origin.chosen);
     let zone = jiff::tz::TimeZone::system();
     let mut state = State::new(server, settings::settings(&config), zone, clock());
-    let mut tasks = EngineTasks::start(Arc::clone(&config), environment, read, log)?;
+    let mut tasks = EngineTasks::start(Arc::clone(&config), environment, read, log, runner)?;
     for text in notes {
         crate::app::update::update(&mut state, Message::Notice { text, bad: false });
     }

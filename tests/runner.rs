@@ -4,9 +4,16 @@
 
 #[path = "runner/bench.rs"]
 mod bench;
+#[path = "runner/bullmq.rs"]
+mod bullmq;
 #[path = "runner/faults.rs"]
 mod faults;
+#[allow(dead_code, reason = "shared with the tests of changes, which use all of it")]
+#[path = "changes/library.rs"]
+mod library;
 #[path = "runner/lists.rs"]
 mod lists;
+#[path = "runner/program.rs"]
+mod program;
 #[path = "runner/refusals.rs"]
 mod refusals;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::domain::change::Order;
 use crate::domain::fetch::Request;
 use crate::domain::ids::Ticket;
+use crate::domain::runner::RunnerCommand;
 
 /// Which reader a fetch is for. A newer fetch of a slot replaces the older one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -84,6 +85,8 @@ pub enum Effect {
         /// The lines.
         lines: Vec<String>,
     },
+    /// Tell the runner.
+    Runner(RunnerCommand),
     /// Draw everything anew.
     Repaint,
     /// Switch mouse capture.

@@ -13,6 +13,7 @@ use crate::domain::change::Report;
 use crate::domain::fetch::{FetchError, Fetched};
 use crate::domain::ids::Ticket;
 use crate::domain::log_line::LogLine;
+use crate::domain::runner::RunnerView;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Timestamp;
 
@@ -51,6 +52,8 @@ pub enum Message {
     ConfigBroken(Option<Banner>),
     /// Another server is watched from now on.
     Server(ServerView),
+    /// The runner has something new to show.
+    Runner(Arc<RunnerView>),
     /// Lines of qtop's own log, and how many were lost before them.
     Logged {
         /// Oldest first.

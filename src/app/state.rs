@@ -17,6 +17,7 @@ use crate::domain::fetch::{FetchError, QueuedRow};
 use crate::domain::ids::{JobId, QueueId, ServerId, SystemName, Ticket};
 use crate::domain::mutation::{Ability, Verb};
 use crate::domain::reason::Reason;
+use crate::domain::runner::{RunnerState, RunnerView};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Timestamp;
 
@@ -63,6 +64,8 @@ pub struct State {
     pub scheduled: ScheduledView,
     /// Logs screen.
     pub logs: LogsView,
+    /// What the runner shows; `None`: this qtop runs nothing.
+    pub runner: Option<Arc<RunnerView>>,
     /// First visible line of the Server screen.
     pub server_scroll: usize,
     /// Queue screen; kept when a job is opened from it.
@@ -366,6 +369,7 @@ impl State {
             workers: WorkersView::default(),
             scheduled: ScheduledView::default(),
             logs: LogsView::default(),
+            runner: None,
             server_scroll: 0,
             queue: None,
             job: None,
@@ -394,6 +398,12 @@ impl State {
     pub fn next_ticket(&mut self) -> Ticket {
         self.tickets.0 += 1;
         self.tickets
+    }
+
+    /// Jobs that run in this qtop now.
+    pub fn running_here(&self) -> usize {
+        let alive = self.runner.as_ref().filter(|view| view.state != RunnerState::Stopped);
+        alive.map_or(0, |view| view.pools.iter().map(|pool| pool.slots.len()).sum())
     }
 
     /// The sample that is shown: the frozen one, or the newest.

@@ -59,6 +59,10 @@ pub fn update(state: &mut State, message: Message) -> Vec<Effect> {
             Vec::new()
         }
         Message::Server(server) => switched(state, server),
+        Message::Runner(view) => {
+            state.runner = Some(view);
+            Vec::new()
+        }
         Message::Logged { lines, dropped } => {
             logged(state, lines, dropped);
             Vec::new()
@@ -160,6 +164,7 @@ fn switched(state: &mut State, server: ServerView) -> Vec<Effect> {
     state.size = old.size;
     state.geometry = old.geometry;
     state.logs = old.logs;
+    state.runner = old.runner;
     state.time_style = old.time_style;
     state.details = old.details;
     state.mouse = old.mouse;

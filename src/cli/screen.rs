@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use super::args::Cli;
 use super::failure::{Exit, Failure};
 use super::known::known;
+use super::runner;
 use crate::config::{self, Config, Environment, Server};
 use crate::demo::{self, Demo, DemoOptions};
 use crate::domain::described::Described;
@@ -31,8 +32,14 @@ fn need_a_terminal(environment: &Environment) -> Result<(), Failure> {
 pub fn show(cli: &Cli, config: Config, environment: Environment) -> Result<u8, Failure> {
     need_a_terminal(&environment)?;
     let runtime = runtime()?;
-    let options = options(cli, config, environment, None);
-    leave(run::run(options, runtime))
+    if !(cli.runner || config.runner.enabled) {
+        return leave(run::run(options(cli, config, environment, None), runtime));
+    }
+    runner::beside_screens(&cli.running, config, &environment.clone(), |config, port| {
+        let mut options = options(cli, config, environment, None);
+        options.runner = Some(port);
+        leave(run::run(options, runtime))
+    })
 }
 
 /// Shows the screens over a private, throw-away Redis in which queues live.
@@ -97,7 +104,7 @@ fn options(cli: &Cli, config: Config, environment: Environment, stage: Option<St
         let config = config::load(&overrides, &surroundings, &known())?;
         Ok(stage.as_ref().map_or_else(|| config.clone(), |stage| stage.over(config.clone())))
     });
-    RunOptions { config, environment, read, log, notes }
+    RunOptions { config, environment, read, log, notes, runner: None }
 }
 
 /// The exit code of the screens; a signal is told by the code and, if there was one, the last error (U4).

@@ -1,6 +1,6 @@
 //! The ACL rule a user needs for qtop, made from the command table (S2, S20).
 
-use super::commands::{Access, COMMANDS, CommandSpec};
+use super::commands::{COMMANDS, CommandSpec};
 use super::gate::Mode;
 
 /// The rules for `ACL SETUSER name on >password …` that allow exactly what qtop sends: reading the keys of these
@@ -27,7 +27,7 @@ pub fn acl_rule(version: (u16, u16), keys: &[&str], mode: Mode) -> Option<String
 fn allowed(version: (u16, u16), mode: Mode) -> impl Iterator<Item = &'static CommandSpec> {
     COMMANDS.iter().filter(move |spec| {
         // Sentinels have users of their own.
-        spec.since <= version && spec.name != "SENTINEL" && (spec.access != Access::Write || mode == Mode::ReadWrite)
+        spec.since <= version && spec.name != "SENTINEL" && !(spec.changes() && mode == Mode::ReadOnly)
     })
 }
 

@@ -44,6 +44,10 @@ pub struct CommandSpec {
     pub cost: Cost,
     /// The server's own mark: `@slow` rather than `@fast`.
     pub slow: bool,
+    /// Waits on the server: leaves only on a connection that is for that (R3).
+    pub blocking: bool,
+    /// For the runner alone: needs leave to write, whatever the server calls it.
+    pub working: bool,
     /// What its arguments must obey.
     pub limit: Limit,
     /// First server version that has it, major and minor.
@@ -52,7 +56,17 @@ pub struct CommandSpec {
 
 impl CommandSpec {
     const fn new(name: &'static str, access: Access, cost: Cost) -> Self {
-        Self { name, subcommand: None, access, cost, slow: false, limit: Limit::None, since: (1, 0) }
+        Self {
+            name,
+            subcommand: None,
+            access,
+            cost,
+            slow: false,
+            blocking: false,
+            working: false,
+            limit: Limit::None,
+            since: (1, 0),
+        }
     }
 
     const fn sub(mut self, subcommand: &'static str) -> Self {
@@ -65,6 +79,16 @@ impl CommandSpec {
         self
     }
 
+    const fn blocking(mut self) -> Self {
+        self.blocking = true;
+        self
+    }
+
+    const fn working(mut self) -> Self {
+        self.working = true;
+        self
+    }
+
     const fn limit(mut self, limit: Limit) -> Self {
         self.limit = limit;
         self
@@ -73,6 +97,11 @@ impl CommandSpec {
     const fn since(mut self, major: u16, minor: u16) -> Self {
         self.since = (major, minor);
         self
+    }
+
+    /// True if it needs leave to write.
+    pub fn changes(&self) -> bool {
+        self.access == Access::Write || self.working
     }
 
     /// The name as `ACL` lines and `INFO commandstats` write it: `lrange`, `client|setname`.
@@ -140,7 +169,7 @@ pub static COMMANDS: &[CommandSpec] = &[
     connection("CLIENT", Constant).sub("NO-TOUCH").slow().since(7, 2),
     connection("CLIENT", Constant).sub("ID").slow().since(5, 0),
     admin("CLIENT", Constant).sub("NO-EVICT").slow().since(7, 0),
-    admin("CLIENT", Constant).sub("UNBLOCK").slow().since(5, 0),
+    admin("CLIENT", Constant).sub("UNBLOCK").slow().working().since(5, 0),
     admin("CLIENT", Linear("connected clients; asked at most every 30 s, above 1,000 only if confirmed"))
         .sub("LIST")
         .slow(),
@@ -203,8 +232,8 @@ pub static COMMANDS: &[CommandSpec] = &[
     write("RPUSH", Arguments).limit(Limit::Named { skip: 1, max: MAX_NAMED }),
     write("LREM", Linear("the list; the cost is shown before")).slow(),
     write("LMOVE", Constant).slow().since(6, 2),
-    write("BLMOVE", Constant).slow().since(6, 2),
-    write("BZPOPMIN", Logarithmic).since(5, 0),
+    write("BLMOVE", Constant).slow().blocking().since(6, 2),
+    write("BZPOPMIN", Logarithmic).blocking().since(5, 0),
     write("ZADD", Logarithmic),
     write("ZREM", Logarithmic),
     write("HSET", Arguments).limit(Limit::Named { skip: 1, max: MAX_NAMED }),

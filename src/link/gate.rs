@@ -2,7 +2,7 @@
 
 use redis::{Arg, Cmd};
 
-use super::commands::{Access, COMMANDS, find};
+use super::commands::{COMMANDS, find};
 
 /// What a link lets out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -44,7 +44,7 @@ pub fn check(command: &Cmd, mode: Mode) -> Result<usize, Breach> {
         });
     };
     let spec = &COMMANDS[index];
-    if spec.access == Access::Write && mode == Mode::ReadOnly {
+    if spec.changes() && mode == Mode::ReadOnly {
         return Err(Breach { command: spec.title(), reason: "this connection is read-only".to_owned(), bug: false });
     }
     let fixed = 1 + usize::from(spec.subcommand.is_some());
@@ -59,6 +59,7 @@ mod tests {
     use proptest::prelude::*;
     use redis::cmd;
 
+    use super::super::commands::Access;
     use super::*;
 
     fn line(text: &str) -> Cmd {

@@ -9,6 +9,7 @@ use redis::{Cmd, Pipeline, Value};
 use tokio::task::AbortHandle;
 
 use super::batch::{Batch, Reply};
+use super::commands::COMMANDS;
 use super::connect::Raw;
 use super::error::{CommandError, LinkError};
 use super::gate::{self, Mode};
@@ -151,7 +152,13 @@ impl Link {
     }
 
     fn pass(&self, command: &Cmd) -> Result<usize, LinkError> {
-        gate::check(command, self.shared.mode).map_err(|breach| {
+        let checked = gate::check(command, self.shared.mode).and_then(|index| {
+            let spec = &COMMANDS[index];
+            let alone = !spec.blocking || self.shared.purpose == Purpose::Claim;
+            let reason = || "it would hold up everybody else on this connection".to_owned();
+            if alone { Ok(index) } else { Err(gate::Breach { command: spec.title(), reason: reason(), bug: true }) }
+        });
+        checked.map_err(|breach| {
             debug_assert!(self.shared.lenient || !breach.bug, "{} must not leave: {}", breach.command, breach.reason);
             tracing::warn!(command = breach.command, reason = breach.reason, "the gate stopped a command");
             LinkError::Gate { command: breach.command, reason: breach.reason }

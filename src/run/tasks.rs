@@ -10,15 +10,17 @@ use tokio_util::sync::CancellationToken;
 use super::changes::{ChangeTasks, export, systems_of};
 use super::look::Look;
 use super::ui_loop::Tasks;
-use super::{ReadConfig, settings};
+use super::{ReadConfig, RunnerPort, settings};
 use crate::app::effect::{Effect, PaceWish, Slot};
 use crate::app::message::Message;
 use crate::app::state::Banner;
 use crate::config::{Changes, Config, Environment};
 use crate::domain::fetch::FetchError;
 use crate::domain::log_line::LogLine;
+use crate::domain::runner::RunnerView;
 use crate::engine::ConfigEvent;
 use crate::engine::fetcher::Ask;
+use crate::engine::runner::Order;
 use crate::engine::{self, EngineConfig, EngineHandles, Pace};
 use crate::log::{LogFeed, LogGuard};
 
@@ -49,6 +51,7 @@ pub struct EngineTasks {
     life: CancellationToken,
     reloads: mpsc::Receiver<ConfigEvent>,
     log: Option<(LogGuard, LogFeed)>,
+    runner: Option<RunnerPort>,
     /// Log lines lost so far.
     lost: u64,
     waiting: VecDeque<Told>,
@@ -65,6 +68,7 @@ impl EngineTasks {
         environment: Environment,
         read: ReadConfig,
         log: Option<(LogGuard, LogFeed)>,
+        runner: Option<RunnerPort>,
     ) -> anyhow::Result<Self> {
         let server = config.origin.chosen.clone();
         let state_folder = environment.state.clone();
@@ -87,6 +91,7 @@ impl EngineTasks {
             life,
             reloads,
             log,
+            runner,
             lost,
             waiting,
             state_folder,
@@ -138,6 +143,11 @@ impl EngineTasks {
         {
             self.waiting.push_back(Told::Message(Message::Notice { text: error.to_string(), bad: true }));
         }
+        if changes.runner && self.runner.is_some() {
+            let order = Order::Reload(Box::new(self.config.runner.clone()));
+            let notice = self.tell_runner(order);
+            self.waiting.extend(notice.map(Told::Message));
+        }
         if changes.refresh || changes.concerns_server(&self.server) {
             let name = if self.config.servers.contains_key(&self.server) {
                 self.server.clone()
@@ -162,8 +172,31 @@ impl EngineTasks {
         Message::Logged { lines, dropped }
     }
 
+    fn tell_runner(&self, order: Order) -> Option<Message> {
+        let text = match &self.runner {
+            None => "this qtop runs nothing: start it with --run".to_owned(),
+            Some(port) => match port.orders.try_send(order) {
+                Ok(()) => return None,
+                Err(error) => format!("the runner does not listen now: {error}"),
+            },
+        };
+        Some(Message::Notice { text, bad: true })
+    }
+
     fn ask(&self, ask: Ask<Slot>) -> bool {
         self.handles.asks.try_send(ask).is_ok()
+    }
+}
+
+/// What the runner shows now, when it has changed; never again once the runner has gone.
+async fn next_view(runner: &mut Option<RunnerPort>) -> Option<Arc<RunnerView>> {
+    let port = runner.as_mut()?;
+    match port.view.changed().await {
+        Ok(()) => Some(Arc::clone(&port.view.borrow_and_update())),
+        Err(_) => {
+            *runner = None;
+            None
+        }
     }
 }
 
@@ -218,6 +251,7 @@ impl Tasks for EngineTasks {
                     continue;
                 }
                 Some(line) = next_line(&mut self.log) => self.logged(line),
+                Some(view) = next_view(&mut self.runner) => Message::Runner(view),
                 else => return std::future::pending().await,
             };
             return Told::Message(message);
@@ -263,6 +297,7 @@ impl Tasks for EngineTasks {
                 });
                 None
             }
+            Effect::Runner(command) => self.tell_runner(Order::Command(command)),
             // The rest is the loop's own.
             Effect::Copy(_)
             | Effect::Open { .. }

@@ -227,7 +227,8 @@ impl<C: Console, T: Tasks> Desk<'_, C, T> {
             | Effect::Abandon(_)
             | Effect::Refresh
             | Effect::Pace(_)
-            | Effect::SwitchServer(_)) => return Ok(self.tasks.carry_out(effect)),
+            | Effect::SwitchServer(_)
+            | Effect::Runner(_)) => return Ok(self.tasks.carry_out(effect)),
         }
         Ok(None)
     }

@@ -42,8 +42,13 @@ pub fn described() -> Described {
 
 /// A `[runner]` table with one pool on the list; `pool`: more lines of the pool.
 pub fn runner(pool: &str) -> Runner {
+    runner_on("list:mail", pool)
+}
+
+/// The same on any queue.
+pub fn runner_on(queue: &str, pool: &str) -> Runner {
     let text = format!(
-        "name = 'test'\nlease = '4s'\ngrace = '5s'\n[[pool]]\nqueue = 'list:mail'\n{pool}\n[[pool.handler]]\ncommand = ['true']"
+        "name = 'test'\nlease = '4s'\ngrace = '5s'\n[[pool]]\nqueue = '{queue}'\n{pool}\n[[pool.handler]]\ncommand = ['true']"
     );
     toml::from_str(&text).unwrap()
 }

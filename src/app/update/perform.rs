@@ -35,7 +35,17 @@ pub(super) fn perform(state: &mut State, id: ActionId) -> Vec<Effect> {
         ActionId::Back => return back(state),
         ActionId::Quit => return open::back(state).unwrap_or_else(|| quit(state)),
         ActionId::QuitNow => return vec![Effect::Quit],
-        ActionId::Suspend => return vec![Effect::Suspend],
+        ActionId::Suspend => {
+            let running = state.running_here();
+            if running == 0 {
+                return vec![Effect::Suspend];
+            }
+            // A stopped process renews nothing: its jobs would be taken for dead and run again elsewhere (U2).
+            let text = format!(
+                "{running} jobs run in this qtop, and stopping it would stop their renewal; drain first, or leave with q"
+            );
+            super::notice(state, text, true);
+        }
         ActionId::Previous => return open::swap(state),
         ActionId::NextTab => return open::next_tab(state, true),
         ActionId::PreviousTab => return open::next_tab(state, false),

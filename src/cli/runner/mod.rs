@@ -19,6 +19,7 @@ use crate::engine::runner::error::RunnerError;
 use crate::engine::runner::{Order, RunnerConfig, RunnerHandle, start};
 use crate::engine::{self, ConfigEvent};
 use crate::link::Remedy;
+use crate::run::RunnerPort;
 
 pub use local::Local;
 
@@ -65,6 +66,52 @@ pub fn run(
     drop(local);
     drop(log);
     Ok(if end.cut > 0 { CUT } else { Exit::Good.code() })
+}
+
+/// Shows the screens with a runner beside them, and lets it end its jobs when they are left. `show` gives the exit code
+/// of the screens.
+pub fn beside_screens(
+    running: &RunArgs,
+    mut config: Config,
+    environment: &Environment,
+    show: impl FnOnce(Config, RunnerPort) -> Result<u8, Failure>,
+) -> Result<u8, Failure> {
+    config.runner.allow_eviction |= running.allow_eviction;
+    let local = if running.local { Some(Local::start(environment)?) } else { None };
+    if let Some(local) = &local {
+        local.put_into(&mut config);
+    }
+    let handle = begin(&config)?;
+    let port = RunnerPort { view: handle.view.clone(), orders: handle.orders.clone() };
+    let code = show(config, port);
+    handle.stop.cancel();
+    let output = Output::new(false);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Refused, format!("the runtime could not be started: {error}")))?;
+    let view = runtime.block_on(see_off(&handle, &output))?;
+    let end = handle.join().map_err(failure)?;
+    if view.pools.iter().any(|pool| pool.counts.taken > 0) {
+        output.note(&summary(&view, end.cut));
+    }
+    drop(local);
+    Ok(if end.cut > 0 { CUT } else { code? })
+}
+
+/// Waits for the last jobs; a further signal puts them back.
+async fn see_off(handle: &RunnerHandle, output: &Output) -> Result<Arc<RunnerView>, Failure> {
+    let mut signals = Signals::new()?;
+    let active: usize = handle.view.borrow().pools.iter().map(|pool| pool.slots.len()).sum();
+    if active > 0 {
+        output.note(&format!("waiting for {active} jobs to end (Ctrl-C: put them back)"));
+    }
+    loop {
+        tokio::select! {
+            () = handle.over.cancelled() => return Ok(Arc::clone(&handle.view.borrow())),
+            () = signals.next() => handle.hurry.cancel(),
+        }
+    }
 }
 
 /// Starts the configured runner on the chosen server.

@@ -325,7 +325,7 @@ impl Manager {
         }
         recent.sort_by_key(|result| std::cmp::Reverse(result.at));
         recent.truncate(RECENT);
-        told.view.send_replace(Arc::new(RunnerView {
+        let view = RunnerView {
             name: self.common.name.clone(),
             server: self.server.clone(),
             state,
@@ -335,7 +335,15 @@ impl Manager {
             recent: recent.into(),
             problem: self.problem.clone(),
             metrics: self.metrics.clone(),
-        }));
+        };
+        // Nobody need draw what looks the same.
+        told.view.send_if_modified(|old| {
+            let changed = RunnerView { at: old.at, ..view.clone() } != **old;
+            if changed {
+                *old = Arc::new(view);
+            }
+            changed
+        });
     }
 
     /// Lets the jobs end within the grace time and puts back the rest (R8).
