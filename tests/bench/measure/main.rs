@@ -8,6 +8,7 @@
 
 mod machine;
 mod picture;
+mod runner;
 mod screen;
 mod seed;
 mod server;
@@ -15,7 +16,7 @@ mod server;
 /// The built program.
 const QTOP: &str = env!("CARGO_BIN_EXE_qtop");
 
-const SECTIONS: [(&str, fn()); 7] = [
+const SECTIONS: [(&str, fn()); 8] = [
     ("refresh", server::refresh),
     ("link", server::slow_link),
     ("start", screen::start),
@@ -23,6 +24,7 @@ const SECTIONS: [(&str, fn()); 7] = [
     ("idle", screen::idle),
     ("memory", screen::memory),
     ("large", screen::large_queue),
+    ("runner", runner::throughput),
 ];
 
 fn main() {
