@@ -6,6 +6,8 @@
 mod bench;
 #[path = "runner/bullmq.rs"]
 mod bullmq;
+#[path = "runner/chaos.rs"]
+mod chaos;
 #[path = "runner/faults.rs"]
 mod faults;
 #[allow(dead_code, reason = "shared with the tests of changes, which use all of it")]
@@ -17,3 +19,7 @@ mod lists;
 mod program;
 #[path = "runner/refusals.rs"]
 mod refusals;
+#[path = "runner/schedules.rs"]
+mod schedules;
+#[path = "runner/streams.rs"]
+mod streams;

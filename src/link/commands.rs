@@ -248,6 +248,11 @@ pub static COMMANDS: &[CommandSpec] = &[
     write("RESTORE", Linear("the value, which was once dumped")).slow().since(2, 6),
     write("PEXPIRE", Constant).since(2, 6),
     write("PERSIST", Constant),
+    write("XREADGROUP", Linear("COUNT, at most 500"))
+        .slow()
+        .blocking()
+        .limit(Limit::Required { keyword: Keyword::Count, skip: 3, max: MAX_SPAN })
+        .since(5, 0),
     write("XADD", Constant).since(5, 0),
     write("XACK", Arguments).limit(Limit::Named { skip: 2, max: MAX_NAMED }).since(5, 0),
     write("XDEL", Arguments).limit(Limit::Named { skip: 1, max: MAX_NAMED }).since(5, 0),

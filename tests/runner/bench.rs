@@ -37,7 +37,7 @@ processing_pattern = "mail:processing:*"
 
 /// The described list.
 pub fn described() -> Described {
-    Described { lists: vec![toml::from_str(LIST).unwrap()] }
+    Described { lists: vec![toml::from_str(LIST).unwrap()], ..Described::default() }
 }
 
 /// A `[runner]` table with one pool on the list; `pool`: more lines of the pool.

@@ -233,9 +233,12 @@ impl Manager {
                     running.pool.cancel(&job.id);
                 }
             }
-            Order::Command(RunnerCommand::RunCopy(job)) => {
-                tracing::warn!(job = %job.id, "running a copy is not possible here");
-            }
+            Order::Command(RunnerCommand::RunCopy(job)) => match self.find(&job.queue) {
+                Some(pool) => {
+                    tokio::spawn(Arc::clone(pool).run_copy(job.id));
+                }
+                None => self.problem = Some(format!("no pool works on {}: add one to run its jobs", job.queue.short_address())),
+            },
         }
     }
 

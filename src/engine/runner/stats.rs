@@ -109,6 +109,12 @@ impl Stats {
         self.recent.truncate(RECENT);
     }
 
+    /// A copy has ended: it is shown, and counts for nothing.
+    pub fn copied(&mut self, result: ResultView) {
+        self.recent.push_front(result);
+        self.recent.truncate(RECENT);
+    }
+
     /// Mean run time of the last successes.
     pub fn mean(&self) -> Option<Duration> {
         let count = u32::try_from(self.times.len()).ok().filter(|count| *count > 0)?;

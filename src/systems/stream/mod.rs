@@ -5,6 +5,7 @@
 //! the place of entries of NAME that were given up. Observed on Redis 7.0.15.
 
 mod add;
+mod consume;
 mod detail;
 mod info;
 mod mutate;
@@ -16,6 +17,7 @@ mod sample;
 mod why;
 mod workers;
 
+use super::consume::Consume;
 use super::{Answer, Instance, Memo, ReadError, ScanPass, Sighting, System, SystemSpec, unsupported};
 use crate::domain::caps::Caps;
 use crate::domain::ids::{JobId, QueueId};
@@ -51,7 +53,8 @@ static SPEC: SystemSpec = SystemSpec {
         .union(Caps::RETRY)
         .union(Caps::REMOVE)
         .union(Caps::DRAIN)
-        .union(Caps::ENQUEUE),
+        .union(Caps::ENQUEUE)
+        .union(Caps::CONSUME),
     scans: &[ScanPass { pattern: "*", kind: Some("stream") }],
 };
 
@@ -159,5 +162,9 @@ impl System for Stream {
 
     fn restore<'a>(&'a self, link: &'a Link, queue: &'a QueueId, records: &'a [Record]) -> Answer<'a, Outcome> {
         Box::pin(records::restore(link, queue, records))
+    }
+
+    fn consumer(&self) -> Option<&dyn Consume> {
+        Some(self)
     }
 }

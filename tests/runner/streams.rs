@@ -1,0 +1,89 @@
+//! Working for a consumer group.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use qtop::domain::ids::{JobRef, QueueId};
+use qtop::domain::runner::{Ended, RunnerCommand};
+use qtop::engine::runner::Order;
+use qtop_testkit::{TestServer, wait_until};
+
+use crate::bench::{Notes, begin, failing, noting, runner_on, slow};
+
+fn stream(server: &TestServer, count: usize) {
+    server.run("XGROUP CREATE events workers 0 MKSTREAM");
+    for number in 0..count {
+        server.run(&format!("XADD events * type send data {number}"));
+    }
+}
+
+fn pending(server: &TestServer) -> i64 {
+    let all: Vec<redis::Value> = redis::from_redis_value(server.run("XPENDING events workers")).unwrap();
+    redis::from_redis_value(all[0].clone()).unwrap()
+}
+
+#[test]
+fn entries_run_once_and_are_acknowledged_with_their_outcome() {
+    let server = TestServer::start();
+    stream(&server, 100);
+    let notes = Notes::default();
+    let bench = begin(&server.url(), runner_on("stream:events/workers", "concurrency = 4"), noting(&notes)).unwrap();
+    bench.until("100 results", |view| view.pools.first().is_some_and(|pool| pool.counts.done == 100));
+    server.run("XADD events * type send data late");
+    wait_until("one that came later", Duration::from_secs(10), || notes.all().contains(&"late".to_owned()));
+    bench.stop();
+    let mut ran = BTreeMap::new();
+    notes.all().into_iter().for_each(|data| *ran.entry(data).or_insert(0) += 1);
+    assert!(ran.len() == 101 && ran.values().all(|times| *times == 1), "{ran:?}");
+    assert_eq!(pending(&server), 0);
+    let consumers: Vec<redis::Value> = redis::from_redis_value(server.run("XINFO CONSUMERS events workers")).unwrap();
+    assert_eq!(consumers.len(), 0, "a runner that has nothing leaves no consumer behind");
+}
+
+#[test]
+fn failures_wait_and_then_go_to_the_dead_with_their_reason() {
+    let server = TestServer::start();
+    stream(&server, 1);
+    let notes = Notes::default();
+    let pool = "retry = { attempts = 2, backoff = ['300ms'] }";
+    let bench = begin(&server.url(), runner_on("stream:events/workers", pool), failing(&notes)).unwrap();
+    bench.until("a dead entry", |view| view.pools.first().is_some_and(|pool| pool.counts.failed == 1));
+    let attempts: Vec<String> = notes.all().iter().map(|note| note.rsplit(' ').next().unwrap().to_owned()).collect();
+    assert_eq!(attempts, ["1", "2"]);
+    let dead = format!("{:?}", server.run("XRANGE events:dead - +"));
+    assert!(dead.contains("no route") && dead.contains("qtop:origin"), "{dead}");
+    assert_eq!(pending(&server), 0);
+    bench.stop();
+}
+
+#[test]
+fn r6_entries_of_a_dead_runner_are_taken_over_and_those_of_others_are_not() {
+    let server = TestServer::start();
+    stream(&server, 2);
+    server.run("XREADGROUP GROUP workers gone COUNT 1 STREAMS events >");
+    server.run("ZADD events:qtop:workers:runners 1000 gone");
+    server.run("XREADGROUP GROUP workers foreign COUNT 1 STREAMS events >");
+    let notes = Notes::default();
+    let bench = begin(&server.url(), runner_on("stream:events/workers", ""), slow(&notes, Duration::ZERO)).unwrap();
+    wait_until("the entry of the dead", Duration::from_secs(15), || notes.all().len() == 1);
+    bench.until("its outcome", |view| view.pools[0].counts.done == 1);
+    bench.stop();
+    assert_eq!(pending(&server), 1, "the other is its owner's");
+}
+
+#[test]
+fn a_copy_runs_here_and_the_job_goes_back_only_if_it_passes() {
+    let server = TestServer::start();
+    let _: i64 = redis::cmd("LPUSH").arg("mail:dead").arg("{\"id\":\"7\"}").query(&mut server.client()).unwrap();
+    let notes = Notes::default();
+    let bench = begin(&server.url(), runner_on("list:mail", "paused = true"), noting(&notes)).unwrap();
+    bench.until("a pool", |view| !view.pools.is_empty());
+    let job = JobRef { queue: QueueId::new("list", "", "mail"), id: "7".into() };
+    bench.handle.orders.blocking_send(Order::Command(RunnerCommand::RunCopy(job))).unwrap();
+    bench.until("a result", |view| !view.recent.is_empty());
+    let result = bench.view().recent[0].clone();
+    assert_eq!(result.ended, Ended::Done, "{}", result.message);
+    assert!(result.message.contains("queued again"), "{}", result.message);
+    assert_eq!((server.int("LLEN mail"), server.int("LLEN mail:dead")), (1, 0));
+    bench.stop();
+}
