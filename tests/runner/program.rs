@@ -11,10 +11,19 @@ use qtop_testkit::{TestServer, signal, wait_until};
 const QTOP: &str = env!("CARGO_BIN_EXE_qtop");
 
 /// A folder with a configuration in which one list is worked on by a shell script that appends to `ran`.
-struct Home(tempfile::TempDir);
+pub struct Home(tempfile::TempDir);
 
 impl Home {
     fn new(server: &TestServer, script: &str, pool: &str) -> Self {
+        Self::with(server, script, pool, "command", ", \"{id}\"")
+    }
+
+    /// The script is one long-lived process that takes jobs as lines.
+    pub fn process(server: &TestServer, script: &str, pool: &str) -> Self {
+        Self::with(server, script, pool, "process", "")
+    }
+
+    fn with(server: &TestServer, script: &str, pool: &str, kind: &str, more: &str) -> Self {
         let home = tempfile::tempdir().unwrap();
         let program = home.path().join("job");
         fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
@@ -23,7 +32,7 @@ impl Home {
         fs::set_permissions(&program, mode).unwrap();
         let config = format!(
             "[server.test]\nurl = \"{}\"\n[[list]]\n{}\n[runner]\nname = \"test\"\nlease = \"4s\"\ngrace = \"3s\"\n\
-             [[runner.pool]]\nqueue = \"list:mail\"\n{pool}\n[[runner.pool.handler]]\ncommand = [{:?}, {:?}, \"{{id}}\"]\n",
+             [[runner.pool]]\nqueue = \"list:mail\"\n{pool}\n[[runner.pool.handler]]\n{kind} = [{:?}, {:?}{more}]\n",
             server.url(),
             crate::bench::LIST,
             program.display().to_string(),
@@ -33,7 +42,8 @@ impl Home {
         Self(home)
     }
 
-    fn path(&self) -> &Path {
+    /// The folder.
+    pub fn path(&self) -> &Path {
         self.0.path()
     }
 
@@ -45,13 +55,14 @@ impl Home {
         command
     }
 
-    fn run(&self) -> Child {
+    /// Starts the program.
+    pub fn run(&self) -> Child {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.path().join("log")).unwrap();
         self.command(&["run"]).stderr(log).spawn().unwrap()
     }
 
     /// Ids by how often they ran, as the script noted.
-    fn ran(&self) -> BTreeMap<String, usize> {
+    pub fn ran(&self) -> BTreeMap<String, usize> {
         let mut ran = BTreeMap::new();
         for line in fs::read_to_string(self.path().join("ran")).unwrap_or_default().lines() {
             *ran.entry(line.to_owned()).or_insert(0) += 1;

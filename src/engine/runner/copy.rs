@@ -46,11 +46,7 @@ impl Pool {
         self.state().stats.copied(view);
     }
 
-    async fn try_copy(
-        &self,
-        id: &JobId,
-        output: &mut Vec<OutputLine>,
-    ) -> Result<(String, u32, Ended, String), String> {
+    async fn try_copy(&self, id: &JobId, output: &mut Vec<OutputLine>) -> Result<(String, u32, Ended, String), String> {
         let told = |error: SystemError| error.to_string();
         let link = self.parts.wire.control().await.map_err(|error| error.to_string())?;
         let queue = &self.parts.seat.queue;
@@ -61,7 +57,8 @@ impl Pool {
             return Err(format!("its data has {} bytes, more than max_payload", job.payload.total));
         }
         let name = job.row.name.clone().unwrap_or_default();
-        let handler = self.parts.handlers.choose(&name).ok_or_else(|| format!("no handler takes jobs named {name:?}"))?;
+        let handler =
+            self.parts.handlers.choose(&name).ok_or_else(|| format!("no handler takes jobs named {name:?}"))?;
         let made = job.row.attempts_made.and_then(|made| u32::try_from(made).ok()).unwrap_or(0);
         let work = Work {
             queue: queue.clone(),

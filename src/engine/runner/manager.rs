@@ -237,7 +237,10 @@ impl Manager {
                 Some(pool) => {
                     tokio::spawn(Arc::clone(pool).run_copy(job.id));
                 }
-                None => self.problem = Some(format!("no pool works on {}: add one to run its jobs", job.queue.short_address())),
+                None => {
+                    self.problem =
+                        Some(format!("no pool works on {}: add one to run its jobs", job.queue.short_address()))
+                }
             },
         }
     }
