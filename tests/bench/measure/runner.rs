@@ -58,7 +58,9 @@ fn run(server: &TestServer, queue: &str, concurrency: usize, handler: &str, jobs
 fn fill_list(server: &TestServer, jobs: usize) {
     let mut client = server.client();
     let mut pipe = redis::pipe();
-    (0..jobs).for_each(|n| drop(pipe.lpush("bench", format!("{{\"id\":{n}}}")).ignore()));
+    for n in 0..jobs {
+        pipe.lpush("bench", format!("{{\"id\":{n}}}")).ignore();
+    }
     pipe.query::<()>(&mut client).expect("the list is filled");
 }
 
