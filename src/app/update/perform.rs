@@ -41,9 +41,7 @@ pub(super) fn perform(state: &mut State, id: ActionId) -> Vec<Effect> {
                 return vec![Effect::Suspend];
             }
             // A stopped process renews nothing: its jobs would be taken for dead and run again elsewhere (U2).
-            let text = format!(
-                "{running} jobs run in this qtop, and stopping it would stop their renewal; drain first, or leave with q"
-            );
+            let text = format!("{running} jobs run here and need qtop awake: leave with q, which waits for them");
             super::notice(state, text, true);
         }
         ActionId::Previous => return open::swap(state),
