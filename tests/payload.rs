@@ -10,6 +10,24 @@ use qtop::domain::payload::{Folds, Format, Limits, Payload};
 
 const MEGABYTE: u64 = 1024 * 1024;
 
+#[path = "../fuzz/bodies.rs"]
+mod bodies;
+
+/// Everything that is kept for the endless tries, once each.
+fn corpus() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+    for (name, body) in [("pickle", bodies::pickle as fn(&[u8])), ("msgpack", bodies::msgpack), ("php", bodies::php)] {
+        let files = std::fs::read_dir(folder.join(name)).unwrap();
+        let mut tried = 0;
+        for file in files {
+            body(&std::fs::read(file.unwrap().path()).unwrap());
+            tried += 1;
+        }
+        assert!(tried >= 4, "{name}: the corpus was found");
+    }
+    assert!(!std::path::Path::new("/tmp/qtop-was-here").exists(), "what a pickle asks for is never done");
+}
+
 /// The most memory this process ever had, in bytes.
 fn peak() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
@@ -35,6 +53,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 #[test]
 fn s6_s14_hostile_payloads_stay_within_memory() {
+    corpus();
     // Ten gigabytes in ten megabytes: a thousand members of ten megabytes each.
     let bomb = gzip(&vec![0; 10_000_000]).repeat(1_000);
     assert!(bomb.len() < 16_000_000, "{}", bomb.len());

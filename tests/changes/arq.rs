@@ -164,13 +164,35 @@ fn a_running_job_is_aborted_where_its_worker_listens() {
         let id = library.add("sleep", "long", json!([60]));
         library.work(json!({ "aborts": true }));
         library.until(&id, "in_progress");
-        office.all(queue, "running", std::slice::from_ref(&id), Change::Cancel);
+        let finished = office.all(queue, "running", std::slice::from_ref(&id), Change::Cancel);
+        assert_eq!(finished.undo, None, "nothing was deleted that could be put back");
         let result = library.result(&id);
         assert_eq!(result["success"], false, "{}", library.serializer);
         let told = format!("{} {}", result["type"], result["text"]);
         assert!(told.contains("CancelledError"), "{}: {told}", library.serializer);
         library.rest();
     });
+}
+
+#[test]
+fn aborts_reach_the_right_one_of_several_workers() {
+    let server = TestServer::start();
+    let mut workers = [Arq::start("pickle", server.port()), Arq::start("pickle", server.port())];
+    let office = Office::at(&server.url());
+    let queue = QueueId::new("arq", "", QUEUE);
+    let ids: Vec<String> = (0..8).map(|n| workers[0].add("sleep", &format!("job-{n}"), json!([60]))).collect();
+    for worker in &mut workers {
+        worker.work(json!({ "aborts": true, "jobs": 4 }));
+    }
+    for id in &ids {
+        workers[0].until(id, "in_progress");
+    }
+    // Requests of the future would be swept away by whichever worker looks first.
+    office.all(&queue, "running", &ids, Change::Cancel);
+    for id in &ids {
+        assert!(workers[0].result(id)["type"].as_str().unwrap().contains("CancelledError"));
+    }
+    assert_eq!(server.int("EXISTS arq:abort"), 0);
 }
 
 #[test]

@@ -119,6 +119,58 @@ async fn workers_and_cron_jobs_are_told_by_their_traces() {
     assert_eq!((schedules.rows[0].name.as_deref(), schedules.rows[0].rule.as_str()), (Some("tidy"), "unknown"));
 }
 
+/// Jobs of a large backlog.
+const MANY: usize = 30_000;
+
+fn backlog(server: &TestServer) {
+    let mut client = server.client();
+    for chunk in 0..MANY / 1_000 {
+        let mut pipe = redis::pipe();
+        for n in chunk * 1_000..(chunk + 1) * 1_000 {
+            pipe.cmd("ZADD").arg("arq:queue").arg(1_700_000_000_000_i64 + n as i64).arg(format!("j{n:05}")).ignore();
+        }
+        pipe.query::<()>(&mut client).unwrap();
+    }
+    run(
+        server,
+        "SET arq:job:j00000 {\"t\":null,\"f\":\"send\",\"a\":[],\"k\":{},\"et\":1}
+         SET arq:in-progress:j00000 1 PX 300000
+         SET arq:in-progress:j00001 1 PX 300000
+         SET arq:queue:health-check x~j_complete=0~j_failed=0~j_retried=0~j_ongoing=2~queued=9",
+    );
+}
+
+#[tokio::test]
+async fn p15_a_large_backlog_costs_a_tick_no_more_than_a_small_one() {
+    let bench = Bench::new("arq", &Described::default(), backlog).await;
+    let instance = &bench.instances[0];
+    let mut memo = Memo::default();
+    for tick in 1..=6 {
+        memo.tick = tick;
+        let mut batch = qtop::link::Batch::new();
+        bench.system.plan(instance, &memo, &mut batch);
+        assert!(batch.len() <= 13, "{} commands", batch.len());
+        let sample = bench.tick(instance, &mut memo).await;
+        if tick == 6 {
+            let queue = &sample.queues[0];
+            let about = |state, expected: u64| match queue.count(StateId(state)) {
+                Count::Approx { value, .. } => assert_eq!(value, expected, "{state}"),
+                other => panic!("{state}: {other:?}"),
+            };
+            about("running", 2);
+            about("waiting", MANY as u64 - 2);
+            assert_eq!(queue.oldest, Oldest::Since(Timestamp(1_700_000_000_002)));
+        }
+    }
+    let queue = bench.queue("arq:queue");
+    assert_eq!(bench.rows(&queue, StateId("running"), 50).await.len(), 2, "those that run are at the front");
+    let page = qtop::domain::job::PageRequest { cursor: None, limit: 100 };
+    let first = bench.system.jobs(&bench.link, &queue, StateId("waiting"), page).await.unwrap();
+    let page = qtop::domain::job::PageRequest { cursor: first.next, limit: 100 };
+    let second = bench.system.jobs(&bench.link, &queue, StateId("waiting"), page).await.unwrap();
+    assert_eq!((first.rows[0].id.to_text(), second.rows[0].id.to_text()), ("j00002".into(), "j00102".into()));
+}
+
 #[tokio::test]
 async fn a_queue_that_became_empty_is_still_a_queue() {
     let bench = bench().await;

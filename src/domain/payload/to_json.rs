@@ -33,7 +33,8 @@ fn write(node: NodeRef<'_>, out: &mut String) {
             }
             out.push(if map { '}' } else { ']' });
         }
-        Kind::Null | Kind::Bool => out.push_str(&node.text()),
+        Kind::Null => out.push_str("null"),
+        Kind::Bool => out.push_str(if node.text() == "true" { "true" } else { "false" }),
         Kind::Number => {
             let text = node.text();
             if serde_json::from_str::<&serde_json::value::RawValue>(&text).is_ok() {

@@ -29,6 +29,10 @@ pub async fn take(arq: &Arq, link: &Link, queue: &QueueId, ids: &[JobId]) -> Res
             }
         }
         let Some(state) = standing.state else { continue };
+        // A running job is only asked to stop: nothing is deleted, and putting it back would run it twice.
+        if matches!(state, state::RUNNING | state::STALLED) {
+            continue;
+        }
         // The first key guards: what is put back must not meet a job that took the id since.
         let own = match state {
             state::COMPLETE | state::FAILED | state::ABORTED => vec![keys::result(id.as_bytes())],
