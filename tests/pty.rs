@@ -1,6 +1,7 @@
 //! The built program on a pseudo-terminal: what a person at a keyboard, a shell and a kernel see of it.
 
 mod pty {
+    mod acting;
     mod ending;
     mod faults;
     mod keys;

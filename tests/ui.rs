@@ -8,6 +8,8 @@ mod extremes;
 mod fixture;
 #[path = "ui/overlays.rs"]
 mod overlays;
+#[path = "ui/questions.rs"]
+mod questions;
 #[path = "ui/reports.rs"]
 mod reports;
 #[path = "ui/roles.rs"]

@@ -6,7 +6,7 @@ use super::command;
 use super::question::{Deed, Draft, One, Question};
 use super::state::State;
 use crate::domain::change::Scope;
-use crate::domain::ids::QueueId;
+use crate::domain::ids::{QueueId, Ticket};
 use crate::domain::job::JobRow;
 use crate::domain::mutation::{Ability, Change, End, Verb};
 use crate::domain::queue::Count;
@@ -83,7 +83,10 @@ fn of_change(draft: &Draft) -> String {
             parts => format!("{doing} {}", plural(parts.len() as u64, "queue")),
         },
         (None, Some(Scope::Schedules(_))) => format!("{doing} {}", plural(draft.count() as u64, "schedule")),
-        _ if draft.reading.as_ref().is_some_and(|reading| !reading.done) => format!("{doing} jobs"),
+        _ if draft.reading.as_ref().is_some_and(|reading| !reading.done) => {
+            let queue = draft.parts.first().map(|part| part.queue.name.to_text()).unwrap_or_default();
+            format!("{doing} jobs of {}", text::fit(&queue, 30))
+        }
         _ => {
             let states = states(draft);
             let state = if let [(one, _)] = states.as_slice() { format!("{one} ") } else { String::new() };
@@ -184,9 +187,9 @@ fn of_draft(state: &State, draft: &Draft) -> Vec<Fact> {
         if let Some(error) = &reading.error {
             let remedy = error.remedy.as_ref().map(|remedy| format!("; {remedy}")).unwrap_or_default();
             facts.push(toned(Tone::Bad, "not read", format!("{}{remedy}", error.text)));
-        } else if !reading.done {
+        } else if !reading.done && reading.ticket != Ticket::default() {
             facts.push(toned(Tone::Warn, "reading", format!("{} looked at", plural(reading.looked_at, "job"))));
-        } else {
+        } else if reading.done {
             facts.push(toned(Tone::Muted, "read", format!("{} looked at", plural(reading.looked_at, "job"))));
         }
         if let Some(search) = &reading.filter.search {
@@ -207,6 +210,7 @@ fn of_draft(state: &State, draft: &Draft) -> Vec<Fact> {
         facts.push(toned(Tone::Warn, "marked", text));
     }
     facts.extend(argument(draft).map(|text| fact("value", text)));
+    facts.extend(attempts(draft).map(|text| fact("attempts", text)));
     facts.extend(contents(state, draft));
     facts.extend(happens(state, draft));
     facts.extend(blocking(state, draft).map(|text| toned(Tone::Warn, "blocks", text)));
@@ -301,10 +305,6 @@ fn argument(draft: &Draft) -> Option<String> {
             let idle = text::span(*min_idle);
             Some(format!("for the consumer {consumer}, if its present one has had it for {idle}"))
         }
-        Change::Retry { reset_attempts } | Change::Requeue { reset_attempts, .. } => {
-            let words = if *reset_attempts { "are counted from zero again" } else { "are kept" };
-            Some(format!("attempts made {words} (a: the other way)"))
-        }
         Change::Trim { keep } => Some(format!("keeps about {} of the newest", text::count(*keep))),
         Change::Limit(limits) => Some(command::limits(limits).join(" ")),
         Change::Edit { old, new } => Some(format!(
@@ -321,6 +321,17 @@ fn argument(draft: &Draft) -> Option<String> {
             words.extend(job.dedup.as_ref().map(|id| format!("deduplicated by {id}")));
             Some(words.join(", "))
         }
+        _ => None,
+    }
+}
+
+/// What becomes of the attempts that were made.
+fn attempts(draft: &Draft) -> Option<&'static str> {
+    match draft.change()? {
+        Change::Retry { reset_attempts: true } | Change::Requeue { reset_attempts: true, .. } => {
+            Some("count from zero again; a keeps them")
+        }
+        Change::Retry { .. } | Change::Requeue { .. } => Some("stay as they are; a lets them count from zero again"),
         _ => None,
     }
 }
@@ -378,7 +389,7 @@ fn pace(draft: &Draft) -> String {
     let rate = match draft.rate {
         Some(rate) => {
             let seconds = (draft.count() as u64).div_ceil(u64::from(rate.max(1)));
-            format!("{rate}/s, about {}", text::span(Duration::from_secs(seconds)))
+            format!("{rate}/s, about {}", text::age(Duration::from_secs(seconds)))
         }
         None => "as fast as calls of under 5 ms allow".to_owned(),
     };

@@ -71,7 +71,10 @@ pub fn banners(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect) -> u16 {
             line.push(Role::Muted, format!("  and {} more", running.len() - 1));
         }
         if let Some(key) = scene.state.keymap.key(ActionId::Changes) {
-            line.append_apart(Phrase::of(Role::Key, key).and(Role::Muted, " shows"));
+            let hint = Phrase::of(Role::Key, key).and(Role::Muted, " shows");
+            if line.width() + 2 + hint.width() <= area.width.saturating_sub(2) {
+                line.append_apart(hint);
+            }
         }
         lines.insert(0, line);
     }

@@ -90,11 +90,24 @@ const LOOKING_AT_STRINGS: [&str; 9] =
 fn p9_s1_no_key_changes_anything() {
     let server = seeded();
     let proxy = Proxy::start(server.port());
-    let mut terminal = qtop(&proxy.url()).args(["--read-only"]).size(120, 40).spawn();
+    let programs = [("PAGER", "true"), ("EDITOR", "true")];
+    let terminal = qtop(&proxy.url()).args(["--read-only"]).size(120, 40);
+    let mut terminal = programs.iter().fold(terminal, |terminal, (name, value)| terminal.env(name, value)).spawn();
     terminal.wait_for_text("mail", LIMIT);
     let (size, digest) = (server.int("DBSIZE"), server.digest());
-    // Everything a keyboard has except what leaves (q, Ctrl-C, Ctrl-Z, Ctrl-\) or opens another program (e, E).
-    let mut keys: Vec<String> = (' '..='~').filter(|c| !"qeE".contains(*c)).map(String::from).collect();
+    // Everything that can be done, by its name, with a yes for whatever is asked.
+    for name in
+        qtop::app::actions::action_names().filter(|name| !name.starts_with("app.quit") && *name != "app.suspend")
+    {
+        terminal.send(&format!("\x1b\x1b3:{name}\r"));
+        terminal.send("y\r");
+        std::thread::sleep(Duration::from_millis(10));
+        terminal.send(&format!("\x1b\x1b1\r:{name}\ry\rmail\r"));
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(terminal.is_running(), "ended after {name}; the screen was\n{}", terminal.text());
+    }
+    // Everything a keyboard has except what leaves (q, Ctrl-C, Ctrl-Z, Ctrl-\).
+    let mut keys: Vec<String> = (' '..='~').filter(|c| *c != 'q').map(String::from).collect();
     keys.extend(
         ["\r", "\t", "\x1b", "\x1b[A", "\x1b[B", "\x1b[5~", "\x1b[6~", "\x1b[Z", "\x12", "\x04"].map(String::from),
     );

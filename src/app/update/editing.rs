@@ -5,7 +5,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{ask, fetch, notice};
+use super::{ask, fetch, input, notice};
 use crate::app::actions::ActionId;
 use crate::app::changes::Editing;
 use crate::app::effect::Effect;
@@ -132,8 +132,8 @@ pub(super) fn edited(state: &mut State, text: Result<Bytes, String>) -> Vec<Effe
         Ok(question) => ask::show(state, question),
         Err(problem) => {
             keep(state, queue, id, text);
-            let text =
-                format!("{problem}\n\nNothing was changed, and what you typed is kept: the same key opens it again.");
+            let kept = "Nothing was changed, and what you typed is kept: the same key opens it again.";
+            let text = input::broken(&format!("{problem}\n\n{kept}"));
             state.overlay = Some(Overlay::Problem { title: "The text cannot be used".to_owned(), text, scroll: 0 });
             Vec::new()
         }

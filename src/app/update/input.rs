@@ -15,6 +15,8 @@ use crate::app::state::{Overlay, State};
 
 /// Lines a turn of the wheel moves.
 const WHEEL_LINES: usize = 3;
+/// Characters in a line of what is shown over a screen of the least width.
+const LINE: usize = 52;
 
 pub(super) fn input(state: &mut State, input: Input) -> Vec<Effect> {
     match input {
@@ -111,7 +113,26 @@ fn refuse(state: &mut State, id: ActionId, reason: String) {
         return notice(state, reason, true);
     }
     let title = format!("Not possible: {}", id.spec().title);
-    state.overlay = Some(Overlay::Problem { title, text: reason, scroll: 0 });
+    state.overlay = Some(Overlay::Problem { title, text: broken(&reason), scroll: 0 });
+}
+
+/// Words in lines that fit the narrowest screen: a problem is drawn line by line, as it is.
+pub(super) fn broken(words: &str) -> String {
+    let mut lines = Vec::new();
+    for paragraph in words.lines() {
+        let mut line = String::new();
+        for word in paragraph.split(' ') {
+            if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > LINE {
+                lines.push(std::mem::take(&mut line));
+            }
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+        lines.push(line);
+    }
+    lines.join("\n")
 }
 
 fn click(state: &mut State, column: u16, row: u16) -> Vec<Effect> {

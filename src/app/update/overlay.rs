@@ -18,6 +18,9 @@ const MOST_LINES: usize = 2_000;
 /// Handles an action while an overlay is open; `None` if it is meant for the screen below after all.
 pub(super) fn act(state: &mut State, id: ActionId) -> Option<Vec<Effect>> {
     let page = usize::from(state.size.1.saturating_sub(6)).max(1);
+    if reports::takes(state, id) {
+        return Some(reports::act(state, id));
+    }
     let motion = match id {
         ActionId::Down => Motion::Down(1),
         ActionId::Up => Motion::Up(1),
@@ -31,7 +34,6 @@ pub(super) fn act(state: &mut State, id: ActionId) -> Option<Vec<Effect>> {
             state.overlay = None;
             return Some(Vec::new());
         }
-        id if reports::takes(state, id) => return Some(reports::act(state, id)),
         ActionId::Open => return Some(enter(state)),
         ActionId::CopyCommand if matches!(state.overlay, Some(Overlay::Menu { .. } | Overlay::QueueMenu { .. })) => {
             return Some(copy_of_entry(state));

@@ -1,6 +1,6 @@
 //! What became of orders, and the lists of changes, of what can be undone, and of what was changed before.
 
-use super::{ask, cursor, fetch, notice};
+use super::{ask, cursor, fetch, input, notice};
 use crate::app::actions::ActionId;
 use crate::app::availability::refused_now;
 use crate::app::changes::Made;
@@ -102,8 +102,9 @@ fn tell(state: &mut State, made: &Made) {
         && state.prompt.is_none()
     {
         let remedy = error.remedy.as_ref().map(|remedy| format!("\n\n{remedy}")).unwrap_or_default();
-        let text = format!("{}{remedy}", error.text);
-        state.overlay = Some(Overlay::Problem { title: words, text, scroll: 0 });
+        let text = input::broken(&format!("{}{remedy}", error.text));
+        let title = words.split(": 0 done").next().unwrap_or_default().to_owned();
+        state.overlay = Some(Overlay::Problem { title, text, scroll: 0 });
         return;
     }
     let undo = summary.undo.is_some().then(|| state.keymap.key(ActionId::Undo)).flatten();
@@ -185,7 +186,13 @@ fn trash_read(state: &mut State) -> Vec<Effect> {
     }
     let newest = state.changes.trash.data.iter().flatten().find(|item| item.server == state.server.name);
     match newest.cloned() {
-        Some(item) => ask_undo(state, item),
+        Some(mut item) => {
+            // A queue that went as a whole left two copies, which belong together.
+            let undos = state.changes.list.iter().filter_map(|made| made.ended.as_ref()?.0.undo.as_ref());
+            let whole = undos.filter(|undo| undo.split(' ').any(|token| token == item.token)).map(String::clone).next();
+            item.token = whole.unwrap_or(item.token);
+            ask_undo(state, item)
+        }
         None => {
             notice(state, "nothing that was removed on this server is in the local trash", true);
             Vec::new()
