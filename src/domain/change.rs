@@ -124,6 +124,8 @@ pub enum Control {
     Pause,
     /// End after the present piece.
     Stop,
+    /// Likewise, because qtop ends: what is left is offered at the next start.
+    Leave,
 }
 
 /// What a screen wants done.

@@ -90,7 +90,7 @@ pub async fn serve(
         }
     }
     for control in bench.controls.lock().await.values() {
-        control.send_replace(Control::Stop);
+        control.send_replace(Control::Leave);
     }
     tasks.close();
     tasks.wait().await;
@@ -176,7 +176,7 @@ impl Bench {
                 // A screen that lags behind misses a number, never the end.
                 drop(self.reports.try_send(Report::Freezing(ticket, looked_at)));
             }
-            *control.borrow() != Control::Stop
+            !matches!(*control.borrow(), Control::Stop | Control::Leave)
         })
         .await
     }

@@ -65,6 +65,7 @@ async fn begin(room: Room<'_>, plan: Plan, name: String, older: Option<Journal>)
     let mut work = Work { outcome: Outcome::default(), sent: 0, begun: Instant::now(), undo: None };
     let entry = entry_of(&plan, &name);
     let places = room.places.clone();
+    let wishes = room.control.clone();
     let total = plan.scope.len() as u64;
     let result = async {
         audit.write(&entry)?;
@@ -73,7 +74,8 @@ async fn begin(room: Room<'_>, plan: Plan, name: String, older: Option<Journal>)
             None => Journal::begin(&places, &name, &plan, None)?,
         };
         pieces(room, &plan, &name, &mut work, journal.as_ref()).await?;
-        if let Some(journal) = journal {
+        // What qtop leaves because it ends is gone on with later.
+        if let Some(journal) = journal.filter(|_| *wishes.borrow() != Control::Leave || work.sent >= total) {
             journal.end()?;
         }
         Ok::<(), ChangeError>(())
@@ -222,7 +224,7 @@ async fn may_go_on(
         let wish = *control.borrow_and_update();
         match wish {
             Control::Go => return true,
-            Control::Stop => return false,
+            Control::Stop | Control::Leave => return false,
             Control::Pause => {
                 report(&progress(plan, work, true));
                 if control.changed().await.is_err() {

@@ -94,7 +94,7 @@ pub fn running(glyphs: &Glyphs, made: &Made, width: u16) -> Phrase {
     }
     match made.control {
         Control::Pause => line.push(Role::Warn, "  paused"),
-        Control::Stop => line.push(Role::Warn, "  stopping"),
+        Control::Stop | Control::Leave => line.push(Role::Warn, "  stopping"),
         Control::Go if progress.rate > 0.0 => {
             line.push(Role::Muted, format!("  {}/s", text::rate(progress.rate)));
             if let Some(left) = left(made) {
