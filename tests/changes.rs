@@ -8,24 +8,36 @@ mod arq;
 mod arq_library;
 #[path = "changes/arq_queue.rs"]
 mod arq_queue;
+#[path = "changes/bad_input.rs"]
+mod bad_input;
 #[path = "changes/bulk.rs"]
 mod bulk;
 #[path = "changes/bullmq.rs"]
 mod bullmq;
 #[path = "changes/bullmq_queue.rs"]
 mod bullmq_queue;
+#[path = "changes/bytes.rs"]
+mod bytes;
 #[path = "changes/command_line.rs"]
 mod command_line;
 #[path = "changes/cuts.rs"]
 mod cuts;
+#[path = "changes/exports.rs"]
+mod exports;
+#[path = "changes/fuzz.rs"]
+mod fuzz;
 #[path = "changes/laravel.rs"]
 mod laravel;
 #[path = "changes/library.rs"]
 mod library;
 #[path = "changes/lists.rs"]
 mod lists;
+#[path = "changes/load.rs"]
+mod load;
 #[path = "changes/office.rs"]
 mod office;
+#[path = "changes/operators.rs"]
+mod operators;
 #[path = "changes/scenes.rs"]
 mod scenes;
 #[path = "changes/streams.rs"]

@@ -6,7 +6,8 @@ use std::time::Duration;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueHint};
 
 use super::change::args::ChangeCommand;
-use super::change::{AuditArgs, TrashCommand, UndoArgs};
+use super::change::{AuditArgs, ImportArgs, TrashCommand, UndoArgs};
+use super::commands::ExportArgs;
 use crate::config::{Overrides, ServerUrl};
 use crate::domain::appearance::ColourChoice;
 
@@ -190,6 +191,10 @@ pub enum Command {
     /// Changes.
     #[command(flatten)]
     Change(ChangeCommand),
+    /// Write jobs with their payloads, for people, spreadsheets or `import`.
+    Export(ExportArgs),
+    /// Add the jobs of an export.
+    Import(ImportArgs),
     /// Put back what a change deleted.
     Undo(UndoArgs),
     /// Copies of what changes deleted, on this machine.

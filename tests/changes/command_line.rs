@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 /// The program with a home of its own.
 pub struct Shell {
-    home: tempfile::TempDir,
+    /// Its home.
+    pub home: tempfile::TempDir,
     url: String,
 }
 

@@ -3,6 +3,7 @@
 pub mod args;
 mod ask;
 mod carry_out;
+mod import;
 mod obliterate;
 mod report;
 mod select;
@@ -27,6 +28,9 @@ use crate::link::Mode;
 use crate::systems::System;
 
 use args::{ChangeCommand, How, plan};
+#[cfg(test)]
+pub use import::payload;
+pub use import::{ImportArgs, load, run as import};
 pub use trash::{AuditArgs, TrashCommand, UndoArgs, audit, go_on, trash, undo};
 
 /// Everything a change needs.

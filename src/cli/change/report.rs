@@ -64,6 +64,17 @@ const SHOWN: usize = 20;
 
 /// Prints what became of a change and tells how to end. A trash that is nearly full is told on standard error, too.
 pub fn print(counter: &Counter<'_>, plan: &Plan, finished: &Finished, json: bool) -> Result<Exit, Failure> {
+    print_as(plan.change.verb().word(), counter, plan, finished, json)
+}
+
+/// Likewise under the name of a command that is no verb.
+pub fn print_as(
+    verb: &'static str,
+    counter: &Counter<'_>,
+    plan: &Plan,
+    finished: &Finished,
+    json: bool,
+) -> Result<Exit, Failure> {
     let outcome = &finished.outcome;
     let error = finished.error.as_ref().map(told_change);
     let warning = finished.undo.as_ref().and_then(|_| Trash::new(&counter.places).warning());
@@ -71,14 +82,13 @@ pub fn print(counter: &Counter<'_>, plan: &Plan, finished: &Finished, json: bool
         counter.output.note(warning);
     }
     if json {
-        let verb = plan.change.verb().word();
         counter.output.json(&Json {
             error: error.as_ref().map(|error| error.text.clone()),
             warning,
             ..Json::of(verb, plan.queue.full_address(), outcome, finished.left, finished.undo.clone())
         })?;
     } else {
-        counter.output.text(&lines(plan, finished).join("\n"))?;
+        counter.output.text(&lines(verb, finished).join("\n"))?;
     }
     if let Some(error) = error {
         return Err(Failure { exit: Exit::Refused, text: error.text, remedy: error.remedy });
@@ -91,11 +101,10 @@ fn requested(outcome: &Outcome, left: u64) -> u64 {
     (outcome.done.len() + outcome.refused.len() + outcome.unknown.len()) as u64 + left
 }
 
-fn lines(plan: &Plan, finished: &Finished) -> Vec<String> {
+fn lines(verb: &str, finished: &Finished) -> Vec<String> {
     let outcome = &finished.outcome;
-    let verb = plan.change.verb().word();
     let mut lines = vec![format!("{verb}: {} of {} done", outcome.done.len(), requested(outcome, finished.left))];
-    lines.extend(outcome.created.iter().map(|id| format!("new job {id}")));
+    lines.extend(outcome.created.iter().take(SHOWN).map(|id| format!("new job {id}")));
     lines.extend(outcome.refused.iter().take(SHOWN).map(|(id, reason)| format!("refused {id}: {reason}")));
     if outcome.refused.len() > SHOWN {
         lines.push(format!("and {} more refused", outcome.refused.len() - SHOWN));

@@ -1,11 +1,13 @@
 //! One function for each headless command.
 
+mod export;
 mod health;
 mod job;
 mod jobs;
 mod queues;
 mod reports;
 
+pub use export::ExportArgs;
 pub use jobs::state_of;
 
 use std::path::Path;
@@ -39,7 +41,13 @@ pub async fn headless(
         }
         _ => {}
     }
+    let cargo = match &command {
+        Command::Import(args) => Some(change::load(args)?),
+        _ => None,
+    };
     let only = match &command {
+        Command::Export(args) => Some(args.queue.as_str()),
+        Command::Import(_) => cargo.as_ref().map(|cargo| cargo.queue.as_str()),
         Command::Jobs { queue, .. } | Command::Job { queue, .. } => Some(queue.as_str()),
         Command::Change(change) => Some(change.queue()),
         _ => None,
@@ -58,7 +66,11 @@ pub async fn headless(
     if let Some(note) = session.incomplete_note() {
         output.note(&note);
     }
+    if let (Command::Import(args), Some(cargo)) = (&command, cargo) {
+        return change::import(args, cargo, session, config, state, output).await;
+    }
     match command {
+        Command::Export(args) => export::run(session, &args, output).await,
         Command::Queues { json, rates } => queues::run(session, json, rates, output).await,
         Command::Jobs { queue, state, matching, payloads, limit, cursor, json } => {
             let wanted = jobs::Wanted { state, matching, payloads, limit, cursor };

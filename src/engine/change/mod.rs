@@ -6,6 +6,7 @@
 
 pub mod audit;
 pub mod freeze;
+pub mod import;
 pub mod journal;
 pub mod pace;
 pub mod piece;

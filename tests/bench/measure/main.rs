@@ -6,6 +6,7 @@
 
 #![expect(clippy::print_stdout, reason = "its figures are for standard output")]
 
+mod changes;
 mod machine;
 mod picture;
 mod runner;
@@ -16,7 +17,7 @@ mod server;
 /// The built program.
 const QTOP: &str = env!("CARGO_BIN_EXE_qtop");
 
-const SECTIONS: [(&str, fn()); 8] = [
+const SECTIONS: [(&str, fn()); 9] = [
     ("refresh", server::refresh),
     ("link", server::slow_link),
     ("start", screen::start),
@@ -25,6 +26,7 @@ const SECTIONS: [(&str, fn()); 8] = [
     ("memory", screen::memory),
     ("large", screen::large_queue),
     ("runner", runner::throughput),
+    ("changes", changes::changes),
 ];
 
 fn main() {
