@@ -12,6 +12,8 @@ mod arq_queue;
 mod bad_input;
 #[path = "changes/bulk.rs"]
 mod bulk;
+#[path = "changes/bull.rs"]
+mod bull;
 #[path = "changes/bullmq.rs"]
 mod bullmq;
 #[path = "changes/bullmq_queue.rs"]

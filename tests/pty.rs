@@ -6,6 +6,7 @@ mod pty {
     mod faults;
     mod keys;
     mod look;
+    mod panics;
     mod without_terminal;
 
     use std::time::Duration;

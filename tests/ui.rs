@@ -6,6 +6,8 @@ mod cost;
 mod extremes;
 #[path = "ui/fixture.rs"]
 mod fixture;
+#[path = "ui/full.rs"]
+mod full;
 #[path = "ui/overlays.rs"]
 mod overlays;
 #[path = "ui/questions.rs"]

@@ -75,8 +75,8 @@ fn missing_object(id: ActionId, state: &State) -> Option<String> {
         ),
         ActionId::Problem => because(state.banner.is_none(), "there is no problem"),
         ActionId::Follow => because(
-            matches!(screen, Screen::Job(_)) && state.job.as_ref().is_none_or(|job| job.tab != JobTab::Logs),
-            "only log lines can be followed; Tab leads to them",
+            matches!(screen, Screen::Queue(_)) && target::job(state).is_none(),
+            "no job is selected that could be followed",
         ),
         ActionId::PayloadMode => because(
             state.job.as_ref().is_none_or(|job| !matches!(job.tab, JobTab::Data | JobTab::Options | JobTab::Result)),

@@ -1,5 +1,6 @@
 //! Columns, declared once: their names in the configuration, titles, widths, and which give way on a narrow screen.
 
+use super::screen::Screen;
 use crate::domain::state::StateKind;
 
 /// How a cell lies in its column.
@@ -72,6 +73,36 @@ pub const JOBS: &[Column] = &[
     number("size", "SIZE", 8, 6),
     text("error", "ERROR", 30, 4, 0),
 ];
+
+/// Every table by its name in the configuration (`[ui.columns]`).
+pub const TABLES: [(&str, &[Column]); 7] = [
+    ("queues", QUEUES),
+    ("jobs", JOBS),
+    ("running", RUNNING),
+    ("failures", FAILURES),
+    ("failure_jobs", FAILURE_JOBS),
+    ("workers", WORKERS),
+    ("scheduled", SCHEDULED),
+];
+
+/// The table of a screen, by its name; a group of failures shows its jobs when it is `open`.
+pub fn table_of(screen: &Screen, open: bool) -> Option<&'static str> {
+    match screen {
+        Screen::Queues => Some("queues"),
+        Screen::Queue(_) => Some("jobs"),
+        Screen::Running => Some("running"),
+        Screen::Failures if open => Some("failure_jobs"),
+        Screen::Failures => Some("failures"),
+        Screen::Workers => Some("workers"),
+        Screen::Scheduled => Some("scheduled"),
+        Screen::Job(_) | Screen::Runner | Screen::Server | Screen::Logs => None,
+    }
+}
+
+/// All columns of a table; none if there is no such table.
+pub fn all(table: &str) -> &'static [Column] {
+    TABLES.iter().find(|(name, _)| *name == table).map_or(&[], |(_, columns)| columns)
+}
 
 /// The columns that say something about jobs in a state of this kind.
 pub fn jobs(kind: StateKind) -> impl Iterator<Item = &'static Column> {

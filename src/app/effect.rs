@@ -36,6 +36,8 @@ pub enum Slot {
     Asked,
     /// A payload that is to be edited.
     Payload,
+    /// Where the followed job of the Queue screen is.
+    Follow,
 }
 
 /// A wish that `update` cannot fulfil itself.

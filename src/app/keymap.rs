@@ -60,12 +60,17 @@ impl Keymap {
                 }
             }
         }
+        let mut lost = Vec::new();
         for spec in ACTIONS.iter().filter(|spec| !chosen.contains_key(&spec.id)) {
             let keys = spec.keys.iter().filter_map(|text| parse_sequence(text).ok());
             let bound = keys.filter(|keys| keymap.bind(spec.id, keys.clone()).is_ok()).count();
             if bound == 0 && !spec.keys.is_empty() {
-                problems.push(format!("keys: {} has lost its keys to others; give it one", spec.id.name()));
+                lost.push(spec.id);
             }
+        }
+        // An action without a key is found in the palette; without that, whoever took its key has to give one back.
+        if keymap.key(ActionId::Palette).is_none() {
+            problems.extend(lost.iter().map(|id| keymap.lost(*id)));
         }
         (keymap, problems)
     }
@@ -96,6 +101,25 @@ impl Keymap {
                 Ok(())
             }
         }
+    }
+
+    /// Who took the keys of an action that has none left.
+    fn lost(&self, id: ActionId) -> String {
+        let takers: Vec<String> = id
+            .spec()
+            .keys
+            .iter()
+            .filter_map(|text| match self.lookup(&parse_sequence(text).ok()?) {
+                Lookup::Action(taker) => Some(format!("`{text}` is {} now", taker.name())),
+                Lookup::Pending(_) | Lookup::Nothing => None,
+            })
+            .collect();
+        let palette = ActionId::Palette.name();
+        format!(
+            "keys: {} has no key left ({}) and {palette} has none either; give one of them a key",
+            id.name(),
+            takers.join(", ")
+        )
     }
 
     /// What keys pressed one after the other mean.
@@ -181,7 +205,17 @@ mod tests {
         assert_eq!(look(&keymap, "ctrl-x"), Lookup::Action(ActionId::Quit));
         assert_eq!(look(&keymap, "q"), Lookup::Nothing);
         assert_eq!(look(&keymap, "w"), Lookup::Action(ActionId::Quit));
-        assert_eq!(problems, ["keys: queue.why has lost its keys to others; give it one"]);
+        assert_eq!(problems, Vec::<String>::new(), "queue.why is still in the palette");
+        assert_eq!(keymap.key(ActionId::Why), None);
+    }
+
+    #[test]
+    fn an_action_that_nothing_leads_to_any_more_is_a_problem_that_names_who_took_its_key() {
+        let (_, problems) = Keymap::build(&overrides(&[("app.quit", &["w"]), ("app.palette", &[])]));
+        let [problem] = problems.as_slice() else { panic!("{problems:?}") };
+        for word in ["queue.why", "`w` is app.quit now", "app.palette"] {
+            assert!(problem.contains(word), "{problem}");
+        }
     }
 
     #[test]

@@ -43,8 +43,8 @@ pub enum Choice {
     Server(String),
     /// Use this theme.
     Theme(String),
-    /// Show or hide this column of the Queues screen.
-    Column(&'static str),
+    /// Show or hide this column of this table.
+    Column(&'static str, &'static str),
 }
 
 /// Commands that may stand at the beginning of the input, with what they take.
@@ -54,7 +54,7 @@ pub const COMMANDS: [(&str, &str); 6] = [
     ("server", "another configured server"),
     ("ctx", "another configured server"),
     ("theme", "another theme"),
-    ("columns", "show or hide a column of the Queues screen"),
+    ("columns", "show or hide a column of this screen"),
 ];
 
 /// The entries that match what is typed, best first.
@@ -138,17 +138,17 @@ fn themes(state: &State) -> impl Iterator<Item = Entry> {
     })
 }
 
+/// The columns of the table on the screen; elsewhere those of the Queues screen.
 fn columns(state: &State) -> impl Iterator<Item = Entry> {
-    let chosen = &state.settings.queue_columns;
-    columns::QUEUES.iter().map(|column| {
-        let shown = chosen.is_empty() || chosen.iter().any(|name| name == column.name);
-        Entry {
-            label: format!("column {}", column.name),
-            detail: if shown { "shown" } else { "hidden" }.to_owned(),
-            choice: Choice::Column(column.name),
-            enabled: true,
-            matched: Vec::new(),
-        }
+    let open = state.failures.open.is_some();
+    let table = columns::table_of(state.navigation.current(), open).unwrap_or("queues");
+    let shown = state.settings.columns_of(table);
+    columns::all(table).iter().map(move |column| Entry {
+        label: format!("column {}", column.name),
+        detail: if shown.contains(&column) { "shown" } else { "hidden" }.to_owned(),
+        choice: Choice::Column(table, column.name),
+        enabled: true,
+        matched: Vec::new(),
     })
 }
 
@@ -162,7 +162,8 @@ fn found(state: &State, row: &crate::domain::fetch::QueuedRow) -> Entry {
     }
 }
 
-/// Matching entries, best first; all of them in their own order if nothing is typed.
+/// Matching entries, best first; all of them in their own order if nothing is typed. What begins with what was typed
+/// comes before what only contains it somewhere, and a queue before an action: going there is what people type for.
 fn ranked(entries: impl Iterator<Item = Entry>, typed: &str) -> Vec<Entry> {
     if typed.is_empty() {
         return entries.take(SHOWN).collect();
@@ -170,15 +171,59 @@ fn ranked(entries: impl Iterator<Item = Entry>, typed: &str) -> Vec<Entry> {
     let mut matcher = Matcher::new(Config::DEFAULT);
     let pattern = Pattern::new(typed, CaseMatching::Ignore, Normalization::Smart, AtomKind::Fuzzy);
     let mut buffer = Vec::new();
-    let mut scored: Vec<(u32, Entry)> = entries
+    let mut scored: Vec<((u8, u32, bool), Entry)> = entries
         .filter_map(|mut entry| {
             let text = Utf32Str::new(&entry.label, &mut buffer);
             let score = pattern.indices(text, &mut matcher, &mut entry.matched)?;
             entry.matched.sort_unstable();
             entry.matched.dedup();
-            Some((score, entry))
+            Some(((closeness(&entry, typed), score, entry.enabled), entry))
         })
         .collect();
-    scored.sort_by_key(|(score, entry)| std::cmp::Reverse((*score, entry.enabled)));
+    scored.sort_by_key(|(rank, _)| std::cmp::Reverse(*rank));
     scored.into_iter().take(SHOWN).map(|(_, entry)| entry).collect()
+}
+
+/// 3: the very name of something; 2: the name of a queue begins so; 1: something else does; 0: it is in it somewhere.
+fn closeness(entry: &Entry, typed: &str) -> u8 {
+    let typed = typed.to_lowercase();
+    let label = entry.label.to_lowercase();
+    let name = match &entry.choice {
+        Choice::Queue(id) => id.name.to_text().to_lowercase(),
+        Choice::Action(id) => id.name().to_owned(),
+        _ => label.clone(),
+    };
+    match &entry.choice {
+        _ if name == typed || label == typed => 3,
+        Choice::Queue(_) if name.starts_with(&typed) || label.starts_with(&typed) => 2,
+        _ if name.starts_with(&typed) || label.starts_with(&typed) => 1,
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(label: &str, choice: Choice) -> Entry {
+        Entry { label: label.to_owned(), detail: String::new(), choice, enabled: true, matched: Vec::new() }
+    }
+
+    #[test]
+    fn a_queue_whose_name_begins_so_comes_first() {
+        let queue = |name: &str| entry(&format!("bullmq:{name}"), Choice::Queue(QueueId::new("bullmq", "bull", name)));
+        let action = |title: &str, id: ActionId| entry(&format!("{title}  {}", id.name()), Choice::Action(id));
+        let all = [
+            action("Refresh now", ActionId::Refresh),
+            action("Reverse the order", ActionId::SortReverse),
+            queue("mail:retries"),
+            queue("reports"),
+            action("Back; at the top level: quit", ActionId::Quit),
+        ];
+        let best = |typed: &str| ranked(all.clone().into_iter(), typed).first().map(|entry| entry.label.clone());
+        assert_eq!(best("re").as_deref(), Some("bullmq:reports"));
+        assert_eq!(best("Rep").as_deref(), Some("bullmq:reports"));
+        assert_eq!(best("app.quit").as_deref(), Some("Back; at the top level: quit  app.quit"));
+        assert_eq!(best("reve").as_deref(), Some("Reverse the order  sort.reverse"));
+    }
 }

@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::columns::{self, Column};
 use super::state::TimeStyle;
+use crate::domain::state::StateKind;
 
 /// Settings of the screen.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// Keys by action name, laid over the defaults.
     pub keys: BTreeMap<String, Vec<String>>,
-    /// Columns of the Queues screen by name, in order; empty: all.
-    pub queue_columns: Vec<String>,
+    /// Columns by table and name, in order; a table that is not named shows all it has.
+    pub columns: BTreeMap<String, Vec<String>>,
     /// The time of day is in the header. Off by default: it alone would redraw an idle screen every second (F5).
     pub show_clock: bool,
     /// Interval between ticks.
@@ -42,11 +44,31 @@ pub struct Settings {
     pub server_names: Vec<String>,
 }
 
+impl Settings {
+    /// The columns of a table that a person chose, in their order; all of them if nothing was chosen.
+    pub fn columns_of(&self, table: &str) -> Vec<&'static Column> {
+        let all = columns::all(table);
+        match self.columns.get(table) {
+            Some(chosen) => chosen.iter().filter_map(|name| all.iter().find(|column| column.name == name)).collect(),
+            None => all.iter().collect(),
+        }
+    }
+
+    /// As [`Self::columns_of`] for jobs in a state of this kind: those that say something there. If none of the chosen
+    /// ones does, the usual ones are shown.
+    pub fn columns_of_jobs(&self, kind: StateKind) -> Vec<&'static Column> {
+        let usual: Vec<_> = columns::jobs(kind).collect();
+        let mut chosen = self.columns_of("jobs");
+        chosen.retain(|column| usual.contains(column));
+        if chosen.is_empty() || !self.columns.contains_key("jobs") { usual } else { chosen }
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
             keys: BTreeMap::new(),
-            queue_columns: Vec::new(),
+            columns: BTreeMap::new(),
             show_clock: false,
             interval: Duration::from_secs(1),
             idle_after: Duration::from_secs(600),

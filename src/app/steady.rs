@@ -2,18 +2,21 @@
 //! so that an idle screen stays still (F5) and what is shown is never more than a tenth off its average (P11).
 
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::domain::snapshot::{LinkHealth, Snapshot};
 
 /// Samples that are looked at together. Of round trips the middle one is taken: a single slow one is not the link's
 /// speed. Costs are averaged: looking for new queues makes some refreshes dearer than others.
 const RECENT: usize = 9;
+/// Samples older than this say nothing about now, however few there are since: with a thousand queues they come rarely,
+/// and the first refreshes cost more than all later ones.
+const SPAN: Duration = Duration::from_secs(10);
 /// Share of the shown value by which a new one must differ to be shown.
 const TENTH: f64 = 0.1;
 
 /// What the header tells about the link.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Figures {
     /// Round-trip time of a tick.
     pub rtt: Duration,
@@ -23,6 +26,8 @@ pub struct Figures {
     pub bytes_per_second: f64,
     /// Milliseconds of the server's time a second, if known.
     pub server_ms_per_second: Option<f64>,
+    /// Own command that takes the server longest, and its mean time, if known.
+    pub slowest: Option<(String, Duration)>,
 }
 
 impl Figures {
@@ -33,6 +38,7 @@ impl Figures {
             commands_per_second: cost.commands_per_second,
             bytes_per_second: cost.bytes_per_second,
             server_ms_per_second: cost.server_ms_per_second,
+            slowest: cost.slowest.clone(),
         }
     }
 }
@@ -41,7 +47,7 @@ impl Figures {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Steady {
     shown: Option<Figures>,
-    recent: VecDeque<Figures>,
+    recent: VecDeque<(Instant, Figures)>,
 }
 
 impl Steady {
@@ -50,18 +56,22 @@ impl Steady {
         if snapshot.link != LinkHealth::Up {
             return;
         }
-        self.recent.push_back(Figures::of(snapshot));
-        if self.recent.len() > RECENT {
+        let now = snapshot.received;
+        self.recent.push_back((now, Figures::of(snapshot)));
+        let old = |at: &Instant| now.saturating_duration_since(*at) > SPAN;
+        while self.recent.len() > RECENT || self.recent.front().is_some_and(|(at, _)| old(at)) {
             self.recent.pop_front();
         }
+        let recent = || self.recent.iter().map(|(_, figures)| figures);
         let new = Figures {
-            rtt: middle(self.recent.iter().map(|figures| figures.rtt).collect()),
-            commands_per_second: mean(self.recent.iter().map(|figures| figures.commands_per_second)),
-            bytes_per_second: mean(self.recent.iter().map(|figures| figures.bytes_per_second)),
+            rtt: middle(recent().map(|figures| figures.rtt).collect()),
+            commands_per_second: mean(recent().map(|figures| figures.commands_per_second)),
+            bytes_per_second: mean(recent().map(|figures| figures.bytes_per_second)),
             server_ms_per_second: snapshot
                 .cost
                 .server_ms_per_second
-                .map(|_| mean(self.recent.iter().filter_map(|figures| figures.server_ms_per_second))),
+                .map(|_| mean(recent().filter_map(|figures| figures.server_ms_per_second))),
+            slowest: snapshot.cost.slowest.clone(),
         };
         let Some(shown) = &mut self.shown else {
             self.shown = Some(new);
@@ -80,11 +90,16 @@ impl Steady {
             (Some(old), Some(new)) if !differs(old, new, 0.02) => {}
             (_, new) => shown.server_ms_per_second = new,
         }
+        // Two commands that take about as long must not take turns.
+        match (&shown.slowest, &new.slowest) {
+            (Some((_, old)), Some((_, new))) if !differs(old.as_secs_f64(), new.as_secs_f64(), 0.000_005) => {}
+            _ => shown.slowest = new.slowest,
+        }
     }
 
     /// What to show beside this sample; its own figures if none was ever taken in.
     pub fn figures(&self, snapshot: &Snapshot) -> Figures {
-        self.shown.unwrap_or_else(|| Figures::of(snapshot))
+        self.shown.clone().unwrap_or_else(|| Figures::of(snapshot))
     }
 }
 
@@ -105,8 +120,6 @@ fn mean(values: impl Iterator<Item = f64>) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
     use crate::domain::ids::ServerId;
 
@@ -138,6 +151,32 @@ mod tests {
             steady.note(&sample(800, if tick % 3 == 0 { 60.0 } else { 40.0 }));
             assert_eq!(steady.figures(&sample(800, 40.0)), settled);
         }
+    }
+
+    #[test]
+    fn p11_a_dear_start_is_forgotten_where_refreshes_are_rare() {
+        let mut steady = Steady::default();
+        let start = Instant::now();
+        for (second, commands) in [(0, 70_000.0), (1, 20_000.0), (13, 900.0), (26, 800.0)] {
+            let snapshot = Snapshot { received: start + Duration::from_secs(second), ..sample(800, commands) };
+            steady.note(&snapshot);
+        }
+        let shown = steady.figures(&sample(800, 0.0)).commands_per_second;
+        assert!((shown - 800.0).abs() <= 80.0, "{shown}");
+    }
+
+    #[test]
+    fn f5_p11_the_slowest_command_does_not_flutter() {
+        let mut steady = Steady::default();
+        let mut shown = |name: &str, micros: u64| {
+            let mut snapshot = sample(800, 40.0);
+            snapshot.cost.slowest = Some((name.to_owned(), Duration::from_micros(micros)));
+            steady.note(&snapshot);
+            steady.figures(&snapshot).slowest.map(|(name, _)| name)
+        };
+        assert_eq!(shown("SCAN", 400).as_deref(), Some("SCAN"));
+        assert_eq!(shown("INFO", 410).as_deref(), Some("SCAN"));
+        assert_eq!(shown("INFO", 700).as_deref(), Some("INFO"));
     }
 
     #[test]

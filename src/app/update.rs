@@ -9,6 +9,7 @@ mod entry;
 mod export;
 mod fetch;
 mod find;
+mod follow;
 mod input;
 mod open;
 mod overlay;

@@ -150,6 +150,24 @@ pub struct QueueView {
     pub seen: BTreeMap<JobId, ProgressTrack>,
     /// A search on the server, instead of the list.
     pub search: Option<SearchView>,
+    /// A job that is followed into whatever state it goes.
+    pub follow: Option<Followed>,
+}
+
+/// A job that is followed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Followed {
+    /// Which.
+    pub id: JobId,
+    /// The question where it is, while it is not among the rows.
+    pub asked: Loaded<()>,
+}
+
+impl Followed {
+    /// A job that is among the rows.
+    pub fn new(id: JobId) -> Self {
+        Self { id, asked: Loaded::default() }
+    }
 }
 
 impl QueueView {
@@ -167,6 +185,7 @@ impl QueueView {
             pages: Pages::default(),
             seen: BTreeMap::new(),
             search: None,
+            follow: None,
         }
     }
 }

@@ -17,7 +17,7 @@ pub fn known() -> Known {
         keys: Some(check_keys),
         systems: systems.iter().map(|system| system.spec().name).collect(),
         states: systems.iter().flat_map(|system| system.spec().states).map(|state| state.id.0).collect(),
-        columns: vec![("queues", names(columns::QUEUES))],
+        columns: columns::TABLES.iter().map(|(table, columns)| (*table, names(columns))).collect(),
         themes: Some(theme::names),
         url: Some(check_url),
     }

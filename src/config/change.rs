@@ -61,7 +61,7 @@ impl Changes {
         *self == Self::default()
     }
 
-    /// True if the tasks of this server must start anew: its connection, what is looked for, or how often.
+    /// True if the tasks of this server must start anew: its connection, or what is looked for.
     pub fn concerns_server(&self, name: &str) -> bool {
         self.servers.contains(name) || self.discovery || self.lists
     }

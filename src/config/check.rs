@@ -69,6 +69,11 @@ pub(super) struct Check<'a> {
     problems: Vec<Problem>,
 }
 
+/// Said of a certificate or the like where nothing is encrypted (S16).
+pub(super) const IDLE_TLS: &str = "this has no effect: the connection is not encrypted";
+/// What to do about [`IDLE_TLS`].
+pub(super) const IDLE_TLS_REMEDY: &str = "write the URL with rediss:// (two s), or leave this out";
+
 impl Check<'_> {
     pub(super) fn add(
         &mut self,
@@ -145,6 +150,9 @@ impl Check<'_> {
                     let remedy = format!("add {other} = \"PATH\": certificate and key belong together");
                     self.add(&at(one), format!("`{one}` without `{other}`"), None, Some(remedy));
                 }
+            }
+            if let Some(option) = server.idle_tls_option() {
+                self.add(&at(option), IDLE_TLS, None, Some(IDLE_TLS_REMEDY.to_owned()));
             }
             if server.insecure && server.is_production() {
                 let remedy = "give the authority's certificate instead: ca = \"PATH\"".to_owned();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use directories::{BaseDirs, ProjectDirs};
 
-use super::check::{Known, check};
+use super::check::{IDLE_TLS, IDLE_TLS_REMEDY, Known, check};
 use super::convention::include;
 use super::document::Document;
 use super::error::ConfigProblems;
@@ -79,6 +79,10 @@ pub fn load(overrides: &Overrides, environment: &Environment, known: &Known) -> 
     {
         let place = Place::WholeFile { name: format!("server {}", config.origin.chosen) };
         problems.push(Problem::of(place, missing.clone()).with_remedy("set it, or choose another server with -s NAME"));
+    }
+    if let Some(option) = config.servers.get(&config.origin.chosen).and_then(Server::idle_tls_option) {
+        let place = Place::Argument(format!("--{}", option.replace('_', "-")));
+        problems.push(Problem::of(place, IDLE_TLS).with_remedy(IDLE_TLS_REMEDY));
     }
     match ConfigProblems::new(problems) {
         Some(problems) => Err(problems),

@@ -131,6 +131,22 @@ impl Server {
         Self { url: Some(ServerUrl::new(url)), ..Self::default() }
     }
 
+    /// The option for encrypted connections that does nothing here, if there is one: the URL asks for no encryption.
+    pub fn idle_tls_option(&self) -> Option<&'static str> {
+        let url = self.url.as_ref()?.expose().to_ascii_lowercase();
+        if url.starts_with("rediss") || url.starts_with("valkeys") {
+            return None;
+        }
+        let options = [
+            ("ca", self.ca.is_some()),
+            ("cert", self.cert.is_some()),
+            ("key", self.key.is_some()),
+            ("server_name", self.server_name.is_some()),
+            ("insecure", self.insecure),
+        ];
+        options.into_iter().find(|(_, given)| *given).map(|(name, _)| name)
+    }
+
     /// True if `env` names production.
     pub fn is_production(&self) -> bool {
         let name = self.env.as_deref().unwrap_or_default().to_ascii_lowercase();

@@ -5,9 +5,10 @@
 //! hole in the record starts a new record instead of a wild number.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::queue::{Count, Drain, QueueSample, Totals, Trend};
+use super::queue::{Count, Drain, Moment, Oldest, QueueSample, Totals, Trend};
 use super::state::{StateKind, StateSpec};
 use super::time::Timestamp;
 
@@ -26,6 +27,9 @@ const SHORTEST_WINDOW: Duration = Duration::from_secs(5);
 /// A window never gets longer than this: older movement says nothing about now.
 const LONGEST_WINDOW: Duration = Duration::from_secs(60);
 
+/// A backlog that the workers clear in less is no backlog: jobs come and go.
+const WORKED_OFF_SOON: Duration = Duration::from_secs(5);
+
 /// What is remembered of one sample.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Point {
@@ -33,6 +37,7 @@ struct Point {
     totals: Totals,
     waiting: Option<u64>,
     open: Option<u64>,
+    oldest_seconds: Option<f32>,
 }
 
 /// The past of one queue.
@@ -53,6 +58,11 @@ impl History {
             totals: sample.totals,
             waiting: sample.kind(states, StateKind::Waiting).and_then(certain),
             open: open_jobs(sample, states),
+            oldest_seconds: match sample.oldest {
+                Oldest::Since(moment) => Some(moment.age(at).as_secs_f32()),
+                Oldest::Nothing => Some(0.0),
+                Oldest::Unknown => None,
+            },
         };
         if let Some(last) = self.points.back() {
             if at == last.at {
@@ -106,7 +116,26 @@ impl History {
             failed_per_s: self.rate(|point| point.totals.failed),
             drain: self.drain(),
             backlog: self.backlog.iter().copied().collect(),
+            past: self.past(),
         }
+    }
+
+    /// Movement from each point to the next. What a system does not count follows from the balance, as in the trend.
+    fn past(&self) -> Arc<[Moment]> {
+        let moment = |(before, after): (&Point, &Point)| {
+            let seconds = before.at.age(after.at).as_secs_f32();
+            let per_second = |from: Option<u64>, to: Option<u64>| Some((to? as f32 - from? as f32) / seconds);
+            let added = per_second(before.totals.added, after.totals.added);
+            let finished = per_second(before.totals.finished, after.totals.finished);
+            let open = per_second(before.open, after.open);
+            Moment {
+                in_per_s: added.or_else(|| Some((finished? + open?).max(0.0))),
+                out_per_s: finished.or_else(|| Some((added? - open?).max(0.0))),
+                failed_per_s: per_second(before.totals.failed, after.totals.failed),
+                oldest_seconds: after.oldest_seconds,
+            }
+        };
+        self.points.iter().zip(self.points.iter().skip(1)).map(moment).collect()
     }
 
     /// For how long, by the server's clock, this queue has been watched without finishing a job. `None` if the system
@@ -176,10 +205,29 @@ impl History {
         if growth < 0.0 {
             // A trickle of one job an hour would print as years; the cap keeps the arithmetic inside Duration.
             let seconds = (waiting as f64 / -growth).min(1e11);
-            Drain::In(Duration::from_secs_f64(seconds))
-        } else {
-            Drain::Never { grows_per_s: growth }
+            return Drain::In(Duration::from_secs_f64(seconds));
         }
+        let soon = self.rate(|point| point.totals.finished).map(|out| waiting as f64 / out);
+        match soon.filter(|seconds| *seconds < WORKED_OFF_SOON.as_secs_f64()) {
+            Some(seconds) => Drain::In(Duration::from_secs_f64(seconds)),
+            // One or two samples are no movement, and a few jobs in a queue that gets empty now and then no backlog.
+            None if self.span() < SHORTEST_WINDOW || self.was_emptied() => Drain::Unknown,
+            None => Drain::Never { grows_per_s: growth },
+        }
+    }
+
+    /// True if the queue was seen to become empty within the window.
+    fn was_emptied(&self) -> bool {
+        let Some(last) = self.points.back() else { return false };
+        let recent = self.points.iter().rev().take_while(|point| point.at.age(last.at) <= LONGEST_WINDOW);
+        let mut later = None;
+        for point in recent {
+            if later == Some(0) && point.waiting.is_some_and(|waiting| waiting > 0) {
+                return true;
+            }
+            later = point.waiting;
+        }
+        false
     }
 }
 
@@ -256,6 +304,9 @@ mod tests {
         assert_eq!(trend.failed_per_s, None);
         assert_eq!(trend.drain, Drain::Never { grows_per_s: 4.0 });
         assert_eq!(trend.backlog.len(), 20);
+        assert_eq!(trend.past.len(), 19);
+        let moment = Moment { in_per_s: Some(10.0), out_per_s: Some(6.0), failed_per_s: None, oldest_seconds: None };
+        assert!(trend.past.iter().all(|past| *past == moment), "{:?}", trend.past);
     }
 
     #[test]
@@ -267,6 +318,33 @@ mod tests {
         assert_eq!(history.trend().drain, Drain::In(Duration::from_secs(11)));
         history.push(second(11), &sample(0, 0, totals(0, 100)), STATES);
         assert_eq!(history.trend().drain, Drain::Empty);
+    }
+
+    #[test]
+    fn jobs_that_come_and_go_are_no_growing_queue() {
+        let mut busy = History::default();
+        for n in 0..20_u64 {
+            busy.push(second(n as i64), &sample(n % 2, 1, totals(5 * n, 5 * n)), STATES);
+        }
+        assert_eq!(busy.trend().drain, Drain::In(Duration::from_millis(200)), "five a second leave, one waits");
+        // Where nobody counts what leaves, a queue that gets empty now and then is not said to grow.
+        let mut list = History::default();
+        for n in 0..20_u64 {
+            list.push(second(n as i64), &sample(n % 3, 0, Totals::default()), STATES);
+        }
+        assert_eq!(list.trend().drain, Drain::Unknown);
+    }
+
+    #[test]
+    fn a_queue_nobody_works_on_never_gets_empty_but_two_samples_cannot_tell() {
+        let mut history = History::default();
+        history.push(second(0), &sample(1, 0, totals(7, 6)), STATES);
+        history.push(second(1), &sample(1, 0, totals(7, 6)), STATES);
+        assert_eq!(history.trend().drain, Drain::Unknown);
+        for n in 2..10 {
+            history.push(second(n), &sample(1, 0, totals(7, 6)), STATES);
+        }
+        assert_eq!(history.trend().drain, Drain::Never { grows_per_s: 0.0 });
     }
 
     #[test]

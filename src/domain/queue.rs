@@ -113,6 +113,21 @@ pub struct Trend {
     pub drain: Drain,
     /// Waiting jobs over the last samples, oldest first, at most 60.
     pub backlog: Arc<[u64]>,
+    /// How it moved from each of the last samples to the next, oldest first, at most 59.
+    pub past: Arc<[Moment]>,
+}
+
+/// Movement between two samples. What was not known stays so.
+#[derive(Clone, Copy, Debug, PartialEq, Default)]
+pub struct Moment {
+    /// Jobs added per second.
+    pub in_per_s: Option<f32>,
+    /// Jobs ended per second.
+    pub out_per_s: Option<f32>,
+    /// Jobs ended badly per second.
+    pub failed_per_s: Option<f32>,
+    /// Seconds the oldest waiting job had waited at the later sample; 0 if nothing waited.
+    pub oldest_seconds: Option<f32>,
 }
 
 /// Estimate of when a queue will be empty.

@@ -49,6 +49,11 @@ impl CostKeeper {
         }
     }
 
+    /// From now on, this is what it may cost.
+    pub fn limit(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
     /// Takes in the meter after a tick of so many commands that moved `bytes` in both directions.
     pub fn observe(&mut self, now: Instant, totals: Totals, commands: usize, bytes: u64) {
         self.totals = totals;

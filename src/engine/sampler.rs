@@ -38,8 +38,6 @@ pub struct SamplerConfig {
     pub systems: Systems,
     /// What to show.
     pub scope: Scope,
-    /// What it may cost.
-    pub limits: Limits,
     /// File that keeps the found queues for the next start.
     pub cache: Option<PathBuf>,
 }
@@ -51,6 +49,8 @@ pub struct SamplerChannels {
     pub snapshots: Arc<watch::Sender<Arc<Snapshot>>>,
     /// How fast.
     pub pace: watch::Receiver<Pace>,
+    /// What it may cost.
+    pub limits: watch::Receiver<Limits>,
     /// Sample now.
     pub refresh: Arc<Notify>,
     /// Search the whole keyspace again now.
@@ -66,14 +66,10 @@ pub async fn run(config: &SamplerConfig, mut channels: SamplerChannels, cancel: 
         None => Vec::new(),
     };
     let (known, elsewhere): (Vec<_>, Vec<_>) = known.into_iter().partition(|id| config.scope.admits(id));
-    let discovery = Discovery::new(Arc::clone(&config.systems), config.scope.clone(), config.limits, known);
-    let ticker = Ticker::new(
-        config.server.clone(),
-        Arc::clone(&config.url),
-        Arc::clone(&config.systems),
-        discovery,
-        config.limits,
-    );
+    let limits = *channels.limits.borrow_and_update();
+    let discovery = Discovery::new(Arc::clone(&config.systems), config.scope.clone(), limits, known);
+    let ticker =
+        Ticker::new(config.server.clone(), Arc::clone(&config.url), Arc::clone(&config.systems), discovery, limits);
     let mut sampler = Sampler { config, ticker, walked: false, elsewhere, kept: None };
     let mut back_off = Backoff::new();
     let mut down_since: Option<Instant> = None;
@@ -205,6 +201,12 @@ impl Sampler<'_> {
                 () = channels.rescan.notified() => {
                     self.ticker.discovery.start_fast();
                     pacer = self.ticker.discovery.pacer(Instant::now());
+                }
+                Ok(()) = channels.limits.changed() => {
+                    self.ticker.cost.limit(*channels.limits.borrow_and_update());
+                    let pace = *channels.pace.borrow();
+                    let interval = self.ticker.cost.interval(pace.interval, pace.idle);
+                    next_tick = (!pace.paused && idle).then_some(started + interval).or(next_tick);
                 }
                 Ok(()) = channels.pace.changed() => {
                     let pace = *channels.pace.borrow_and_update();

@@ -92,6 +92,8 @@ pub struct EngineHandles<S> {
     pub answers: mpsc::Receiver<Answer<S>>,
     /// How fast to sample.
     pub pace: watch::Sender<Pace>,
+    /// What it may cost; what is searched for, and how, stays as it was at the start.
+    pub limits: watch::Sender<Limits>,
     /// Sample now.
     pub refresh: Arc<Notify>,
     /// Search the whole keyspace again now.
@@ -111,6 +113,7 @@ where
     let first = Arc::new(Snapshot::empty(server.clone(), Arc::clone(&url), Instant::now()));
     let (snapshot_sender, snapshots) = watch::channel(first);
     let (pace_sender, pace) = watch::channel(pace);
+    let (limit_sender, limits) = watch::channel(limits);
     let (client_sender, clients) = watch::channel(None);
     let (ask_sender, asks) = mpsc::channel(16);
     let (answer_sender, answers) = mpsc::channel(64);
@@ -121,19 +124,13 @@ where
     let channels = SamplerChannels {
         snapshots: Arc::new(snapshot_sender),
         pace,
+        limits,
         refresh: Arc::clone(&refresh),
         rescan: Arc::clone(&rescan),
         clients,
     };
-    let sampler = Arc::new(SamplerConfig {
-        server,
-        url,
-        dial: Arc::clone(&dial),
-        systems: Arc::clone(&systems),
-        scope,
-        limits,
-        cache,
-    });
+    let sampler =
+        Arc::new(SamplerConfig { server, url, dial: Arc::clone(&dial), systems: Arc::clone(&systems), scope, cache });
     supervise::keep("sampler", cancel.clone(), ended_sender.clone(), move |cancel| {
         let (config, channels) = (Arc::clone(&sampler), channels.clone());
         async move { sampler::run(&config, channels, cancel).await }
@@ -162,5 +159,14 @@ where
         fetcher::run(lazy, asker, known, asks, answers, cancel)
     });
 
-    EngineHandles { snapshots, asks: ask_sender, answers, pace: pace_sender, refresh, rescan, ended }
+    EngineHandles {
+        snapshots,
+        asks: ask_sender,
+        answers,
+        pace: pace_sender,
+        limits: limit_sender,
+        refresh,
+        rescan,
+        ended,
+    }
 }

@@ -115,6 +115,9 @@ pub struct Rate {
     pub bytes_out_per_second: f64,
 }
 
+/// A rate is told for at least so long.
+const SHORTEST: Duration = Duration::from_secs(1);
+
 /// Turns readings of a [`Meter`] into a rate over a sliding window.
 #[derive(Clone, Debug)]
 pub struct RateWindow {
@@ -142,10 +145,12 @@ impl RateWindow {
             self.readings.pop_front();
         }
         let (first, earlier) = self.readings.front()?;
-        let seconds = now.saturating_duration_since(*first).as_secs_f64();
-        if seconds <= 0.0 {
+        let span = now.saturating_duration_since(*first);
+        if span.is_zero() {
             return None;
         }
+        // Two readings of the same moment make no rate: a start would look a hundred times dearer than it is.
+        let seconds = span.max(SHORTEST).as_secs_f64();
         let grown = totals.since(earlier);
         Some(Rate {
             round_trips_per_second: grown.round_trips as f64 / seconds,
@@ -171,6 +176,12 @@ mod tests {
         assert_eq!(window.observe(now, totals), None);
         let (now, totals) = at(1, 100);
         assert_eq!(window.observe(now, totals).unwrap().commands_per_second, 100.0);
+        // A burst right after the first reading is told as what it is in a second.
+        let mut fresh = RateWindow::default();
+        fresh.observe(start, Totals::default());
+        let soon = start + Duration::from_millis(10);
+        let rate = fresh.observe(soon, Totals { commands: 500, ..Totals::default() }).unwrap();
+        assert_eq!(rate.commands_per_second, 500.0);
         // A long quiet time: the burst leaves the window.
         for second in 2..=20 {
             let (now, totals) = at(second, 100);

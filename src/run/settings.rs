@@ -12,7 +12,7 @@ pub(super) fn settings(config: &Config) -> Settings {
     let keys = config.keys.iter().map(|(action, chords)| (action.clone(), chords.0.clone())).collect();
     Settings {
         keys,
-        queue_columns: config.ui.columns.get("queues").cloned().unwrap_or_default(),
+        columns: config.ui.columns.clone(),
         interval: config.refresh.interval,
         idle_after: config.refresh.idle_after,
         tree_delimiter: config.ui.tree_delimiter.clone(),

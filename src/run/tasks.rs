@@ -21,7 +21,7 @@ use crate::domain::runner::RunnerView;
 use crate::engine::ConfigEvent;
 use crate::engine::fetcher::Ask;
 use crate::engine::runner::Order;
-use crate::engine::{self, EngineConfig, EngineHandles, Pace};
+use crate::engine::{self, EngineConfig, EngineHandles, Limits, Pace};
 use crate::log::{LogFeed, LogGuard};
 
 /// Log lines taken at once.
@@ -148,7 +148,11 @@ impl EngineTasks {
             let notice = self.tell_runner(order);
             self.waiting.extend(notice.map(Told::Message));
         }
-        if changes.refresh || changes.concerns_server(&self.server) {
+        if changes.refresh {
+            // The tasks go on with what they know; the interval follows from the screen.
+            self.handles.limits.send_replace(Limits::of(&self.config));
+        }
+        if changes.concerns_server(&self.server) {
             let name = if self.config.servers.contains_key(&self.server) {
                 self.server.clone()
             } else {
@@ -213,6 +217,9 @@ fn watch(
     state: Option<&std::path::Path>,
     cancel: &CancellationToken,
 ) -> anyhow::Result<EngineHandles<Slot>> {
+    if let Some(missing) = config.servers.get(name).and_then(|server| server.missing.as_ref()) {
+        anyhow::bail!("server {name}: {missing}");
+    }
     let systems = systems_of(config, name);
     let engine = EngineConfig::of(config, name, systems, state)
         .ok_or_else(|| anyhow::anyhow!("the configuration has no server `{name}` with a URL"))?;

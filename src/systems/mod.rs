@@ -4,6 +4,7 @@
 //! the replies to them; deeper reads take several steps over a [`Link`].
 
 pub mod arq;
+pub mod bull;
 pub mod bullmq;
 pub mod consume;
 pub mod laravel;
@@ -313,6 +314,7 @@ pub async fn moved<S: System + ?Sized>(
 pub fn all(described: &Described) -> Vec<Arc<dyn System>> {
     vec![
         Arc::new(self::bullmq::BullMq),
+        Arc::new(self::bull::Bull),
         Arc::new(self::laravel::Laravel::new(&described.laravel)),
         Arc::new(self::arq::Arq::default()),
         Arc::new(self::list::List::new(&described.lists)),

@@ -143,6 +143,10 @@ impl TerminalConsole {
             return Ok(());
         }
         self.input = None;
+        // The panic hook has done it: a second time would move the cursor back over what was said about the panic.
+        if !guard::is_taken() {
+            return Ok(());
+        }
         let modes = self.modes;
         let left = guard::leave_screen(self.terminal.backend_mut(), modes);
         self.output.drain(LEAVE_LIMIT);

@@ -100,6 +100,11 @@ pub(super) fn leave_raw() -> io::Result<()> {
     disable_raw_mode()
 }
 
+/// True while the terminal is in qtop's hands.
+pub(super) fn is_taken() -> bool {
+    TAKEN.load(Ordering::Acquire)
+}
+
 /// Installs a hook that gives the terminal back when this thread panics, and prints nothing over the screen when another
 /// one does: those are tasks, which are logged and started again.
 pub fn install_panic_hook() {

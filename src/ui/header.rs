@@ -8,6 +8,9 @@ use crate::domain::snapshot::LinkHealth;
 use crate::domain::text;
 use crate::theme::Role;
 
+/// From so many columns on, figures have a word before them.
+const LABELLED: u16 = 110;
+
 /// A part of the line. Higher ranks give way first; rank 0 always stays.
 struct Part {
     rank: u8,
@@ -16,7 +19,7 @@ struct Part {
 
 /// Draws the line.
 pub fn draw(scene: &Scene<'_>, canvas: &mut Canvas<'_>, at: Rect) {
-    let mut left = facts(scene);
+    let mut left = facts(scene, at.width >= LABELLED);
     let mut right = badges(scene);
     let room = at.width.saturating_sub(2);
     while total(&left) + total(&right) + 2 > room {
@@ -48,9 +51,10 @@ fn joined(parts: Vec<Part>) -> Phrase {
     line
 }
 
-fn facts(scene: &Scene<'_>) -> Vec<Part> {
+/// What stands on the left; with words before the figures if there is room for them.
+fn facts(scene: &Scene<'_>, labelled: bool) -> Vec<Part> {
     let (state, snapshot) = (scene.state, scene.snapshot);
-    let mut parts = vec![Part { rank: 8, phrase: Phrase::of(Role::Accent, "qtop") }];
+    let mut parts = vec![Part { rank: 9, phrase: Phrase::of(Role::Accent, "qtop") }];
     let mut name = Phrase::of(Role::Text, text::fit(&state.server.name, 24));
     if let Some(environment) = &state.server.environment {
         let role = if state.server.is_production() { Role::Prod } else { Role::Info };
@@ -68,19 +72,24 @@ fn facts(scene: &Scene<'_>) -> Vec<Part> {
             words.push(' ');
             words.push_str(fact);
         }
-        parts.push(Part { rank: 5, phrase: Phrase::of(Role::Muted, text::fit(&words, 36)) });
+        parts.push(Part { rank: 8, phrase: Phrase::of(Role::Muted, text::fit(&words, 36)) });
     }
     if snapshot.link == LinkHealth::Up {
         let figures = state.steady.figures(snapshot);
         let rtt = figures.rtt.as_secs_f64() * 1_000.0;
         let rtt = if rtt < 10.0 { format!("{rtt:.1}") } else { format!("{rtt:.0}") };
-        parts.push(Part { rank: 3, phrase: Phrase::of(Role::Muted, "rtt ").and(Role::Text, format!("{rtt:>3}ms")) });
+        parts.push(Part { rank: 7, phrase: Phrase::of(Role::Muted, "rtt ").and(Role::Text, format!("{rtt:>3}ms")) });
         let bytes = text::size(figures.bytes_per_second.max(0.0) as u64).replace(' ', "");
-        let words = format!("{}cmd/s {bytes}/s", text::count(figures.commands_per_second.max(0.0).round() as u64));
-        parts.push(Part { rank: 4, phrase: Phrase::of(Role::Muted, "cost ").and(Role::Text, words) });
+        // What qtop costs, on every screen (P11): what else this line tells stands on the Server screen, too.
+        let mut words = format!("{}cmd/s {bytes}/s", text::count(figures.commands_per_second.max(0.0).round() as u64));
         if let Some(millis) = figures.server_ms_per_second {
-            let words = format!("{}ms/s", text::rate(millis));
-            parts.push(Part { rank: 6, phrase: Phrase::of(Role::Muted, words) });
+            words.push_str(&format!(" {}ms/s", text::rate(millis)));
+        }
+        let label = |word: &str| Phrase::of(Role::Muted, if labelled { word } else { "" });
+        parts.push(Part { rank: 3, phrase: label("cost ").and(Role::Text, words) });
+        if let Some((command, mean)) = &figures.slowest {
+            let words = format!("{command} {}", text::micros(*mean).replace(' ', ""));
+            parts.push(Part { rank: 5, phrase: label("slowest ").and(Role::Muted, words) });
         }
     }
     parts
@@ -95,7 +104,7 @@ fn badges(scene: &Scene<'_>) -> Vec<Part> {
             let left = until.saturating_duration_since(state.clock.mono).as_secs().div_ceil(60);
             parts.push(Part { rank: 0, phrase: Phrase::of(Role::Warn, format!("UNLOCKED {left}m")) });
         }
-        (Some(_), _) => parts.push(Part { rank: 2, phrase: Phrase::of(Role::Muted, "read-only") }),
+        (Some(_), _) => parts.push(Part { rank: 6, phrase: Phrase::of(Role::Muted, "read-only") }),
         (None, _) => {}
     }
     if state.frozen.is_some() {

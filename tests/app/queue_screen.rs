@@ -9,7 +9,7 @@ use qtop::app::target;
 use qtop::app::update::update;
 use qtop::domain::fetch::{FetchError, Fetched, Request};
 use qtop::domain::ids::JobId;
-use qtop::domain::job::{JobRow, SearchStep};
+use qtop::domain::job::{Blob, Job, JobRow, SearchStep};
 use qtop::domain::state::{StateId, StateKind};
 
 use super::desk::{Desk, page, snapshot};
@@ -178,4 +178,50 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_followed_job_takes_the_screen_along_to_its_next_state() {
+    let mut desk = Desk::new(80, 24);
+    desk.list("waiting", 0..20).list("active", [3]);
+    desk.sampled(1, &[("mail", [20, 0, 0])]).keys("enter").sees("job-3 ").keys("j j j f").sees("following 3");
+    desk.run();
+    let mut state = desk.state;
+    // A worker has taken it: the next page is without it.
+    let queue = &[("mail", [19, 1, 0])];
+    let now = state.clock.mono;
+    let effects = update(&mut state, Message::Sampled(snapshot(9, now, queue)));
+    let waiting: Vec<u32> = (0..20).filter(|id| *id != 3).collect();
+    let mut asked = None;
+    for effect in effects {
+        if let Effect::Fetch { ticket, slot: Slot::Page, request: Request::Jobs { page: request, .. } } = effect {
+            let result = Ok(Fetched::Jobs(page(&waiting, StateId("waiting"), &request)));
+            let answers = update(&mut state, Message::Fetched { ticket, slot: Slot::Page, result });
+            asked = answers.into_iter().find_map(|effect| match effect {
+                Effect::Fetch { ticket, slot: Slot::Follow, request: Request::Job { job, .. } } => Some((ticket, job)),
+                _ => None,
+            });
+        }
+    }
+    let (ticket, job) = asked.expect("it is asked where the job has gone");
+    assert_eq!(job.id, JobId::from("3"));
+    let found = Ok(Fetched::Job(Some(Box::new(Job {
+        row: JobRow::bare("3", StateId("active"), StateKind::Active),
+        payload: Blob::default(),
+        options: None,
+        result: None,
+        error: None,
+        stack: Vec::new(),
+        logs: Vec::new(),
+        logs_total: None,
+        parent: None,
+        children: Vec::new(),
+        keys: Vec::new(),
+        facts: Vec::new(),
+    }))));
+    update(&mut state, Message::Fetched { ticket, slot: Slot::Follow, result: found });
+    let view = state.queue.as_ref().expect("the queue is open");
+    assert_eq!(view.tab, StateId("active"));
+    assert_eq!(view.list.cursor, Some(JobId::from("3")));
+    assert!(view.follow.is_some(), "it is followed further");
 }

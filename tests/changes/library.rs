@@ -1,4 +1,4 @@
-//! One BullMQ version under remote control, see `tests/interop/driver.mjs`.
+//! One version of BullMQ or Bull under remote control, see `driver.mjs` and `bull.mjs` in `tests/interop`.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -15,18 +15,27 @@ pub struct Library {
     child: Child,
     input: ChildStdin,
     answers: mpsc::Receiver<String>,
-    /// 4, 5 or 6.
+    /// 4, 5 or 6; of Bull 3 or 4.
     pub major: u32,
 }
 
 impl Library {
     /// Starts BullMQ `major` against the server on this port.
     pub fn start(major: u32, port: u16) -> Self {
+        Self::drive("driver.mjs", &format!("bullmq{major}"), major, port)
+    }
+
+    /// Starts Bull `major`, 3 or 4, which knows fewer operations.
+    pub fn bull(major: u32, port: u16) -> Self {
+        Self::drive("bull.mjs", if major == 3 { "bull3" } else { "bull" }, major, port)
+    }
+
+    fn drive(script: &str, package: &str, major: u32, port: u16) -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop");
-        let package = folder.join(format!("node_modules/bullmq{major}"));
+        let package = folder.join("node_modules").join(package);
         assert!(package.is_dir(), "{} is missing; run: npm ci --prefix tests/interop", package.display());
         let mut child = Command::new("node")
-            .arg(folder.join("driver.mjs"))
+            .arg(folder.join(script))
             .args([major.to_string(), port.to_string()])
             .current_dir(&folder)
             .stdin(Stdio::piped())

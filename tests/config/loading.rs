@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::corpus::known;
 
-const TWO: &str = "default_server = \"a\"\n[server.a]\nurl = \"redis://a\"\nca = \"ca.pem\"\n[server.b]\nurl = \"redis://b\"\n\
+const TWO: &str = "default_server = \"a\"\n[server.a]\nurl = \"rediss://a\"\nca = \"ca.pem\"\n[server.b]\nurl = \"redis://b\"\n\
                    env = \"prod\"\n[ui]\ntheme = \"light\"\n[refresh]\ninterval = \"2s\"\n";
 
 struct Place {
@@ -140,7 +140,7 @@ fn another_file_is_named_by_variable_or_argument() {
 
 #[test]
 fn paths_start_at_the_file_or_at_home() {
-    let text = "[server.a]\nurl = \"redis://a\"\nca = \"ca.pem\"\ncert = \"~/c.pem\"\nkey = \"/etc/k.pem\"\n\
+    let text = "[server.a]\nurl = \"rediss://a\"\nca = \"ca.pem\"\ncert = \"~/c.pem\"\nkey = \"/etc/k.pem\"\n\
                 [log]\ndirectory = \"logs\"\n";
     let place = Place::new(text);
     let config = place.load(&Overrides::default()).expect("sound");

@@ -54,6 +54,20 @@ pub const CASES: &[Case] = &[
         workers: true,
     },
     Case {
+        system: "bull",
+        seed: bull,
+        described: Described::default,
+        counts: &[
+            ("letters", "waiting", 3),
+            ("letters", "active", 1),
+            ("letters", "delayed", 1),
+            ("letters", "completed", 1),
+            ("letters", "failed", 2),
+        ],
+        search: ("letters", "failed", "smtp"),
+        workers: true,
+    },
+    Case {
         system: "list",
         seed: super::lists::seed,
         described: super::lists::described,
@@ -82,6 +96,32 @@ pub fn run(server: &TestServer, commands: &str) {
         }
         command.query::<redis::Value>(&mut client).unwrap_or_else(|error| panic!("{line}: {error}"));
     }
+}
+
+/// A queue as Bull 4 leaves it: three wait, the last one with a priority; one runs with a lock.
+fn bull(server: &TestServer) {
+    let mut commands = String::from("SET bull:letters:id 8\n");
+    for id in 1..=8 {
+        commands.push_str(&format!(
+            "HSET bull:letters:{id} name __default__ data {{\"to\":\"ada\"}} opts {{\"attempts\":3}} \
+             timestamp 170000000000{id} delay 0 priority 0\n"
+        ));
+    }
+    commands.push_str(
+        "RPUSH bull:letters:wait 2 1 4
+         ZADD bull:letters:priority 1 4
+         HSET bull:letters:4 priority 1
+         LPUSH bull:letters:active 3
+         SET bull:letters:3:lock token-1 PX 30000
+         HSET bull:letters:3 processedOn 1700000001000 progress 40
+         ZADD bull:letters:delayed 8192000000000000 5
+         ZADD bull:letters:completed 1700000002000 6
+         ZADD bull:letters:failed 1700000003000 7 1700000004000 8
+         HSET bull:letters:7 failedReason SMTP~550~mailbox~unavailable attemptsMade 3 finishedOn 1700000003000
+         HSET bull:letters:8 failedReason timeout attemptsMade 3 finishedOn 1700000004000
+         RPUSH bull:letters:7:logs line",
+    );
+    run(server, &commands);
 }
 
 /// A queue as BullMQ 5 leaves it: three wait, one of them with a record that is gone; one runs with a lock.

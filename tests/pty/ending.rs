@@ -7,7 +7,7 @@ use qtop_testkit::{Exit, Proxy, Terminal, signal};
 use super::{LIMIT, qtop, seeded, started};
 
 /// Modes, and whether anything is left that a shell would trip over.
-fn assert_restored(terminal: &Terminal, how: &str) {
+pub fn assert_restored(terminal: &Terminal, how: &str) {
     terminal.screen(|screen| {
         assert!(!screen.alternate_screen(), "{how}: still on the alternate screen");
         assert!(!screen.hide_cursor(), "{how}: the cursor is hidden");
@@ -79,10 +79,38 @@ fn q_leaves_within_100_ms_also_without_an_answer_from_redis() {
 fn u1_a_lost_terminal_ends_it_within_a_second() {
     let server = seeded();
     let mut terminal = started(&server);
-    terminal.hang_up();
+    let before = processor_time(terminal.pid()).expect("it runs");
     let start = Instant::now();
-    terminal.wait_exit(LIMIT);
+    terminal.hang_up();
+    // Nobody has asked how it ended yet, so the kernel still keeps its figures.
+    let mut used = before;
+    while let Some(time) = processor_time(terminal.pid()).filter(|_| !is_over(terminal.pid())) {
+        used = time;
+        assert!(start.elapsed() < LIMIT, "it goes on without a terminal");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let used = processor_time(terminal.pid()).unwrap_or(used);
     assert!(start.elapsed() < Duration::from_secs(1), "it took {:?}", start.elapsed());
+    let used = used - before;
+    assert!(used < Duration::from_millis(100), "ending took {used:?} of the processor");
+    terminal.wait_exit(LIMIT);
+}
+
+/// The fields of `/proc/PID/stat` behind the program's name.
+fn statistics(pid: u32) -> Option<Vec<String>> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    Some(text.rsplit_once(") ")?.1.split(' ').map(str::to_owned).collect())
+}
+
+fn is_over(pid: u32) -> bool {
+    statistics(pid).is_none_or(|fields| fields[0] == "Z")
+}
+
+/// Processor time a process has used, in the kernel's ticks of 10 ms.
+fn processor_time(pid: u32) -> Option<Duration> {
+    let fields = statistics(pid)?;
+    let ticks: u64 = fields[11..13].iter().filter_map(|field| field.parse::<u64>().ok()).sum();
+    Some(Duration::from_millis(ticks * 10))
 }
 
 #[test]

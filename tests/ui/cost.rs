@@ -10,7 +10,7 @@ use ratatui::backend::TestBackend;
 use ratatui::layout::Rect;
 use ratatui::{Terminal, TerminalOptions, Viewport};
 
-use super::{fixture, reports, theme};
+use super::{fixture, full, theme};
 
 /// Counts what a terminal would get.
 #[derive(Clone, Default)]
@@ -84,26 +84,38 @@ fn f5_an_unchanged_state_sends_nothing() {
     assert_eq!(again, 0, "bytes for a frame in which nothing changed");
 }
 
+/// Every screen at its fullest, 200x50. The promise is 4 ms for 99 of 100 frames of a release build, which
+/// `tests/bench` measures. Here the quickest of some frames counts, whatever else the machine does meanwhile; an
+/// unoptimised build takes up to twenty times as long.
 #[test]
-fn f12_a_large_screen_is_drawn_quickly() {
+fn f12_a_full_screen_is_drawn_quickly() {
+    let limit = Duration::from_millis(4) * if cfg!(debug_assertions) { 20 } else { 1 };
     let theme = theme(&UNICODE);
-    let mut states = vec![fixture::many(1_000), fixture::busy()];
-    reports::failures(&mut states[1]);
-    let mut queue = fixture::busy();
-    fixture::open_queue(&mut queue, "wait", fixture::waiting_jobs(2_000));
-    states.push(queue);
-    for (name, state) in ["1,000 queues", "failures", "2,000 jobs"].iter().zip(&states) {
+    for (name, state) in full::screens() {
         let mut terminal = Terminal::new(TestBackend::new(200, 50)).expect("a buffer is always there");
-        let mut times: Vec<Duration> = (0..60)
+        let mut times: Vec<Duration> = (0..12)
             .map(|_| {
                 let start = Instant::now();
-                terminal.draw(|frame| _ = qtop::ui::view(state, &theme, frame)).expect("a buffer takes everything");
+                terminal.draw(|frame| _ = qtop::ui::view(&state, &theme, frame)).expect("a buffer takes everything");
                 start.elapsed()
             })
             .collect();
         times.sort_unstable();
-        println!("f12: {name} at 200x50: median {:?}, worst of 60 {:?}", times[30], times[59]);
-        // The promise is 4 ms for a release build; this one is unoptimised and shares its cores.
-        assert!(times[30] < Duration::from_millis(250), "{name}: {:?}", times[30]);
+        println!("f12: {name}: quickest {:?}, median {:?}", times[0], times[6]);
+        assert!(times[0] < limit, "{name}: {:?} of {limit:?}", times[0]);
+    }
+}
+
+#[test]
+fn p11_the_cost_is_on_every_screen() {
+    let words = ["31cmd/s", "12.3KB/s", "0.4ms/s", "XINFO GROUPS 38µs"];
+    for (name, mut state) in full::screens() {
+        for size in [(80, 24), (120, 40)] {
+            let header = super::drawn(&state, size).lines().next().unwrap_or_default().to_owned();
+            assert!(words.iter().all(|word| header.contains(word)), "{name} {size:?}: {header}");
+        }
+        state.server.name = "a-server-with-a-very-long-name".to_owned();
+        let header = super::drawn(&state, (80, 24)).lines().next().unwrap_or_default().to_owned();
+        assert!(words.iter().all(|word| header.contains(word)), "{name}: {header}");
     }
 }

@@ -11,7 +11,7 @@ use qtop::app::views::{ProgressTrack, QueueView};
 use qtop::domain::caps::Caps;
 use qtop::domain::ids::{InstanceId, QueueId, ServerId};
 use qtop::domain::job::{Cursor, JobRow, Lease, Progress};
-use qtop::domain::queue::{Count, Drain, Oldest, QueueSample, Severity, Trend, Warning, WorkerCount};
+use qtop::domain::queue::{Count, Drain, Moment, Oldest, QueueSample, Severity, Trend, Warning, WorkerCount};
 use qtop::domain::snapshot::{
     Cost, CostTotals, DiscoveryProgress, InstanceSample, LinkHealth, Offer, ServerFacts, Snapshot,
 };
@@ -144,6 +144,18 @@ fn warning(severity: Severity, code: &'static str, text: &str) -> Warning {
     Warning { severity, code, text: text.into() }
 }
 
+/// Rates that swing around their mean, and an oldest job that gets older and is taken every ten samples.
+fn moment(rates: (f64, f64, f64), i: f32) -> Moment {
+    let swing = 1.0 + (i / 4.0).sin() / 3.0;
+    let rate = |rate: f64| Some(rate as f32 * swing);
+    Moment {
+        in_per_s: rate(rates.0),
+        out_per_s: rate(rates.1),
+        failed_per_s: rate(rates.2),
+        oldest_seconds: Some(30.0 + i % 10.0),
+    }
+}
+
 fn trend(rates: (f64, f64, f64), drain: Drain, backlog: impl Fn(u64) -> u64) -> Trend {
     Trend {
         in_per_s: Some(rates.0),
@@ -151,6 +163,7 @@ fn trend(rates: (f64, f64, f64), drain: Drain, backlog: impl Fn(u64) -> u64) -> 
         failed_per_s: Some(rates.2),
         drain,
         backlog: (0..60).map(backlog).collect::<Vec<_>>().into(),
+        past: (0..59_u8).map(|i| moment(rates, f32::from(i))).collect(),
     }
 }
 

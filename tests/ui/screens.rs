@@ -206,3 +206,32 @@ fn logs() {
     reports::logs(&mut state);
     approve("logs", &state, &SIZES[..2]);
 }
+
+#[test]
+fn chosen_columns_are_shown_in_their_order_on_every_table() {
+    for (table, columns, heads, hidden) in [
+        ("queues", ["failed", "queue"], ["FAIL", "QUEUE"], "OLDEST"),
+        ("jobs", ["worker", "id"], ["WORKER", "ID"], "NAME"),
+        ("running", ["run", "queue"], ["RUN", "QUEUE"], "PROGRESS"),
+        ("failures", ["error", "count"], ["ERROR", "COUNT"], "FIRST"),
+        ("workers", ["state", "name"], ["STATE", "WORKER"], "RUNS NOW"),
+        ("scheduled", ["rule", "next"], ["RULE", "NEXT"], "KIND"),
+    ] {
+        let mut state = fixture::busy();
+        match table {
+            "jobs" => fixture::open_queue(&mut state, "failed", fixture::failed_jobs()),
+            "running" => reports::running(&mut state),
+            "failures" => reports::failures(&mut state),
+            "workers" => reports::workers(&mut state),
+            "scheduled" => reports::scheduled(&mut state),
+            _ => {}
+        }
+        let chosen = columns.iter().map(|name| (*name).to_owned()).collect();
+        state.settings.columns.insert(table.to_owned(), chosen);
+        let screen = drawn(&state, (120, 40));
+        let head = screen.lines().skip(2).find(|line| heads.iter().all(|head| line.contains(head)));
+        let head = head.unwrap_or_else(|| panic!("{table} has no line with {heads:?}:\n{screen}"));
+        assert!(head.find(heads[0]) < head.find(heads[1]), "{table}: {head}");
+        assert!(!head.contains(hidden), "{table}: {head}");
+    }
+}

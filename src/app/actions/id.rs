@@ -118,7 +118,7 @@ pub enum ActionId {
     /// Why does it not move?.
     #[strum(serialize = "queue.why")]
     Why,
-    /// Follow the end of the log lines.
+    /// Follow the job from state to state, or the end of log lines.
     #[strum(serialize = "view.follow")]
     Follow,
     /// Payload as tree, as stored, as bytes.

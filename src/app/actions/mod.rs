@@ -29,7 +29,7 @@ pub enum Scope {
     Jobs,
     /// The Scheduled screen.
     Schedules,
-    /// Screens with lines that are appended.
+    /// Screens with something that goes on while one looks: a job, lines that are appended.
     Tail,
     /// The Queues screen.
     Queues,
@@ -57,7 +57,7 @@ impl Scope {
             }
             Self::Jobs => matches!(screen, S::Running | S::Failures | S::Scheduled | S::Queue(_) | S::Job(_)),
             Self::Schedules => matches!(screen, S::Scheduled),
-            Self::Tail => matches!(screen, S::Job(_) | S::Logs),
+            Self::Tail => matches!(screen, S::Queue(_) | S::Job(_) | S::Logs),
             Self::Queues => matches!(screen, S::Queues),
             Self::Queue => matches!(screen, S::Queue(_)),
             Self::Job => matches!(screen, S::Job(_)),
@@ -75,7 +75,7 @@ impl Scope {
             Self::Target => "Queues and jobs",
             Self::Jobs => "Jobs",
             Self::Schedules => "Schedules",
-            Self::Tail => "Log lines",
+            Self::Tail => "Jobs and log lines",
             Self::Queues => "Queues",
             Self::Queue => "Queue",
             Self::Job => "Job",

@@ -46,7 +46,7 @@ pub const ACTIONS: &[ActionSpec] = &[
     reads(ActionId::OnlyFailures, "Only queues with failed jobs", Scope::Queues, &["u"]).hint(45, "failed only"),
     reads(ActionId::Tree, "Group queues by the delimiter in their names", Scope::Queues, &["b", "f5"]).hint(46, "tree"),
     reads(ActionId::Why, "Why does it not move?", Scope::Target, &["w"]).hint(50, "why"),
-    reads(ActionId::Follow, "Follow the end of the log lines", Scope::Tail, &["f"]).hint(25, "follow"),
+    reads(ActionId::Follow, "Follow the job, or the end of log lines", Scope::Tail, &["f"]).hint(25, "follow"),
     reads(ActionId::PayloadMode, "Payload as tree, as stored, as bytes", Scope::Job, &["m"]).hint(27, "raw/hex"),
     reads(ActionId::More, "Read more of a cut payload, go on with a paused search", Scope::Lines, &["."]),
     reads(ActionId::SearchDeep, "Search in payloads too", Scope::Queue, &["&"]).needs(Caps::LIST),

@@ -192,6 +192,8 @@ fn timeline(job: &Job, view: &JobView, state: &State, lines: &mut Vec<JobLine<'_
     if let Some(track) = view.track.filter(|track| track.last.1 > track.first.1) {
         let ago = state.clock.mono.saturating_duration_since(track.last.1);
         let at = Timestamp(state.server_now().0.saturating_sub(i64::try_from(ago.as_millis()).unwrap_or(0)));
+        // It was seen only with the next look, which may be after the end; it was reached before.
+        let at = row.finished_at.map_or(at, |ended| at.min(ended));
         add(Some(at), &format!("reached {}", text::percent(track.last.0)));
     }
     add(row.finished_at, if row.kind.is_bad() || row.kind == StateKind::Retrying { "failed" } else { "ended" });

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{cursor, editing, fetch, find};
+use super::{cursor, editing, fetch, find, follow};
 use crate::app::effect::{Effect, Slot};
 use crate::app::state::{Loaded, Overlay, State};
 use crate::app::views::{JobTab, ProgressTrack};
@@ -39,6 +39,7 @@ pub(super) fn answer(
                 })
             })
         }
+        Slot::Follow => return follow::answer(state, ticket, result),
         Slot::Job => job(state, ticket, result, now),
         Slot::Running => running(state, ticket, result, now),
         Slot::Failures => take(&mut state.failures.loaded, ticket, result, now, |fetched| match fetched {
@@ -65,7 +66,11 @@ pub(super) fn answer(
         return Vec::new();
     }
     cursor::settle(state);
-    fetch::ahead(state)
+    let mut effects = fetch::ahead(state);
+    if slot == Slot::Page {
+        effects.extend(follow::look(state));
+    }
+    effects
 }
 
 /// Puts an answer where it belongs; false if it was not awaited.

@@ -1,6 +1,6 @@
 //! Moving the cursor and marking, on whatever list the screen shows.
 
-use super::fetch;
+use super::{fetch, follow};
 use crate::app::effect::Effect;
 use crate::app::list::{ListState, Motion, scroll_to};
 use crate::app::rows::{self, QueueLine};
@@ -33,6 +33,7 @@ pub(super) fn visible(state: &State) -> usize {
 
 /// Moves the cursor, and asks for more rows if it comes near their end.
 pub(super) fn travel(state: &mut State, motion: Motion) -> Vec<Effect> {
+    follow::stop(state);
     operate(state, ListOp::Move(motion));
     fetch::ahead(state)
 }

@@ -80,7 +80,14 @@ fn screen(state: &mut State, forced: bool) -> Vec<Effect> {
         Slot::Failures => state.failures.loaded.ask(ticket, now),
         Slot::Workers => state.workers.loaded.ask(ticket, now),
         Slot::Scheduled => state.scheduled.loaded.ask(ticket, now),
-        Slot::Page | Slot::Ahead | Slot::Search | Slot::Why | Slot::Find | Slot::Asked | Slot::Payload => {}
+        Slot::Page
+        | Slot::Ahead
+        | Slot::Search
+        | Slot::Why
+        | Slot::Find
+        | Slot::Asked
+        | Slot::Payload
+        | Slot::Follow => {}
     }
     vec![Effect::Fetch { ticket, slot, request }]
 }
@@ -209,6 +216,9 @@ pub(super) fn forget_asked(state: &mut State) {
     if let Some(view) = &mut state.queue {
         view.page.awaiting = None;
         view.ahead.awaiting = None;
+        if let Some(followed) = &mut view.follow {
+            followed.asked.awaiting = None;
+        }
         if let Some(search) = &mut view.search {
             search.step.awaiting = None;
             search.running = false;

@@ -233,7 +233,8 @@ fn tab_count(state: &State) -> usize {
     count.max(1)
 }
 
-fn states(state: &State) -> Vec<StateId> {
+/// States of the open queue, in the order of their tabs.
+pub(super) fn states(state: &State) -> Vec<StateId> {
     let Some(view) = &state.queue else { return Vec::new() };
     let instance = state.shown().instances.iter().find(|instance| instance.id == view.id.instance);
     instance.map(|instance| instance.states.iter().map(|spec| spec.id).collect()).unwrap_or_default()
@@ -254,6 +255,7 @@ pub(super) fn tab(state: &mut State, index: usize) -> Vec<Effect> {
             view.list.clear_marks();
             view.search = None;
             view.seen.clear();
+            view.follow = None;
             let mut effects = vec![Effect::Abandon(Slot::Ahead), Effect::Abandon(Slot::Search)];
             view.ahead.awaiting = None;
             effects.extend(fetch::now(state));

@@ -166,7 +166,7 @@ fn complete(state: &mut State) {
         view.input = match &entry.choice {
             Choice::Queue(_) => format!("q {}", entry.label),
             Choice::Action(id) => id.name().to_owned(),
-            Choice::Column(name) => format!("columns {name}"),
+            Choice::Column(_, name) => format!("columns {name}"),
             Choice::Job(_) | Choice::FindJob(_) | Choice::Server(_) | Choice::Theme(_) => entry.label.clone(),
         };
         view.index = 0;
@@ -200,23 +200,24 @@ fn choose(state: &mut State) -> Vec<Effect> {
             state.settings.theme = name.clone();
             vec![Effect::Theme(name)]
         }
-        Choice::Column(name) => {
-            toggle_column(state, name);
+        Choice::Column(table, name) => {
+            toggle_column(state, table, name);
             Vec::new()
         }
     }
 }
 
-/// Shows or hides a column of the Queues screen, in the order of the declaration.
-fn toggle_column(state: &mut State, name: &'static str) {
-    let chosen = &mut state.settings.queue_columns;
-    if chosen.is_empty() {
-        chosen.extend(columns::QUEUES.iter().map(|column| column.name.to_owned()));
-    }
+/// Shows or hides a column of a table, in the order of the declaration.
+fn toggle_column(state: &mut State, table: &'static str, name: &'static str) {
+    let all = columns::all(table);
+    let usual = || all.iter().map(|column| column.name.to_owned()).collect();
+    let chosen = state.settings.columns.entry(table.to_owned()).or_insert_with(usual);
     match chosen.iter().position(|known| known == name) {
+        // The last one stays: a table without columns shows nothing.
+        Some(_) if chosen.len() == 1 => {}
         Some(index) => _ = chosen.remove(index),
         None => {
-            let place = |name: &str| columns::QUEUES.iter().position(|column| column.name == name);
+            let place = |name: &str| all.iter().position(|column| column.name == name);
             let before = chosen.iter().position(|known| place(known) > place(name)).unwrap_or(chosen.len());
             chosen.insert(before, name.to_owned());
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cursor::{self, ListOp};
-use super::{ask, copy, editing, export, fetch, lock, notice, open, prompt, reports, sorting, wish};
+use super::{ask, copy, editing, export, fetch, follow, lock, notice, open, prompt, reports, sorting, wish};
 use crate::app::actions::ActionId;
 use crate::app::effect::Effect;
 use crate::app::list::Motion;
@@ -85,7 +85,7 @@ pub(super) fn perform(state: &mut State, id: ActionId) -> Vec<Effect> {
             cursor::settle(state);
         }
         ActionId::Why => return why(state),
-        ActionId::Follow => follow(state),
+        ActionId::Follow => follow::toggle(state),
         ActionId::PayloadMode => payload_mode(state),
         ActionId::More => return more(state),
         ActionId::SearchDeep => prompt::open_search(state, true),
@@ -249,18 +249,6 @@ fn problem(state: &mut State) {
     if let Some(banner) = &state.banner {
         let (title, text) = (banner.title.clone(), banner.details.clone());
         state.overlay = Some(Overlay::Problem { title, text, scroll: 0 });
-    }
-}
-
-fn follow(state: &mut State) {
-    match state.navigation.current() {
-        Screen::Logs => state.logs.scroll = 0,
-        _ => {
-            if let Some(view) = &mut state.job {
-                view.follow = !view.follow;
-            }
-            cursor::settle(state);
-        }
     }
 }
 

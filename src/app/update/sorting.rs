@@ -27,18 +27,8 @@ pub(super) fn reverse(state: &mut State) {
 }
 
 fn table(state: &State) -> Vec<&'static Column> {
-    let (columns, chosen): (&[Column], &[String]) = match state.navigation.current() {
-        Screen::Queues => (columns::QUEUES, &state.settings.queue_columns),
-        Screen::Queue(_) => (columns::JOBS, &[]),
-        Screen::Running => (columns::RUNNING, &[]),
-        Screen::Failures if state.failures.open.is_some() => (columns::FAILURE_JOBS, &[]),
-        Screen::Failures => (columns::FAILURES, &[]),
-        Screen::Workers => (columns::WORKERS, &[]),
-        Screen::Scheduled => (columns::SCHEDULED, &[]),
-        Screen::Job(_) | Screen::Runner | Screen::Server | Screen::Logs => (&[], &[]),
-    };
-    let shown = |column: &&Column| chosen.is_empty() || chosen.iter().any(|name| name == column.name);
-    columns.iter().filter(shown).collect()
+    let open = state.failures.open.is_some();
+    columns::table_of(state.navigation.current(), open).map_or_else(Vec::new, |name| state.settings.columns_of(name))
 }
 
 fn sort(state: &mut State) -> Option<&mut Option<Sort>> {

@@ -58,6 +58,15 @@ pub fn span_of(text: &str) -> Option<Duration> {
     (!compact.is_empty()).then(|| Duration::from_millis(millis))
 }
 
+/// A very short duration: `38 µs`, `4.2 ms`, from a tenth of a second on as [`span`].
+pub fn micros(span: Duration) -> String {
+    match span.as_micros() {
+        micros @ 0..1_000 => format!("{micros} µs"),
+        micros @ 1_000..100_000 => format!("{}.{} ms", micros / 1_000, micros % 1_000 / 100),
+        _ => self::span(span),
+    }
+}
+
 fn parts(span: Duration) -> (String, Option<String>) {
     let seconds = span.as_secs();
     for (index, (length, unit)) in TIME_UNITS.iter().enumerate() {

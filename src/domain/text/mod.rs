@@ -8,7 +8,7 @@ mod figures;
 mod fitting;
 mod safety;
 
-pub use figures::{age, age_in, count, counted, percent, rate, size, span, span_of};
+pub use figures::{age, age_in, count, counted, micros, percent, rate, size, span, span_of};
 pub use fitting::{ascii, fit, fit_end, fit_middle, pad, pad_start, width};
 pub use safety::{MAX_COMBINING_MARKS, first_line, harmless, harmless_bytes, is_harmless, lines};
 

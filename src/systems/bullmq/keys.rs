@@ -80,7 +80,7 @@ pub fn queue_of(key: &[u8]) -> Option<QueueId> {
 }
 
 /// Prefix and queue of `<prefix>:<queue>`; none where either would be empty.
-fn split_base(base: &[u8]) -> Option<QueueId> {
+pub fn split_base(base: &[u8]) -> Option<QueueId> {
     let colon = base.iter().rposition(|byte| *byte == b':')?;
     let (prefix, queue) = (&base[..colon], &base[colon + 1..]);
     let whole = !prefix.is_empty() && !prefix.ends_with(b":") && !queue.is_empty();

@@ -2,30 +2,31 @@
 //!
 //! Facts come from watching the library on live servers; where versions differ, reading is right for all of them at
 //! once, because nothing in Redis tells which version the workers run. Changes are own scripts, one for each transition.
+//! What reads keys that Bull lays out alike serves [`super::bull`], too.
 
 mod confirm;
 mod consume;
-mod detail;
+pub(super) mod detail;
 mod facts;
 mod family;
-mod jobs;
-mod keys;
+pub(super) mod jobs;
+pub(super) mod keys;
 mod kin;
-mod membership;
+pub(super) mod membership;
 mod memo;
 mod mutate;
-mod plan;
+pub(super) mod plan;
 mod progress;
-mod records;
-mod rows;
-mod sample;
-mod schedules;
-mod search;
+pub(super) mod records;
+pub(super) mod rows;
+pub(super) mod sample;
+pub(super) mod schedules;
+pub(super) mod search;
 mod tally;
 mod version;
 mod warnings;
 mod why;
-mod workers;
+pub(super) mod workers;
 
 use crate::domain::caps::Caps;
 use crate::domain::ids::{JobId, Name, QueueId, SystemName};

@@ -69,7 +69,13 @@ pub async fn list(link: &Link, instance: &Instance, clients: Option<&str>) -> Re
 
 /// Worker connections of an instance in the text of `CLIENT LIST`.
 pub fn connections(clients: &str, instance: &Instance) -> Vec<Connection> {
-    clients.lines().filter_map(connection).filter(|found| found.queue.instance == instance.id).collect()
+    let own = |mut found: Connection| {
+        // Bull's connections are named alike: whose they are is decided by who asks.
+        let same = found.queue.instance.name == instance.id.name;
+        found.queue.instance.system = instance.id.system;
+        same.then_some(found)
+    };
+    clients.lines().filter_map(connection).filter_map(own).collect()
 }
 
 fn connection(line: &str) -> Option<Connection> {

@@ -1,9 +1,10 @@
-//! The pane of the Queues screen below or beside its table: the selected queue with its backlog as a chart and all its counts.
+//! The pane of the Queues screen below or beside its table: the selected queue with its backlog and movement
+//! as charts, and all its counts.
 
 use ratatui::layout::Rect;
 
 use crate::app::rows::QueueRow;
-use crate::domain::queue::Count;
+use crate::domain::queue::{Count, Moment};
 use crate::domain::text;
 use crate::theme::Role;
 use crate::ui::canvas::{Canvas, Phrase};
@@ -17,10 +18,16 @@ pub const ROWS: u16 = 12;
 pub const COLUMNS: u16 = 46;
 /// Columns of the list of counts on the right.
 const COUNTS: u16 = 32;
+/// How many of the facts of [`movement`] have a chart.
+const MOVING: usize = 4;
+/// Columns of their names and of their values.
+const NAMES: u16 = 9;
+const VALUES: u16 = 8;
+/// With so many columns for each, backlog and movement stand side by side.
+const HALF: u16 = 36;
 
 /// Draws the pane as a band over the whole width.
 pub fn below(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect, row: &QueueRow<'_>) {
-    let sample = row.sample;
     canvas.rule(area.x, area.y, area.width);
     let mut line = Phrase::of(Role::Text, " ");
     line.append(title(row));
@@ -28,20 +35,70 @@ pub fn below(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect, row: &Queue
     canvas.phrase(area.x + 2, area.y, area.width.saturating_sub(4), &line);
     let inner = Rect { x: area.x + 1, y: area.y + 1, width: area.width.saturating_sub(2), height: area.height - 1 };
     let left = Rect { width: inner.width.saturating_sub(COUNTS + 2), height: inner.height - 1, ..inner };
-    chart(canvas, left, &sample.trend.backlog);
-    let mut moving = Phrase::new();
-    for (word, value) in movement(scene, canvas, row) {
-        let mut part = Phrase::of(Role::Muted, format!("{word} "));
-        part.append(value);
-        moving.append_apart(part);
-    }
-    canvas.phrase(left.x, left.bottom() - 1, left.width, &moving);
+    charts(scene, canvas, left, row);
     let right = Rect { x: inner.right().saturating_sub(COUNTS), width: COUNTS, ..left };
     counts(canvas, right, row);
     if scene.stale {
         canvas.tint(inner, Role::Stale);
     }
     warnings(canvas, Rect { y: inner.bottom() - 1, height: 1, ..inner }, row);
+}
+
+/// The backlog, and beside it, or below it where that is too narrow, what moves; the last line tells the rest in words.
+fn charts(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect, row: &QueueRow<'_>) {
+    let moving = u16::try_from(MOVING).unwrap_or(u16::MAX);
+    let height = area.height.saturating_sub(1);
+    let half = area.width.saturating_sub(2) / 2;
+    let (backlog, beside) = if half >= HALF {
+        let beside = Rect { x: area.x + half + 2, width: half, height, ..area };
+        (Rect { width: half, height: height + 1, ..area }, beside)
+    } else {
+        let above = height.saturating_sub(moving);
+        (Rect { height: above + 1, ..area }, Rect { y: area.y + above, height: moving, ..area })
+    };
+    chart(canvas, backlog, &row.sample.trend.backlog);
+    let facts = movement(scene, canvas, row);
+    let rows = (beside.height / moving).max(1);
+    for ((y, (word, value)), series) in (beside.y..).step_by(rows.into()).zip(&facts).zip(series(row)) {
+        canvas.text(beside.x, y, NAMES, Role::Muted, word);
+        canvas.phrase(beside.x + NAMES, y, VALUES, value);
+        let x = beside.x + NAMES + VALUES + 1;
+        let columns = beside.right().saturating_sub(x).min(u16::try_from(series.samples.len()).unwrap_or(u16::MAX));
+        for (y, line) in (y..).zip(spark::chart(canvas.glyphs(), &series.samples, columns, rows, series.role)) {
+            canvas.phrase(x, y, columns, &line);
+        }
+    }
+    let mut words = Phrase::new();
+    for (word, value) in facts.into_iter().skip(MOVING) {
+        let mut part = Phrase::of(Role::Muted, format!("{word} "));
+        part.append(value);
+        words.append_apart(part);
+    }
+    canvas.phrase(area.x, area.bottom() - 1, area.width, &words);
+}
+
+/// One of the charts beside the backlog, newest value last.
+struct Series {
+    samples: Vec<u64>,
+    role: Role,
+}
+
+/// What has a chart, in the order of [`movement`]. A chart begins after the last sample that did not know its value.
+fn series(row: &QueueRow<'_>) -> [Series; MOVING] {
+    let past = &row.sample.trend.past;
+    let of = |role: Role, value: fn(&Moment) -> Option<f32>| {
+        let known = past.iter().rev().map_while(value);
+        // Thousandths: a chart knows whole numbers only, and a failure a minute must not look like none.
+        let mut samples: Vec<u64> = known.map(|value| (f64::from(value.max(0.0)) * 1_000.0) as u64).collect();
+        samples.reverse();
+        Series { samples, role }
+    };
+    [
+        of(Role::ChartIn, |moment| moment.in_per_s),
+        of(Role::ChartOut, |moment| moment.out_per_s),
+        of(Role::ChartFailed, |moment| moment.failed_per_s),
+        of(Role::ChartBacklog, |moment| moment.oldest_seconds),
+    ]
 }
 
 /// A heading and the backlog below it; the last line of the area stays free.
@@ -76,12 +133,18 @@ pub fn beside(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect, row: &Queu
     let states = u16::try_from(row.instance.states.len()).unwrap_or(0);
     counts(canvas, Rect { y: inner.y + 1, height: states.min(inner.height - 1), ..inner }, row);
     let mut y = inner.y + 2 + states;
+    let mut series = series(row).into_iter();
     for (word, value) in movement(scene, canvas, row) {
         if y >= inner.bottom() {
             return;
         }
         canvas.text(inner.x, y, 12, Role::Muted, word);
-        canvas.phrase(inner.x + 12, y, inner.width.saturating_sub(12), &value);
+        let used = canvas.phrase(inner.x + 12, y, inner.width.saturating_sub(12), &value);
+        if let Some(Series { samples, role }) = series.next().filter(|_| used <= VALUES) {
+            let x = inner.x + 12 + VALUES + 1;
+            let line = spark::line(canvas.glyphs(), &samples, inner.right().saturating_sub(x), role);
+            canvas.phrase(x, y, inner.right().saturating_sub(x), &line);
+        }
         y += 1;
     }
     let rest = inner.bottom().saturating_sub(y + 1);

@@ -4,7 +4,6 @@ use ratatui::layout::Rect;
 
 use super::listing::Listing;
 use super::{Body, failed_queues, job_cells, no_rows};
-use crate::app::columns;
 use crate::app::rows;
 use crate::domain::fetch::{FailureGroup, QueuedRow};
 use crate::domain::text;
@@ -32,7 +31,7 @@ fn draw_groups(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect) -> Body {
     let groups = rows::failures(scene.state);
     canvas.phrase(area.x + 1, area.y, area.width.saturating_sub(2), &window(scene, groups.len()));
     let listing = Listing {
-        columns: columns::FAILURES.iter().collect(),
+        columns: scene.state.settings.columns_of("failures"),
         list: &view.list,
         rows: &groups,
         key: &|group: &&FailureGroup| group.fingerprint.clone(),
@@ -148,7 +147,7 @@ fn draw_group(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect, group: &Fa
     canvas.phrase(area.x + 1, area.y, area.width.saturating_sub(2), &line);
     let glyphs = canvas.glyphs();
     let listing = Listing {
-        columns: columns::FAILURE_JOBS.iter().collect(),
+        columns: scene.state.settings.columns_of("failure_jobs"),
         list: &view.jobs,
         rows: &jobs,
         key: &|row: &&QueuedRow| rows::queued_key(row),

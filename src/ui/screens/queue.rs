@@ -5,7 +5,6 @@ use ratatui::layout::Rect;
 use super::listing::Listing;
 use super::{Body, job_cells, no_rows};
 use crate::app::actions::ActionId;
-use crate::app::columns;
 use crate::app::rows;
 use crate::app::views::{QueueView, SearchView};
 use crate::domain::job::JobRow;
@@ -60,7 +59,7 @@ pub fn draw(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect) -> Body {
     let glyphs = canvas.glyphs();
     let motion = |job: &JobRow| job_cells::motion(view.seen.get(&job.id), scene.state.clock.mono);
     let listing = Listing {
-        columns: columns::jobs(kind).collect(),
+        columns: scene.state.settings.columns_of_jobs(kind),
         list: &view.list,
         rows: &jobs,
         key: &|job: &&JobRow| job.id.clone(),
@@ -117,6 +116,10 @@ fn status(view: &QueueView, more: &str, jobs: usize, top: usize, rows: usize) ->
         };
         let words = format!("{}–{} of {of}", text::count(first as u64), text::count(last as u64));
         line.append_apart(Phrase::of(Role::Muted, words));
+    }
+    if let Some(followed) = &view.follow {
+        let words = format!("following {}", text::fit_middle(&followed.id.to_text(), 24));
+        line.append_apart(Phrase::of(Role::Accent, words));
     }
     if !view.list.marks.is_empty() {
         line.append_apart(Phrase::of(Role::Accent, format!("{} marked", text::count(view.list.marks.len() as u64))));

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use ratatui::layout::Rect;
 
 use super::{Body, detail};
-use crate::app::columns::{self, Column};
+use crate::app::columns::Column;
 use crate::app::rows::{self, Figures, GroupLine, QueueLine, QueueRow};
 use crate::app::state::Details;
 use crate::domain::ids::{Name, SystemName};
@@ -133,13 +133,13 @@ impl<'a> Names<'a> {
 
 /// The columns worth a place: those a person chose, or all; without the instance where each system has only one.
 fn shown_columns(scene: &Scene<'_>) -> Vec<&'static Column> {
-    let chosen = &scene.state.settings.queue_columns;
-    if !chosen.is_empty() {
-        let column = |name: &String| columns::QUEUES.iter().find(|column| column.name == name);
-        return chosen.iter().filter_map(column).collect();
+    let settings = &scene.state.settings;
+    let several = || scene.snapshot.instances.iter().any(|instance| scene.snapshot.has_several(instance.id.system));
+    let mut columns = settings.columns_of("queues");
+    if !settings.columns.contains_key("queues") && !several() {
+        columns.retain(|column| column.name != "instance");
     }
-    let several = scene.snapshot.instances.iter().any(|instance| scene.snapshot.has_several(instance.id.system));
-    columns::QUEUES.iter().filter(|column| column.name != "instance" || several).collect()
+    columns
 }
 
 fn is_marked(scene: &Scene<'_>, line: &QueueLine<'_>) -> bool {

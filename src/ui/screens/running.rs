@@ -4,7 +4,6 @@ use ratatui::layout::Rect;
 
 use super::listing::Listing;
 use super::{Body, failed_queues, job_cells, no_rows};
-use crate::app::columns;
 use crate::app::rows;
 use crate::app::views::ProgressTrack;
 use crate::domain::fetch::QueuedRow;
@@ -25,7 +24,7 @@ pub fn draw(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect) -> Body {
     let track = |row: &QueuedRow| view.seen.get(&rows::queued_key(row));
     let motion = |row: &QueuedRow| job_cells::motion(track(row), scene.state.clock.mono);
     let listing = Listing {
-        columns: columns::RUNNING.iter().collect(),
+        columns: scene.state.settings.columns_of("running"),
         list: &view.list,
         rows: &jobs,
         key: &|row: &&QueuedRow| rows::queued_key(row),

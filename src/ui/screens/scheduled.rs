@@ -4,7 +4,6 @@ use ratatui::layout::Rect;
 
 use super::listing::Listing;
 use super::{Body, failed_queues, no_rows};
-use crate::app::columns;
 use crate::app::rows;
 use crate::domain::fetch::{ScheduledItem, ScheduledRow};
 use crate::domain::text;
@@ -20,7 +19,7 @@ pub fn draw(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect) -> Body {
     let items = rows::scheduled(scene.state);
     let glyphs = canvas.glyphs();
     let listing = Listing {
-        columns: columns::SCHEDULED.iter().collect(),
+        columns: scene.state.settings.columns_of("scheduled"),
         list: &view.list,
         rows: &items,
         key: &|row: &&ScheduledRow| rows::scheduled_key(row),

@@ -189,7 +189,7 @@ pub fn cost(scene: &Scene<'_>) -> Vec<Phrase> {
     };
     let slowest = match &cost.slowest {
         Some((command, mean)) => {
-            Phrase::of(Role::Text, command).and(Role::Muted, format!(", {} on average", micros(*mean)))
+            Phrase::of(Role::Text, command).and(Role::Muted, format!(", {} on average", text::micros(*mean)))
         }
         None => known(None),
     };
@@ -200,7 +200,7 @@ pub fn cost(scene: &Scene<'_>) -> Vec<Phrase> {
         fact("traffic", Phrase::of(Role::Text, format!("{bytes} a second"))),
         fact("server time", time),
         fact("slowest own", slowest),
-        fact("round trip", Phrase::of(Role::Text, micros(scene.snapshot.rtt))),
+        fact("round trip", Phrase::of(Role::Text, text::micros(scene.snapshot.rtt))),
         fact("interval", {
             let line = Phrase::of(Role::Text, text::span(cost.interval));
             let wished = scene.state.interval;
@@ -253,12 +253,4 @@ fn offers(scene: &Scene<'_>) -> Vec<Phrase> {
 /// Milliseconds a second as a share of one core.
 fn share(millis: f64) -> String {
     format!("{:.2}%", (millis / 10.0).max(0.0))
-}
-
-fn micros(span: Duration) -> String {
-    match span.as_micros() {
-        micros @ 0..1_000 => format!("{micros} µs"),
-        micros @ 1_000..100_000 => format!("{}.{} ms", micros / 1_000, micros % 1_000 / 100),
-        _ => text::span(span),
-    }
 }

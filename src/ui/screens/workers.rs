@@ -4,7 +4,6 @@ use ratatui::layout::Rect;
 
 use super::listing::Listing;
 use super::{Body, no_rows};
-use crate::app::columns;
 use crate::app::rows;
 use crate::domain::text;
 use crate::domain::worker::{Liveness, Worker};
@@ -21,7 +20,7 @@ pub fn draw(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect) -> Body {
     let workers = rows::workers(scene.state);
     let glyphs = canvas.glyphs();
     let listing = Listing {
-        columns: columns::WORKERS.iter().collect(),
+        columns: scene.state.settings.columns_of("workers"),
         list: &view.list,
         rows: &workers,
         key: &|worker: &&Worker| rows::worker_key(worker),

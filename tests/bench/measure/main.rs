@@ -7,8 +7,17 @@
 #![expect(clippy::print_stdout, reason = "its figures are for standard output")]
 
 mod changes;
+#[path = "../../ui/fixture.rs"]
+#[expect(dead_code, reason = "the drawn tests use all of it")]
+mod fixture;
+#[path = "../../ui/full.rs"]
+mod full;
 mod machine;
 mod picture;
+mod render;
+#[path = "../../ui/reports.rs"]
+#[expect(dead_code, reason = "the drawn tests use all of it")]
+mod reports;
 mod runner;
 mod screen;
 mod seed;
@@ -21,6 +30,7 @@ const SECTIONS: [(&str, fn()); 9] = [
     ("refresh", server::refresh),
     ("link", server::slow_link),
     ("start", screen::start),
+    ("render", render::render),
     ("keys", screen::keys),
     ("idle", screen::idle),
     ("memory", screen::memory),
