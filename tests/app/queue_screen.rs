@@ -189,6 +189,7 @@ fn a_followed_job_takes_the_screen_along_to_its_next_state() {
     let mut state = desk.state;
     // A worker has taken it: the next page is without it.
     let queue = &[("mail", [19, 1, 0])];
+    state.clock.mono += std::time::Duration::from_secs(2);
     let now = state.clock.mono;
     let effects = update(&mut state, Message::Sampled(snapshot(9, now, queue)));
     let waiting: Vec<u32> = (0..20).filter(|id| *id != 3).collect();

@@ -52,8 +52,19 @@ const STATES: &[StateSpec] = &[
     StateSpec::new(state::FAILED.0, "Failed", StateKind::Failed, 'F'),
 ];
 
-const CAPS: Caps =
-    Caps::LIST.union(Caps::DETAIL).union(Caps::LOGS).union(Caps::WORKERS).union(Caps::SCHEDULES).union(Caps::PROGRESS);
+const CAPS: Caps = Caps::LIST
+    .union(Caps::DETAIL)
+    .union(Caps::LOGS)
+    .union(Caps::WORKERS)
+    .union(Caps::SCHEDULES)
+    .union(Caps::PROGRESS)
+    .union(Caps::RETRY)
+    .union(Caps::CANCEL)
+    .union(Caps::REMOVE)
+    .union(Caps::PROMOTE)
+    .union(Caps::PAUSE)
+    .union(Caps::DRAIN)
+    .union(Caps::ENQUEUE);
 
 static SPEC: SystemSpec = SystemSpec {
     name: NAME,
