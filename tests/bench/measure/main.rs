@@ -26,7 +26,7 @@ mod server;
 /// The built program.
 const QTOP: &str = env!("CARGO_BIN_EXE_qtop");
 
-const SECTIONS: [(&str, fn()); 9] = [
+const SECTIONS: [(&str, fn()); 10] = [
     ("refresh", server::refresh),
     ("link", server::slow_link),
     ("start", screen::start),
