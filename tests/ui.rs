@@ -16,6 +16,8 @@ mod questions;
 mod reports;
 #[path = "ui/roles.rs"]
 mod roles;
+#[path = "ui/runner.rs"]
+mod runner;
 #[path = "ui/screens.rs"]
 mod screens;
 

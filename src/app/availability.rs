@@ -2,6 +2,7 @@
 
 use super::actions::{ActionId, ActionSpec, Danger};
 use super::intent;
+use super::runner;
 use super::screen::Screen;
 use super::selection;
 use super::state::State;
@@ -21,6 +22,9 @@ pub enum Availability {
 
 /// Whether `spec` can be done in `state`.
 pub fn availability(spec: &ActionSpec, state: &State) -> Availability {
+    if let Some(answer) = runner::availability(state, spec.id) {
+        return answer;
+    }
     if !spec.scope.covers(state.navigation.current()) {
         return Availability::Hidden;
     }

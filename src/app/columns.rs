@@ -177,3 +177,17 @@ pub const SCHEDULED: &[Column] = &[
     number("fired", "FIRED", 6, 4),
     text("note", "NOTE", 12, 2, 5),
 ];
+
+/// Columns of the Runner screen. A job stands in the column of its pool, and its progress in that of the state.
+pub const RUNNER: &[Column] = &[
+    text("pool", "POOL", 22, 2, 0),
+    number("slots", "SLOTS", 6, 0),
+    number("done", "DONE", 7, 0),
+    number("retried", "RETRY", 6, 1),
+    number("failed", "FAIL", 5, 0),
+    number("lost", "LOST", 5, 4),
+    number("rate", "DONE/s", 6, 3),
+    number("run", "RUN", 6, 0),
+    text("state", "STATE", 17, 3, 0),
+    text("handler", "RUNS", 16, 2, 5),
+];

@@ -98,7 +98,7 @@ pub struct MenuEntry {
 pub fn menu(state: &State) -> Vec<MenuEntry> {
     let about_it = |spec: &&ActionSpec| match spec.scope {
         Scope::Queues | Scope::Queue | Scope::Job | Scope::Workers | Scope::Target | Scope::Tail => true,
-        Scope::Jobs | Scope::Schedules => true,
+        Scope::Jobs | Scope::Schedules | Scope::Runner => true,
         Scope::Global => matches!(
             spec.id,
             ActionId::CopyValue

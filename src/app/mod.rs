@@ -22,6 +22,7 @@ pub mod palette;
 pub mod preview;
 pub mod question;
 pub mod rows;
+pub mod runner;
 pub mod screen;
 pub mod selection;
 pub mod settings;

@@ -6,10 +6,11 @@ use super::command;
 use super::question::{Deed, Draft, One, Question};
 use super::state::State;
 use crate::domain::change::Scope;
-use crate::domain::ids::{QueueId, Ticket};
+use crate::domain::ids::{JobRef, QueueId, Ticket};
 use crate::domain::job::JobRow;
 use crate::domain::mutation::{Ability, Change, End, Verb};
 use crate::domain::queue::Count;
+use crate::domain::runner::RunnerCommand;
 use crate::domain::state::StateId;
 use crate::domain::text;
 
@@ -61,6 +62,13 @@ pub fn heading(question: &Question) -> String {
         Deed::Resume(_) => "Go on with an interrupted change".to_owned(),
         Deed::Unlock => "Allow changes here".to_owned(),
         Deed::Quit => "Quit while changes are under way".to_owned(),
+        Deed::Runner(command) => match command {
+            RunnerCommand::Cancel(job) => format!("End job {} now", text::fit_middle(&job.id.to_text(), 24)),
+            RunnerCommand::RunCopy(job) => {
+                format!("Run a copy of job {} here", text::fit_middle(&job.id.to_text(), 24))
+            }
+            _ => "Drain the runner".to_owned(),
+        },
     }
 }
 
@@ -157,6 +165,7 @@ pub fn facts(state: &State, question: &Question) -> Vec<Fact> {
             facts.push(toned(Tone::Muted, "same as", command::resume(state)));
             facts
         }
+        Deed::Runner(command) => of_runner(state, place, command),
         Deed::Unlock => vec![
             place,
             fact("happens", "For ten minutes keys may change queues here; each still asks. Then it locks by itself."),
@@ -171,6 +180,31 @@ pub fn facts(state: &State, question: &Question) -> Vec<Fact> {
             facts.push(fact("happens", "The present piece is ended; the next start offers to go on with the rest."));
             facts
         }
+    }
+}
+
+fn of_runner(state: &State, place: Fact, command: &RunnerCommand) -> Vec<Fact> {
+    let queue = |job: &JobRef| fact("queue", job.queue.short_address());
+    match command {
+        RunnerCommand::Cancel(job) => vec![
+            place,
+            queue(job),
+            fact(
+                "happens",
+                "Its process group is asked to end and then killed; the queue is told that it was cancelled.",
+            ),
+        ],
+        RunnerCommand::RunCopy(job) => vec![
+            place,
+            queue(job),
+            fact("happens", "Its handler runs here with the job's data, outside the queue; the job stays where it is."),
+            fact("passes", "A failed job that passes is put back into its queue to be run again."),
+        ],
+        _ => vec![
+            place,
+            fact("running", plural(state.running_here() as u64, "job")),
+            fact("happens", "It takes no more jobs, and ends when the last has ended. Then qtop must be started anew."),
+        ],
     }
 }
 

@@ -9,6 +9,7 @@ use crate::domain::fetch::FetchError;
 use crate::domain::ids::{JobRef, QueueId, Ticket};
 use crate::domain::job::{Job, JobRow};
 use crate::domain::mutation::Change;
+use crate::domain::runner::RunnerCommand;
 
 /// A question that waits for a yes. The answer that is always given by Enter and Esc is no.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +37,8 @@ pub enum Deed {
     Unlock,
     /// Ends qtop although changes are under way.
     Quit,
+    /// Tells the runner of this qtop something.
+    Runner(RunnerCommand),
 }
 
 /// A change that is being asked about.

@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 use super::changes::Changes;
 use super::chord::Chord;
 use super::keymap::Keymap;
+use super::list::ListState;
 use super::message::{Clock, Geometry};
 use super::question::Question;
+use super::rows::RunnerKey;
 use super::screen::Navigation;
 use super::settings::Settings;
 use super::steady::Steady;
@@ -66,6 +68,8 @@ pub struct State {
     pub logs: LogsView,
     /// What the runner shows; `None`: this qtop runs nothing.
     pub runner: Option<Arc<RunnerView>>,
+    /// Cursor over its pools and the jobs they run.
+    pub runner_list: ListState<RunnerKey>,
     /// First visible line of the Server screen.
     pub server_scroll: usize,
     /// Queue screen; kept when a job is opened from it.
@@ -370,6 +374,7 @@ impl State {
             scheduled: ScheduledView::default(),
             logs: LogsView::default(),
             runner: None,
+            runner_list: ListState::default(),
             server_scroll: 0,
             queue: None,
             job: None,

@@ -28,6 +28,7 @@ pub fn queue(state: &State) -> Option<QueueId> {
             let group = groups[state.failures.list.index(&keys)?];
             group.queues.first().map(|(queue, _)| queue.clone())
         }
+        Screen::Runner => rows::runner_line(state).map(|line| line.pool.queue.clone()),
         _ => job(state).map(|job| job.queue),
     }
 }
@@ -70,6 +71,7 @@ pub fn job(state: &State) -> Option<JobRef> {
             let keys: Vec<_> = workers.iter().map(|worker| rows::worker_key(worker)).collect();
             workers[state.workers.list.index(&keys)?].running.first().cloned()
         }
-        Screen::Queues | Screen::Runner | Screen::Server | Screen::Logs => None,
+        Screen::Runner => rows::runner_line(state)?.job(),
+        Screen::Queues | Screen::Server | Screen::Logs => None,
     }
 }

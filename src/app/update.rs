@@ -23,6 +23,7 @@ use std::time::Duration;
 use super::effect::{Effect, PaceWish};
 use super::keymap::Keymap;
 use super::message::{Clock, Message};
+use super::screen::Screen;
 use super::settings::Settings;
 use super::state::{Banner, ServerView, State, Toast};
 use crate::domain::log_line::LogLine;
@@ -62,6 +63,9 @@ pub fn update(state: &mut State, message: Message) -> Vec<Effect> {
         Message::Server(server) => switched(state, server),
         Message::Runner(view) => {
             state.runner = Some(view);
+            if *state.navigation.current() == Screen::Runner {
+                cursor::settle(state);
+            }
             Vec::new()
         }
         Message::Logged { lines, dropped } => {
@@ -166,6 +170,7 @@ fn switched(state: &mut State, server: ServerView) -> Vec<Effect> {
     state.geometry = old.geometry;
     state.logs = old.logs;
     state.runner = old.runner;
+    state.runner_list = old.runner_list;
     state.time_style = old.time_style;
     state.details = old.details;
     state.mouse = old.mouse;

@@ -133,6 +133,15 @@ pub enum ActionId {
     /// Ask the server for its client list in spite of the cost.
     #[strum(serialize = "workers.confirm")]
     WorkersConfirm,
+    /// One slot more for the pool of the runner.
+    #[strum(serialize = "runner.more")]
+    RunnerMore,
+    /// One slot fewer for the pool of the runner.
+    #[strum(serialize = "runner.fewer")]
+    RunnerFewer,
+    /// The runner takes no more jobs, and ends with the last.
+    #[strum(serialize = "runner.drain")]
+    RunnerDrain,
     /// Freeze the screen.
     #[strum(serialize = "view.freeze")]
     Freeze,
@@ -202,6 +211,9 @@ pub enum ActionId {
     /// Settle delivered entries without running them.
     #[strum(serialize = "job.ack")]
     JobAck,
+    /// Run a copy of a job in the runner of this qtop.
+    #[strum(serialize = "job.run_here")]
+    JobRunHere,
     /// Pause or resume the queue.
     #[strum(serialize = "queue.pause")]
     QueuePause,

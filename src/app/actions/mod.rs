@@ -39,6 +39,8 @@ pub enum Scope {
     Job,
     /// The Workers screen.
     Workers,
+    /// The Runner screen.
+    Runner,
 }
 
 impl Scope {
@@ -47,7 +49,7 @@ impl Scope {
         use Screen as S;
         match self {
             Self::Global => true,
-            Self::Lines => !matches!(screen, S::Server | S::Runner),
+            Self::Lines => !matches!(screen, S::Server),
             Self::Table => {
                 matches!(screen, S::Queues | S::Running | S::Failures | S::Workers | S::Scheduled | S::Queue(_))
             }
@@ -62,6 +64,7 @@ impl Scope {
             Self::Queue => matches!(screen, S::Queue(_)),
             Self::Job => matches!(screen, S::Job(_)),
             Self::Workers => matches!(screen, S::Workers),
+            Self::Runner => matches!(screen, S::Runner),
         }
     }
 
@@ -80,6 +83,7 @@ impl Scope {
             Self::Queue => "Queue",
             Self::Job => "Job",
             Self::Workers => "Workers",
+            Self::Runner => "Runner",
         }
     }
 }

@@ -51,6 +51,10 @@ pub const ACTIONS: &[ActionSpec] = &[
     reads(ActionId::More, "Read more of a cut payload, go on with a paused search", Scope::Lines, &["."]),
     reads(ActionId::SearchDeep, "Search in payloads too", Scope::Queue, &["&"]).needs(Caps::LIST),
     reads(ActionId::WorkersConfirm, "Ask the server for its client list in spite of the cost", Scope::Workers, &["c"]),
+    reads(ActionId::RunnerMore, "One slot more for this pool", Scope::Runner, &[")"]).hint(41, "slots"),
+    reads(ActionId::RunnerFewer, "One slot fewer for this pool", Scope::Runner, &["("]),
+    reads(ActionId::RunnerDrain, "Drain the runner: take no more jobs, end with the last", Scope::Runner, &["Q"])
+        .hint(42, "drain"),
     reads(ActionId::Freeze, "Freeze the screen", Scope::Global, &["Z"]),
     reads(ActionId::Faster, "Refresh more often", Scope::Global, &["+"]),
     reads(ActionId::Slower, "Refresh less often", Scope::Global, &["_"]),
@@ -82,6 +86,7 @@ pub const ACTIONS: &[ActionSpec] = &[
         .cli("qtop requeue --next"),
     changes(ActionId::JobClaim, "Give delivered entries to another consumer", Scope::Jobs, &[]).cli("qtop claim"),
     destroys(ActionId::JobAck, "Settle delivered entries without running them", Scope::Jobs, &[]).cli("qtop ack"),
+    changes(ActionId::JobRunHere, "Run a copy here; if it passes, put the job back", Scope::Jobs, &["L"]),
     changes(ActionId::QueuePause, "Pause or resume this queue", Scope::Target, &["p"])
         .hint(44, "pause")
         .cli("qtop pause"),

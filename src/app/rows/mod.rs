@@ -6,6 +6,7 @@
 mod cells;
 mod job;
 mod queues;
+mod runner;
 
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,8 @@ use std::cmp::Ordering;
 
 pub use job::{JobLine, JobLines, job_lines, open_job};
 pub use queues::{Figures, GroupLine, QueueLine, QueueRow, figures, queue_index, queues, sums, totals};
+
+pub use runner::{RunnerKey, RunnerLine, results, runner, runner_line};
 
 use super::columns::{self, Column};
 use super::filter::{Cell, Cells, Filter};

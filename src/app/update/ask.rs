@@ -14,6 +14,7 @@ use crate::app::question::{Deed, Draft, Part, Question};
 use crate::app::state::{LEAST, Overlay, State};
 use crate::domain::change::{Control, Order, Plan, Progress, Scope, TrashItem};
 use crate::domain::mutation::Change;
+use crate::domain::runner::RunnerCommand;
 
 /// How long an unlocked server stays so.
 const UNLOCKED: std::time::Duration = std::time::Duration::from_secs(600);
@@ -151,7 +152,9 @@ fn yes(state: &mut State) -> Vec<Effect> {
         return Vec::new();
     }
     let Some(Overlay::Ask(question)) = &state.overlay else { return Vec::new() };
-    let changes = !matches!(question.deed, Deed::Unlock | Deed::Quit);
+    // Of what the runner is told, only a copy that is pushed back changes a queue.
+    let copies = matches!(question.deed, Deed::Runner(RunnerCommand::RunCopy(_)));
+    let changes = copies || !matches!(question.deed, Deed::Unlock | Deed::Quit | Deed::Runner(_));
     let refusal = question.incomplete().or_else(|| availability::refused_now(state).filter(|_| changes));
     if let Some(reason) = refusal {
         notice(state, format!("nothing was done: {reason}"), true);
@@ -169,6 +172,7 @@ fn yes(state: &mut State) -> Vec<Effect> {
             vec![Effect::Unlock(Some(until))]
         }
         Deed::Quit => vec![Effect::Quit],
+        Deed::Runner(command) => vec![Effect::Runner(command)],
     }
 }
 

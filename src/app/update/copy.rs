@@ -52,7 +52,11 @@ pub(super) fn value(state: &State) -> Option<Effect> {
             let keys: Vec<_> = rows.iter().map(|row| rows::scheduled_key(row)).collect();
             keys[state.scheduled.list.index(&keys)?].1.to_text()
         }
-        Screen::Server | Screen::Runner => state.shown().url.to_string(),
+        Screen::Runner => {
+            let line = rows::runner_line(state)?;
+            line.slot.map_or_else(|| line.pool.address.clone(), |slot| slot.id.to_text())
+        }
+        Screen::Server => state.shown().url.to_string(),
         Screen::Logs => rows::logs(state).last().map(|line| line.text.clone())?,
     };
     copy(text)
@@ -98,7 +102,8 @@ pub(super) fn command(state: &State) -> Option<Effect> {
         }
         Screen::Failures => "failures".to_owned(),
         Screen::Workers => "workers".to_owned(),
-        Screen::Server | Screen::Runner | Screen::Logs => "health".to_owned(),
+        Screen::Runner => "run".to_owned(),
+        Screen::Server | Screen::Logs => "health".to_owned(),
     };
     copy(format!("{qtop} {command}"))
 }

@@ -86,7 +86,11 @@ pub(super) fn operate(state: &mut State, op: ListOp) {
                 state.logs.scroll = most - motion.from(top, most + 1);
             }
         }
-        Screen::Server | Screen::Runner => {
+        Screen::Runner => {
+            let keys: Vec<_> = rows::runner(state).iter().map(rows::RunnerLine::key).collect();
+            apply(&mut state.runner_list, &keys, op, visible);
+        }
+        Screen::Server => {
             if let ListOp::Move(motion) = op {
                 state.server_scroll = motion.from(state.server_scroll, 200);
             }
@@ -180,7 +184,8 @@ pub(super) fn top(state: &State) -> usize {
         Screen::Workers => state.workers.list.top,
         Screen::Scheduled => state.scheduled.list.top,
         Screen::Job(_) => state.job.as_ref().map_or(0, |view| view.top),
-        Screen::Server | Screen::Runner | Screen::Logs => 0,
+        Screen::Runner => state.runner_list.top,
+        Screen::Server | Screen::Logs => 0,
     }
 }
 

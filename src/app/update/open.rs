@@ -115,7 +115,12 @@ pub(super) fn under_cursor(state: &mut State) -> Vec<Effect> {
             Some(id) => job(state, id),
             None => Vec::new(),
         },
-        Screen::Runner | Screen::Server | Screen::Logs => Vec::new(),
+        Screen::Runner => match (target::job(state), target::queue(state)) {
+            (Some(id), _) => job(state, id),
+            (None, Some(id)) => queue(state, id),
+            (None, None) => Vec::new(),
+        },
+        Screen::Server | Screen::Logs => Vec::new(),
     }
 }
 

@@ -10,6 +10,7 @@ use crate::app::effect::Effect;
 use crate::app::list::Motion;
 use crate::app::question::{Deed, Name, Question};
 use crate::app::rows;
+use crate::app::runner::{self, Wish};
 use crate::app::screen::Screen;
 use crate::app::state::{Details, Loaded, Overlay, PaletteView, State, TimeStyle};
 use crate::app::target;
@@ -22,6 +23,16 @@ const MOST_PAYLOAD: u64 = 4 * 1024 * 1024;
 
 pub(super) fn perform(state: &mut State, id: ActionId) -> Vec<Effect> {
     let page = cursor::visible(state);
+    if let Some(wish) = runner::wish(state, id) {
+        return match wish {
+            Ok(Wish::Tell(command)) => vec![Effect::Runner(command)],
+            Ok(Wish::Ask(question)) => ask::show(state, question),
+            Err(reason) => {
+                notice(state, reason, true);
+                Vec::new()
+            }
+        };
+    }
     match id {
         ActionId::ScreenQueues => return open::jump(state, Screen::Queues),
         ActionId::ScreenRunning => return open::jump(state, Screen::Running),
@@ -168,6 +179,8 @@ pub(super) fn perform(state: &mut State, id: ActionId) -> Vec<Effect> {
         | ActionId::QueueObliterate
         | ActionId::ScheduleTrigger
         | ActionId::ScheduleRemove => return ask::open(state, id),
+        // What they mean for the runner was looked at first.
+        ActionId::JobRunHere | ActionId::RunnerMore | ActionId::RunnerFewer | ActionId::RunnerDrain => {}
         ActionId::Mouse => {
             state.mouse = !state.mouse;
             let words = if state.mouse { "mouse on; Shift selects text in most terminals" } else { "mouse off" };

@@ -48,7 +48,8 @@ pub(super) fn filter(state: &mut State) -> Option<&mut String> {
         Screen::Workers => Some(&mut state.workers.list.filter),
         Screen::Scheduled => Some(&mut state.scheduled.list.filter),
         Screen::Logs => Some(&mut state.logs.filter),
-        Screen::Runner | Screen::Server => None,
+        Screen::Runner => Some(&mut state.runner_list.filter),
+        Screen::Server => None,
     }
 }
 

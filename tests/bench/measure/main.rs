@@ -12,6 +12,7 @@ mod changes;
 mod fixture;
 #[path = "../../ui/full.rs"]
 mod full;
+mod handlers;
 mod machine;
 mod picture;
 mod render;
@@ -26,7 +27,7 @@ mod server;
 /// The built program.
 const QTOP: &str = env!("CARGO_BIN_EXE_qtop");
 
-const SECTIONS: [(&str, fn()); 10] = [
+const SECTIONS: [(&str, fn()); 11] = [
     ("refresh", server::refresh),
     ("link", server::slow_link),
     ("start", screen::start),
@@ -37,6 +38,7 @@ const SECTIONS: [(&str, fn()); 10] = [
     ("large", screen::large_queue),
     ("runner", runner::throughput),
     ("changes", changes::changes),
+    ("handlers", handlers::handlers),
 ];
 
 fn main() {

@@ -1,0 +1,83 @@
+//! What can be asked of the runner of this qtop, and why something cannot. These change the runner, not a queue, so
+//! they do not need fresh data or a server that may be changed.
+
+use super::actions::ActionId;
+use super::availability::Availability;
+use super::question::{Deed, Question};
+use super::rows;
+use super::screen::Screen;
+use super::state::State;
+use super::target;
+use crate::domain::runner::{PoolState, RunnerCommand, RunnerState};
+
+/// What an action asks of the runner.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Wish {
+    /// Tell it at once.
+    Tell(RunnerCommand),
+    /// Ask first.
+    Ask(Question),
+}
+
+/// What an action means for the runner; `None`: it is not about the runner here.
+pub fn wish(state: &State, id: ActionId) -> Option<Result<Wish, String>> {
+    let on_screen = matches!(state.navigation.current(), Screen::Runner);
+    match id {
+        ActionId::JobRunHere => Some(run_here(state)),
+        ActionId::RunnerMore | ActionId::RunnerFewer | ActionId::RunnerDrain => Some(of_runner(state, id)),
+        ActionId::QueuePause | ActionId::JobCancel if on_screen => Some(of_runner(state, id)),
+        _ => None,
+    }
+}
+
+/// Whether an action about the runner can be done; `None`: it is not about the runner here.
+pub(super) fn availability(state: &State, id: ActionId) -> Option<Availability> {
+    let on_screen = matches!(state.navigation.current(), Screen::Runner);
+    let of_screen = matches!(id, ActionId::QueuePause | ActionId::JobCancel) && on_screen;
+    if !of_screen && !id.spec().scope.covers(state.navigation.current()) {
+        return None;
+    }
+    // A copy that passes is pushed back, which is a change like any other.
+    if id == ActionId::JobRunHere {
+        return run_here(state).err().map(Availability::Disabled);
+    }
+    Some(wish(state, id)?.err().map_or(Availability::Ready, Availability::Disabled))
+}
+
+fn of_runner(state: &State, id: ActionId) -> Result<Wish, String> {
+    alive(state)?;
+    if id == ActionId::RunnerDrain {
+        return Ok(Wish::Ask(Question::new(Deed::Runner(RunnerCommand::Drain))));
+    }
+    let line = rows::runner_line(state).ok_or("no pool is selected")?;
+    let (queue, present) = (line.pool.queue.clone(), line.pool.concurrency);
+    match id {
+        ActionId::RunnerMore => Ok(Wish::Tell(RunnerCommand::Resize(queue, present.saturating_add(1)))),
+        ActionId::RunnerFewer if present <= 1 => Err("a pool needs one slot; the pause key stops it".to_owned()),
+        ActionId::RunnerFewer => Ok(Wish::Tell(RunnerCommand::Resize(queue, present - 1))),
+        ActionId::QueuePause if line.pool.state == PoolState::Paused => Ok(Wish::Tell(RunnerCommand::Resume(queue))),
+        ActionId::QueuePause => Ok(Wish::Tell(RunnerCommand::Pause(queue))),
+        _ => {
+            let job = line.job().ok_or("no running job is selected; they stand below their pool")?;
+            Ok(Wish::Ask(Question::new(Deed::Runner(RunnerCommand::Cancel(job)))))
+        }
+    }
+}
+
+fn run_here(state: &State) -> Result<Wish, String> {
+    alive(state)?;
+    let job = target::job(state).ok_or("no job is selected")?;
+    let pools = state.runner.iter().flat_map(|view| &view.pools);
+    if pools.into_iter().all(|pool| pool.queue != job.queue) {
+        return Err(format!("no pool of the runner is for {}", job.queue.short_address()));
+    }
+    Ok(Wish::Ask(Question::new(Deed::Runner(RunnerCommand::RunCopy(job)))))
+}
+
+fn alive(state: &State) -> Result<(), String> {
+    match &state.runner {
+        None => Err("this qtop runs nothing: start it with --run".to_owned()),
+        Some(view) if view.state == RunnerState::Stopped => Err("the runner has ended".to_owned()),
+        Some(_) => Ok(()),
+    }
+}

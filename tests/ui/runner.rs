@@ -1,0 +1,235 @@
+//! The Runner screen: pools, what they run, what that writes; and what its keys ask of the runner.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use qtop::app::effect::Effect;
+use qtop::app::message::{Input, Message};
+use qtop::app::screen::Screen;
+use qtop::app::state::State;
+use qtop::app::update::update;
+use qtop::domain::ids::{JobId, JobRef, QueueId};
+use qtop::domain::job::Progress;
+use qtop::domain::runner::{
+    Ended, OutputKind, OutputLine, PoolState, PoolView, ResultView, RunnerCommand, RunnerCounts, RunnerState,
+    RunnerView, SlotView,
+};
+
+use super::fixture::{self, ago};
+use super::{SIZES, approve, drawn};
+
+fn executions() -> QueueId {
+    QueueId::new("bullmq", "bull", "job-execution")
+}
+
+fn line(seconds: i64, kind: OutputKind, text: &str) -> OutputLine {
+    OutputLine { at: ago(seconds), kind, text: text.to_owned() }
+}
+
+fn slot(slot: usize, id: &str, name: &str, percent: Option<f64>, output: Vec<OutputLine>) -> SlotView {
+    let progress =
+        percent.map(|percent| Progress { percent: Some(percent), text: Some("build".into()), ..Progress::default() });
+    SlotView {
+        slot,
+        id: JobId::from(id),
+        name: name.to_owned(),
+        attempt: 1,
+        attempts: Some(3),
+        started: ago(12),
+        elapsed: Duration::from_millis(12_400 * slot as u64),
+        eta: progress.as_ref().map(|_| Duration::from_secs(5)),
+        progress,
+        stopping: false,
+        storing: false,
+        output: output.into(),
+    }
+}
+
+fn pool(queue: QueueId, state: PoolState, concurrency: usize, slots: Vec<SlotView>, done: u64) -> PoolView {
+    PoolView {
+        address: queue.short_address(),
+        queue,
+        state,
+        concurrency,
+        slots,
+        counts: RunnerCounts { taken: done + 20, done, retried: 14, failed: 2, ..RunnerCounts::default() },
+        per_second: 4.7,
+        history: Arc::new([]),
+        mean: Some(Duration::from_millis(1_240)),
+        handlers: Arc::new([
+            "execute_* → command run-workflow".to_owned(),
+            "* → POST https://localhost:8000/deliver".to_owned(),
+        ]),
+        note: None,
+    }
+}
+
+fn result(id: &str, ended: Ended, message: &str) -> ResultView {
+    ResultView {
+        job: JobRef { queue: executions(), id: JobId::from(id) },
+        name: "execute_workflow".to_owned(),
+        attempt: 2,
+        ended,
+        at: ago(30),
+        took: Duration::from_millis(8_800),
+        message: message.to_owned(),
+        output: Arc::new([]),
+    }
+}
+
+/// A runner with three pools and jobs in two of them.
+fn state() -> State {
+    let mut state = fixture::busy();
+    state.server.read_only = None;
+    let output = vec![
+        line(11, OutputKind::Out, "cloning https://git.example/firmware"),
+        line(9, OutputKind::Err, "warning: redirecting to /srv/firmware"),
+        line(4, OutputKind::Log, "checked out 4f1c2e"),
+        line(1, OutputKind::Out, "extracting system.img  (412 of 580 MB)"),
+    ];
+    let stopping = SlotView { stopping: true, ..slot(3, "48 230", "cleanup_runner", None, vec![]) };
+    let running = vec![
+        slot(1, "48213", "execute_workflow", Some(71.0), output),
+        slot(2, "48214", "prepare_runner", Some(9.0), vec![]),
+        stopping,
+    ];
+    let mut held = pool(QueueId::new("list", "", "message_queue"), PoolState::Holding, 4, vec![], 10_204);
+    held.note = Some("takes no jobs: 212 MB of memory are free, less than min_memory (512 MB)".to_owned());
+    let recent = [
+        result("48199", Ended::Done, "{\"artifacts\":3}"),
+        result("48198", Ended::Retried, "run-workflow ended with exit code 1: no space left on device"),
+        result("48190", Ended::Failed, "REPOSITORY_NOT_FOUND"),
+        result("48188", Ended::Cancelled, "cancelled here"),
+        result("48170", Ended::Lost, "another worker holds its lock"),
+    ];
+    let view = RunnerView {
+        name: "laptop".to_owned(),
+        server: "prod-eu".to_owned(),
+        state: RunnerState::Running,
+        since: ago(7_440),
+        at: fixture::NOW,
+        pools: vec![
+            pool(executions(), PoolState::Consuming, 5, running, 812),
+            held,
+            pool(QueueId::new("bullmq", "bull", "cleanup"), PoolState::Paused, 3, vec![], 12),
+        ],
+        recent: Arc::new(recent),
+        problem: None,
+        metrics: Some("127.0.0.1:9100".to_owned()),
+    };
+    state.navigation.jump(Screen::Runner);
+    update(&mut state, Message::Runner(Arc::new(view)));
+    state
+}
+
+/// Presses keys; what they ask for comes back.
+fn press(state: &mut State, keys: &str) -> Vec<Effect> {
+    let key = |c: char| match c {
+        '↓' => KeyEvent::new(KeyCode::Down, KeyModifiers::NONE),
+        '⏎' => KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE),
+        c => KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE),
+    };
+    keys.chars().flat_map(|c| update(state, Message::Input(Input::Key(key(c))))).collect()
+}
+
+fn told(effects: Vec<Effect>) -> Vec<RunnerCommand> {
+    let command = |effect| match effect {
+        Effect::Runner(command) => Some(command),
+        _ => None,
+    };
+    effects.into_iter().filter_map(command).collect()
+}
+
+#[test]
+fn runner_shows_pools_and_their_latest() {
+    approve("runner_pools", &state(), &SIZES);
+}
+
+#[test]
+fn runner_shows_what_a_job_writes() {
+    let mut state = state();
+    press(&mut state, "↓");
+    approve("runner_output", &state, &SIZES);
+}
+
+#[test]
+fn runner_says_why_a_pool_takes_nothing() {
+    let mut state = state();
+    press(&mut state, "↓↓↓↓");
+    approve("runner_holding", &state, &SIZES[..1]);
+}
+
+#[test]
+fn runner_asks_before_it_ends_a_job() {
+    let mut state = state();
+    press(&mut state, "↓C");
+    approve("runner_cancel", &state, &SIZES[..1]);
+}
+
+#[test]
+fn pools_are_paused_and_resized_at_once() {
+    let mut state = state();
+    assert_eq!(told(press(&mut state, "p")), [RunnerCommand::Pause(executions())]);
+    assert_eq!(
+        told(press(&mut state, ")(")),
+        [RunnerCommand::Resize(executions(), 6), RunnerCommand::Resize(executions(), 4)]
+    );
+    let cleanup = QueueId::new("bullmq", "bull", "cleanup");
+    assert_eq!(told(press(&mut state, "Gp")), [RunnerCommand::Resume(cleanup)]);
+}
+
+#[test]
+fn s13_ending_a_job_and_draining_are_asked_and_enter_is_no() {
+    let mut state = state();
+    assert_eq!(told(press(&mut state, "C")), [], "no job is selected");
+    assert_eq!(told(press(&mut state, "↓C⏎")), []);
+    let job = JobRef { queue: executions(), id: JobId::from("48213") };
+    assert_eq!(told(press(&mut state, "Cy")), [RunnerCommand::Cancel(job)]);
+    assert_eq!(told(press(&mut state, "Q⏎")), []);
+    assert_eq!(told(press(&mut state, "Qy")), [RunnerCommand::Drain]);
+}
+
+#[test]
+fn the_runner_obeys_although_the_queues_may_only_be_read() {
+    let mut state = state();
+    state.server.read_only = Some("prod is read-only".to_owned());
+    state.clock.mono = Instant::now() + Duration::from_secs(600);
+    assert_eq!(told(press(&mut state, "p")), [RunnerCommand::Pause(executions())]);
+    assert_eq!(told(press(&mut state, "Qy")), [RunnerCommand::Drain]);
+}
+
+#[test]
+fn a_copy_of_a_job_runs_here_only_where_a_pool_is() {
+    let mut state = state();
+    super::reports::open_job(&mut state, super::reports::failed_job(), qtop::app::views::JobTab::Data);
+    press(&mut state, "L");
+    let shown = drawn(&state, SIZES[0]);
+    assert!(shown.contains("no pool of the runner is for"), "{shown}");
+    let job = qtop::app::target::job(&state).expect("an open job");
+    let view = Arc::make_mut(state.runner.as_mut().expect("a runner"));
+    view.pools[0].queue = job.queue.clone();
+    assert_eq!(told(press(&mut state, "Ly")), [RunnerCommand::RunCopy(job)]);
+    state.runner = None;
+    press(&mut state, "L");
+    let shown = drawn(&state, SIZES[0]);
+    assert!(shown.contains("this qtop runs nothing"), "{shown}");
+}
+
+#[test]
+fn the_cursor_stays_on_its_job_while_others_end() {
+    let mut state = state();
+    press(&mut state, "↓↓");
+    let view = Arc::make_mut(state.runner.as_mut().expect("a runner"));
+    view.pools[0].slots.remove(0);
+    let view = state.runner.clone().expect("a runner");
+    update(&mut state, Message::Runner(view));
+    assert_eq!(qtop::app::target::job(&state).map(|job| job.id), Some(JobId::from("48214")));
+}
+
+#[test]
+fn enter_opens_the_job_and_the_queue() {
+    let mut state = state();
+    press(&mut state, "↓⏎");
+    assert!(matches!(state.navigation.current(), Screen::Job(job) if job.id == JobId::from("48213")));
+}
