@@ -52,8 +52,8 @@ impl Session {
         only: Option<&str>,
     ) -> Result<Self, Failure> {
         let until = Instant::now() + limit;
-        let systems = Arc::new(systems::all(&config.described()));
         let name = &config.origin.chosen;
+        let systems = Arc::new(systems::all(&config.described().for_server(name)));
         let mut engine = EngineConfig::of(config, name, Arc::clone(&systems), state)
             .ok_or_else(|| Failure::new(Exit::Usage, format!("server {name} has no URL")))?;
         let names: Vec<_> = systems.iter().map(|system| system.spec().name).collect();

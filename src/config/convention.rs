@@ -12,7 +12,14 @@ use crate::domain::described::Convention;
 use crate::domain::problem::{Place, Problem, TextFile, nearest};
 
 /// Ready files for known applications, by the name behind `recipe:`.
-pub const RECIPES: &[(&str, &str)] = &[];
+pub const RECIPES: &[(&str, &str)] = &[
+    ("dumpyarabot-arq", include_str!("../../assets/recipes/dumpyarabot-arq.toml")),
+    ("dumpyarabot-lists", include_str!("../../assets/recipes/dumpyarabot-lists.toml")),
+    ("laravel-download-bot", include_str!("../../assets/recipes/laravel-download-bot.toml")),
+    ("message-queue", include_str!("../../assets/recipes/message-queue.toml")),
+    ("runnerhub", include_str!("../../assets/recipes/runnerhub.toml")),
+    ("whatsapp", include_str!("../../assets/recipes/whatsapp.toml")),
+];
 
 /// What an included file may hold.
 const INCLUDED: &[&str] = &["list", "convention", "laravel", "discovery"];

@@ -62,6 +62,12 @@ pub struct Around<'a> {
     pub now: Timestamp,
 }
 
+/// Code of the finding that nobody is expected to serve a queue, as its description says.
+pub const NONE_EXPECTED: &str = "none_expected";
+
+/// Codes of findings that say nothing where nobody is expected.
+pub const OF_WORKERS: &[&str] = &["no_workers", "nobody_listens", "untouched", "nothing_finished", "delayed_overdue"];
+
 /// Findings about one queue, most urgent first. The adapter's own warnings are not repeated here.
 pub fn queue_warnings(sample: &QueueSample, states: &[StateSpec], around: Around<'_>) -> Vec<Warning> {
     let facts = QueueFacts::of(sample, states, around);
@@ -80,6 +86,9 @@ pub fn queue_warnings(sample: &QueueSample, states: &[StateSpec], around: Around
     .into_iter()
     .flatten()
     .collect();
+    if sample.warnings.iter().any(|warning| warning.code == NONE_EXPECTED) {
+        found.retain(|warning| !OF_WORKERS.contains(&warning.code));
+    }
     found.sort_by_key(|warning| std::cmp::Reverse(warning.severity));
     found
 }

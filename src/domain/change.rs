@@ -37,6 +37,8 @@ pub struct Frozen {
     pub samples: Vec<JobRow>,
     /// Matching jobs the change cannot apply to, by reason.
     pub not_eligible: BTreeMap<String, u64>,
+    /// What really happens and the exact commands for the first few, where the change is in an application's own words.
+    pub commands: Vec<String>,
 }
 
 impl Frozen {

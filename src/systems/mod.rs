@@ -7,6 +7,8 @@ pub mod arq;
 pub mod bull;
 pub mod bullmq;
 pub mod consume;
+mod convention;
+mod facts;
 pub mod laravel;
 pub mod list;
 mod look;
@@ -23,8 +25,8 @@ use futures_util::future::BoxFuture;
 use crate::domain::caps::Caps;
 use crate::domain::described::Described;
 use crate::domain::ids::{InstanceId, JobId, Name, QueueId, SystemName};
-use crate::domain::job::{Job, JobRow, Page, PageRequest, Schedule, Search, SearchStep};
-use crate::domain::mutation::{Ability, Mutation, Outcome, Target};
+use crate::domain::job::{Blob, Job, JobRow, Page, PageRequest, Schedule, Search, SearchStep};
+use crate::domain::mutation::{Ability, Mutation, Outcome, Target, Verb};
 use crate::domain::reason::Reason;
 use crate::domain::record::Record;
 use crate::domain::snapshot::{InstanceSample, Offer};
@@ -151,6 +153,9 @@ pub fn unsupported<'a, T: Send + 'a>(what: &str) -> Answer<'a, T> {
     Box::pin(async move { Err(error) })
 }
 
+/// Bytes of a result in which its meaning is looked for.
+const RESULT_BYTES: u64 = 8 * 1024;
+
 /// A kind of queue software.
 pub trait System: Send + Sync {
     /// Name, states, capabilities, scans.
@@ -216,6 +221,24 @@ pub trait System: Send + Sync {
         payload_limit: u64,
     ) -> Answer<'a, Option<Job>>;
 
+    /// The first bytes of finished jobs' results, where a row alone does not tell what a result means. Read for one page
+    /// at most, and only where a convention asks for it.
+    fn results<'a>(&'a self, link: &'a Link, queue: &'a QueueId, ids: &'a [JobId]) -> Answer<'a, Vec<Option<Blob>>> {
+        Box::pin(async move {
+            let mut results = Vec::with_capacity(ids.len());
+            for id in ids {
+                results.push(self.job(link, queue, id, RESULT_BYTES).await?.and_then(|job| job.result));
+            }
+            Ok(results)
+        })
+    }
+
+    /// True if what ended well may turn out to be a failure by a convention.
+    fn results_may_be_failures(&self, queue: &QueueId) -> bool {
+        let _ = queue;
+        false
+    }
+
     /// One bounded step of a search through a state.
     fn search<'a>(
         &'a self,
@@ -247,6 +270,20 @@ pub trait System: Send + Sync {
 
     /// Change something: one piece, small enough for one call of a few milliseconds.
     fn mutate<'a>(&'a self, link: &'a Link, mutation: &'a Mutation) -> Answer<'a, Outcome>;
+
+    /// What a change in an application's own words really does: one sentence, then the exact commands for the first few
+    /// of these jobs. Empty where the system does it by a procedure of its own.
+    fn preview<'a>(
+        &'a self,
+        link: &'a Link,
+        queue: &'a QueueId,
+        verb: Verb,
+        state: StateId,
+        ids: &'a [JobId],
+    ) -> Answer<'a, Vec<String>> {
+        let _ = (link, queue, verb, state, ids);
+        Box::pin(async { Ok(Vec::new()) })
+    }
 
     /// The states jobs are in right now; `None`: in no list. Used to tell the truth after a reply was lost (R9).
     fn locate<'a>(&'a self, link: &'a Link, queue: &'a QueueId, ids: &'a [JobId]) -> Answer<'a, Vec<Option<StateId>>> {
@@ -312,12 +349,13 @@ pub async fn moved<S: System + ?Sized>(
 
 /// Every system qtop knows, in display order, set up with what the configuration describes.
 pub fn all(described: &Described) -> Vec<Arc<dyn System>> {
-    vec![
+    let systems: Vec<Arc<dyn System>> = vec![
         Arc::new(self::bullmq::BullMq),
         Arc::new(self::bull::Bull),
         Arc::new(self::laravel::Laravel::new(&described.laravel)),
         Arc::new(self::arq::Arq::default()),
         Arc::new(self::list::List::new(&described.lists)),
         Arc::new(self::stream::Stream),
-    ]
+    ];
+    convention::lay_over(systems, &described.conventions)
 }

@@ -77,6 +77,7 @@ fn many(count: u64) -> Frozen {
         names: [("build_pdf".to_owned(), count - 32), ("invoice".to_owned(), 30), ("digest".to_owned(), 2)].into(),
         samples: fixture::failed_jobs(),
         not_eligible: [("its record is gone".to_owned(), 3)].into(),
+        commands: Vec::new(),
     }
 }
 

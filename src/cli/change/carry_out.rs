@@ -11,6 +11,7 @@ use crate::domain::change::{Control, Plan, Progress, Scope};
 use crate::engine::change::run::{Room, run};
 use crate::engine::change::trash::Trash;
 use crate::engine::change::{Finished, journal::Interrupted};
+use crate::engine::executor::told;
 
 impl Counter<'_> {
     /// Shows what would be done (`preview` goes first), asks unless told not to, and does it.
@@ -33,7 +34,13 @@ impl Counter<'_> {
         preview: &[String],
         how: &How,
     ) -> Result<Option<Finished>, Failure> {
-        let lines = self.describe(plan, preview)?;
+        let mut lines = self.describe(plan, preview)?;
+        let mut own = self.commands(plan).await?.into_iter();
+        if let (Some(says), Some(line)) = (own.next(), lines.get_mut(1)) {
+            // The application's own way stands in the place of the system's.
+            *line = says;
+        }
+        lines.extend(own);
         if how.dry_run {
             self.output.text(&lines.join("\n"))?;
             if plan.change.verb().destroys() {
@@ -45,6 +52,19 @@ impl Counter<'_> {
             ask::yes(&lines, &format!("{} {}?", title(plan.change.verb()), amount(plan)))?;
         }
         self.carry_out(plan.clone(), None).await.map(Some)
+    }
+
+    /// What really happens and the exact commands, where the change is in an application's own words.
+    async fn commands(&mut self, plan: &Plan) -> Result<Vec<String>, Failure> {
+        let Scope::Jobs(groups) = &plan.scope else { return Ok(Vec::new()) };
+        let system = self.system(&plan.queue)?;
+        let link = self.desk.link().await.map_err(|error| told(&error.into()))?;
+        let mut lines = Vec::new();
+        for (state, ids) in groups {
+            let commands = system.preview(&link, &plan.queue, plan.change.verb(), *state, ids).await;
+            lines.extend(commands.map_err(|error| told(&error))?);
+        }
+        Ok(lines)
     }
 
     /// What a person reads before saying yes.

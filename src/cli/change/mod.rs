@@ -64,7 +64,7 @@ impl<'a> Counter<'a> {
         Ok(Self {
             output,
             desk: Desk::new(Arc::new(Dialer::new(options))),
-            systems: crate::systems::all(&config.described()),
+            systems: crate::systems::all(&config.described().for_server(name)),
             places: places(config, state)?,
             server: name.clone(),
             environment: server.env.clone(),

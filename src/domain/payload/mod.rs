@@ -9,6 +9,7 @@ mod json;
 mod msgpack;
 mod php;
 pub mod pickle;
+mod python;
 mod to_json;
 mod tree;
 mod unpack;
@@ -70,6 +71,8 @@ pub enum Format {
     Php,
     /// Python's own format; read, never executed.
     Pickle,
+    /// A Python literal, as `repr` writes it.
+    Python,
     /// UTF-8 text.
     Text,
     /// Anything else.
@@ -107,6 +110,7 @@ const FORMATS: &[FormatReader] = &[
     FormatReader { format: Format::Msgpack, may_be: msgpack::may_be, read: msgpack::read },
     FormatReader { format: Format::Php, may_be: php::may_be, read: php::read },
     FormatReader { format: Format::Pickle, may_be: pickle::may_be, read: pickle::read },
+    FormatReader { format: Format::Python, may_be: python::may_be, read: python::read },
 ];
 
 /// Packings inside one another that are undone.
@@ -139,7 +143,7 @@ impl Payload {
     /// The unpacked bytes as text if they are text, with U+FFFD in the place of an incomplete last character.
     pub fn text(&self) -> Option<std::borrow::Cow<'_, str>> {
         match self.format {
-            Format::Json | Format::Text => Some(String::from_utf8_lossy(&self.bytes)),
+            Format::Json | Format::Text | Format::Python => Some(String::from_utf8_lossy(&self.bytes)),
             Format::Empty => Some("".into()),
             Format::Php if self.bytes.contains(&0) => None,
             Format::Php => Some(String::from_utf8_lossy(&self.bytes)),

@@ -78,6 +78,7 @@ pub async fn freeze(
             ids.truncate(limit - frozen.len().min(limit));
         }
         if !ids.is_empty() {
+            frozen.commands.extend(system.preview(link, queue, verb, *state, &ids).await?);
             frozen.groups.push((*state, ids));
         }
     }

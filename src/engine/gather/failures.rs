@@ -13,6 +13,10 @@ use crate::link::Link;
 
 /// Job names told of one group at most.
 const NAMES: usize = 10;
+/// Ended jobs of one queue whose results are judged.
+const JUDGED: usize = 100;
+/// Those of all queues together.
+const JUDGED_IN_ALL: usize = 1_000;
 /// Jobs looked at in all, whatever the window of a queue.
 const LOOKED_AT: usize = 50_000;
 
@@ -25,15 +29,24 @@ impl Asker {
         window: usize,
     ) -> Result<FailureReport, Failure> {
         let kinds = [StateKind::Failed, StateKind::Dead];
-        let results = self.rows_of(link, wanted(snapshot, &kinds, window, LOOKED_AT)).await;
+        let mut places = wanted(snapshot, &kinds, window, LOOKED_AT);
+        // By a convention a success may be a failure in truth; the newest of each such queue are looked through too.
+        let ended = wanted(snapshot, &[StateKind::Completed], window.min(JUDGED), JUDGED_IN_ALL);
+        let counted = places.len();
+        places.extend(ended.into_iter().filter(|place| {
+            self.system(&place.queue).is_ok_and(|system| system.results_may_be_failures(&place.queue))
+        }));
+        let judged = places.len() > counted;
+        let results = self.rows_of(link, places).await;
         let (read, failed) = split(results, "failed jobs", snapshot)?;
         let rows: Vec<QueuedRow> = read
             .into_iter()
             .flat_map(|(queue, rows)| rows.into_iter().map(move |row| QueuedRow { queue: queue.clone(), row }))
+            .filter(|queued| queued.row.kind.is_bad())
             .collect();
         Ok(FailureReport {
             looked_at: rows.len() as u64,
-            total: total(snapshot, &kinds),
+            total: if judged { None } else { total(snapshot, &kinds) },
             window,
             groups: group(rows),
             failed,

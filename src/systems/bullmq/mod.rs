@@ -30,7 +30,7 @@ pub(super) mod workers;
 
 use crate::domain::caps::Caps;
 use crate::domain::ids::{JobId, Name, QueueId, SystemName};
-use crate::domain::job::{Job, JobRow, Page, PageRequest, Schedule, Search, SearchStep};
+use crate::domain::job::{Blob, Job, JobRow, Page, PageRequest, Schedule, Search, SearchStep};
 use crate::domain::mutation::{Ability, Mutation, Outcome};
 use crate::domain::reason::Reason;
 use crate::domain::record::Record;
@@ -155,6 +155,10 @@ impl System for BullMq {
         payload_limit: u64,
     ) -> Answer<'a, Option<Job>> {
         Box::pin(detail::open(link, queue, id, payload_limit))
+    }
+
+    fn results<'a>(&'a self, link: &'a Link, queue: &'a QueueId, ids: &'a [JobId]) -> Answer<'a, Vec<Option<Blob>>> {
+        Box::pin(rows::results(link, queue, ids))
     }
 
     fn search<'a>(

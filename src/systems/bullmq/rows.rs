@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::domain::ids::{JobId, Name};
-use crate::domain::job::{JobRow, Lease};
+use crate::domain::ids::{JobId, Name, QueueId};
+use crate::domain::job::{Blob, JobRow, Lease};
 use crate::domain::state::{StateId, StateKind};
 use crate::domain::text;
 use crate::domain::time::Timestamp;
@@ -188,4 +188,33 @@ pub fn lease(left: Option<&Value>, holder: Option<&Value>) -> Option<Lease> {
 pub fn attempts_of(opts: &[u8]) -> Option<u64> {
     let opts: serde_json::Value = serde_json::from_slice(opts).ok()?;
     Some(opts.get("attempts").and_then(serde_json::Value::as_u64).unwrap_or(1).max(1))
+}
+
+/// Results of finished jobs, where they are small; of larger ones nothing is read.
+pub async fn results(link: &Link, queue: &QueueId, ids: &[JobId]) -> Result<Vec<Option<Blob>>, SystemError> {
+    let keys = Keys::of(queue);
+    let one = |name: &str, id: &JobId| {
+        let mut command = cmd(name);
+        command.arg(keys.job(id.as_bytes())).arg("returnvalue");
+        command
+    };
+    let mut sizes = Batch::new();
+    for id in ids {
+        sizes.ask(one("HSTRLEN", id));
+    }
+    let sizes = link.send(&sizes).await?;
+    let small = |size: &Reply| {
+        let bytes = size.as_ref().ok().and_then(reply::count).unwrap_or(0);
+        (1..=SMALL).contains(&bytes)
+    };
+    let wanted: Vec<usize> = (0..ids.len()).filter(|index| sizes.get(*index).is_some_and(small)).collect();
+    let mut batch = Batch::new();
+    for index in &wanted {
+        batch.ask(one("HGET", &ids[*index]));
+    }
+    let mut results = vec![None; ids.len()];
+    for (index, reply) in wanted.into_iter().zip(link.send(&batch).await?) {
+        results[index] = reply.ok().as_ref().and_then(reply::bytes).map(|bytes| Blob::whole(bytes.to_vec()));
+    }
+    Ok(results)
 }

@@ -8,9 +8,8 @@
 mod beat;
 mod consume;
 mod containers;
-mod detail;
-mod facts;
-mod finder;
+pub(super) mod detail;
+pub(super) mod finder;
 mod items;
 mod keys;
 mod memo;
@@ -21,7 +20,7 @@ mod reset;
 mod rows;
 mod sample;
 mod why;
-mod workers;
+pub(super) mod workers;
 
 use std::sync::Arc;
 
@@ -29,6 +28,7 @@ use self::finder::Finder;
 use self::memo::ListMemo;
 pub(super) use self::rows::{hash_id, numbered};
 use super::consume::Consume;
+use super::facts;
 use super::{Answer, Instance, Memo, ReadError, ScanPass, Sighting, System, SystemError, SystemSpec, unsupported};
 use crate::domain::caps::Caps;
 use crate::domain::described::ListSpec;

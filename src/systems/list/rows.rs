@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 
 use super::containers::{Container, Raw};
-use super::facts::{Source, document};
+use super::facts::{Source, document, hash_names};
 use super::keys::fill;
 use super::plan::{RECORD_BYTES, memory, one, start_of};
 use super::sample::due;
@@ -184,7 +184,7 @@ pub fn field_names(fields: &Fields) -> Vec<&str> {
     } = fields;
     let plain = [name, attempts, attempts_max, error, priority, worker, status, percent, step, total, text];
     let times = [created, started, finished, due];
-    plain.into_iter().chain(times.into_iter().map(|time| &time.path)).flat_map(|paths| paths.iter()).collect()
+    hash_names(plain.into_iter().chain(times.into_iter().map(|time| &time.path)).flat_map(|paths| paths.iter()))
 }
 
 /// `HMGET` of named fields.
