@@ -12,6 +12,8 @@ mod app;
 mod databases;
 #[path = "laravel/everyday.rs"]
 mod everyday;
+#[path = "laravel/horizon.rs"]
+mod horizon;
 #[path = "laravel/jobs.rs"]
 mod jobs;
 #[path = "laravel/stores.rs"]

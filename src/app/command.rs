@@ -134,6 +134,8 @@ fn words(draft: &Draft, change: &Change) -> Option<(&'static str, String)> {
         }
         Change::Acknowledge => ("ack", none),
         Change::Trim { keep } => ("trim", format!(" --keep {keep}")),
+        // Its words stand in another order; no key makes one yet.
+        Change::Signal { .. } => return None,
     })
 }
 

@@ -15,6 +15,7 @@ use crate::domain::mutation::{Ability, Change, End, Limits, Verb};
 use crate::domain::snapshot::InstanceSample;
 use crate::domain::state::{StateId, StateKind};
 use crate::domain::text;
+use crate::domain::worker::WorkerOrder;
 
 /// Jobs shown of those it would be done to.
 const SAMPLES: usize = 5;
@@ -189,6 +190,7 @@ fn plain(verb: Verb, end: End) -> Change {
         Verb::Claim => Change::Claim { consumer: CONSUMER.into(), min_idle: Duration::ZERO },
         Verb::Acknowledge => Change::Acknowledge,
         Verb::Trim => Change::Trim { keep: 0 },
+        Verb::Signal => Change::Signal { order: WorkerOrder::Restart, workers: Vec::new() },
     }
 }
 

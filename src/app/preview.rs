@@ -127,6 +127,7 @@ fn doing(change: &Change) -> &'static str {
         Change::Claim { .. } => "Give to another consumer:",
         Change::Acknowledge => "Settle",
         Change::Trim { .. } => "Trim",
+        Change::Signal { .. } => "Tell the workers of",
     }
 }
 

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::ids::{JobId, Name, QueueId};
 use super::job::JobRow;
 use super::state::{StateId, StateKind};
+use super::worker::WorkerOrder;
 
 /// What a person can have done to a job or queue. Bulk actions are these, over a frozen set of ids.
 #[derive(
@@ -54,6 +55,8 @@ pub enum Verb {
     Acknowledge,
     /// Cut delivered history.
     Trim,
+    /// Tell workers something.
+    Signal,
 }
 
 impl Verb {
@@ -157,6 +160,13 @@ pub enum Change {
     },
     /// See [`Verb::Acknowledge`].
     Acknowledge,
+    /// See [`Verb::Signal`].
+    Signal {
+        /// What they are told.
+        order: WorkerOrder,
+        /// Which of them; none: all that serve the queue.
+        workers: Vec<Name>,
+    },
     /// See [`Verb::Trim`].
     Trim {
         /// Keep about so many of the newest entries; never entries some group has not yet had.
@@ -188,6 +198,7 @@ impl Change {
             Self::Claim { .. } => Verb::Claim,
             Self::Acknowledge => Verb::Acknowledge,
             Self::Trim { .. } => Verb::Trim,
+            Self::Signal { .. } => Verb::Signal,
         }
     }
 }

@@ -19,6 +19,27 @@ pub enum Liveness {
     Unknown,
 }
 
+/// Something workers can be told, where the system has a way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::EnumString, strum::EnumIter)]
+#[strum(serialize_all = "snake_case")]
+pub enum WorkerOrder {
+    /// Take no further job.
+    Pause,
+    /// Take jobs again.
+    Continue,
+    /// End after the present job; whoever keeps them running starts them anew.
+    Restart,
+    /// End after the present job.
+    Terminate,
+}
+
+impl WorkerOrder {
+    /// The name on the command line, for example `pause`.
+    pub fn word(self) -> &'static str {
+        self.into()
+    }
+}
+
 /// One worker process or loop.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Worker {

@@ -36,6 +36,9 @@ fn change(verb: Verb, payload: &[u8]) -> Change {
         Verb::Claim => Change::Claim { consumer: "c2".into(), min_idle: Duration::ZERO },
         Verb::Acknowledge => Change::Acknowledge,
         Verb::Trim => Change::Trim { keep: 1_000 },
+        Verb::Signal => {
+            Change::Signal { order: qtop::domain::worker::WorkerOrder::Restart, workers: vec!["w-1".into()] }
+        }
     }
 }
 

@@ -4,11 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use strum::IntoEnumIterator;
 
 use crate::cli::args::duration;
 use crate::domain::change::{Plan, Scope};
 use crate::domain::ids::QueueId;
 use crate::domain::mutation::{Change, End, Verb};
+use crate::domain::worker::WorkerOrder;
 
 /// Commands that change queues.
 #[derive(Debug, Subcommand)]
@@ -180,6 +182,18 @@ pub enum ChangeCommand {
         #[arg(long, value_name = "N")]
         keep: u64,
     },
+    /// Tell workers to pause, continue, restart or terminate, where the system has a way (Laravel, Horizon).
+    Signal {
+        /// One of pause, continue, restart, terminate.
+        #[arg(value_parser = order)]
+        order: WorkerOrder,
+        /// A queue they serve: SYSTEM:NAME, SYSTEM@INSTANCE:NAME, or the name if only one queue has it.
+        queue: String,
+        /// Names of workers as `qtop workers` shows them; none: all.
+        workers: Vec<String>,
+        #[command(flatten)]
+        how: How,
+    },
     /// Run a schedule's job once, now.
     Trigger {
         /// The queue.
@@ -307,6 +321,13 @@ pub struct How {
     pub json: bool,
 }
 
+fn order(text: &str) -> Result<WorkerOrder, String> {
+    text.parse().map_err(|_| {
+        let words: Vec<&str> = WorkerOrder::iter().map(WorkerOrder::word).collect();
+        format!("not an order to workers: {text:?}; write one of {}", words.join(", "))
+    })
+}
+
 /// `200` or `200/s`.
 fn rate(text: &str) -> Result<u32, String> {
     let number = text.strip_suffix("/s").unwrap_or(text);
@@ -335,6 +356,7 @@ impl ChangeCommand {
             | Self::Trim { whole, .. } => &whole.queue,
             Self::Drain { queue, .. }
             | Self::Clean { queue, .. }
+            | Self::Signal { queue, .. }
             | Self::Trigger { queue, .. }
             | Self::Unschedule { queue, .. }
             | Self::Add { queue, .. }
@@ -358,6 +380,7 @@ impl ChangeCommand {
             | Self::Ack { how, .. }
             | Self::Drain { how, .. }
             | Self::Clean { how, .. }
+            | Self::Signal { how, .. }
             | Self::Trigger { how, .. }
             | Self::Unschedule { how, .. }
             | Self::Add { how, .. }

@@ -118,6 +118,10 @@ pub async fn run(
         ChangeCommand::Obliterate { confirm, .. } => {
             obliterate::obliterate(&mut counter, &session, &queue, confirm.as_deref(), &how).await
         }
+        ChangeCommand::Signal { order, workers, .. } => {
+            let workers = workers.iter().map(|name| name.as_str().into()).collect();
+            counter.whole(&queue, Change::Signal { order, workers }, &how).await
+        }
         ChangeCommand::Trigger { ids, .. } => counter.schedules(&queue, Change::Trigger, &ids, &how).await,
         ChangeCommand::Unschedule { ids, .. } => counter.schedules(&queue, Change::Unschedule, &ids, &how).await,
         ChangeCommand::Add { name, data, id, delay, priority, attempts, dedup, .. } => {

@@ -66,6 +66,16 @@ pub fn cache_prefixes(prefix: &[u8]) -> Vec<Vec<u8>> {
     found
 }
 
+/// Prefixes that Horizon usually has beside an application's prefix.
+pub fn horizon_prefixes(prefix: &[u8]) -> Vec<Vec<u8>> {
+    let (slug, _) = slug(prefix).unwrap_or(("laravel", '_'));
+    let mut found = vec![format!("{}_horizon:", slug.replace('-', "_")).into_bytes()];
+    for other in [format!("{slug}-horizon:"), "horizon:".to_owned()] {
+        found.push(other.into_bytes());
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -18,6 +18,10 @@ pub struct LaravelMemo {
     pub remembered: BTreeSet<Name>,
     /// Whole prefix of the application's cache keys, if the cache is in this Redis.
     pub cache: Option<Vec<u8>>,
+    /// Prefix of Horizon's keys, once a master was seen there.
+    pub horizon: Option<Vec<u8>>,
+    /// Horizon's supervisors with their last beat, in unix seconds.
+    pub supervisors: Vec<(Vec<u8>, f64)>,
 }
 
 /// Whether a name met by the scan is a queue of Laravel's.

@@ -7,6 +7,7 @@
 
 mod detail;
 mod failed;
+mod horizon;
 mod items;
 mod jobs;
 mod keys;
@@ -201,7 +202,17 @@ impl System for Laravel {
         instance: &'a Instance,
         clients: Option<&'a str>,
     ) -> Answer<'a, Vec<Worker>> {
-        Box::pin(workers::workers(link, instance, clients))
+        Box::pin(async move {
+            let horizon = horizon::find(link, &instance.id, self.application(&instance.id)).await?;
+            let mut found = match &horizon {
+                Some(prefix) => horizon::workers(link, prefix, &instance.id).await?,
+                None => Vec::new(),
+            };
+            // Where Horizon tells who works, connections need not be guessed from.
+            let clients = clients.filter(|_| found.is_empty());
+            found.extend(workers::workers(link, instance, clients).await?);
+            Ok(found)
+        })
     }
 
     fn schedules<'a>(&'a self, _: &'a Link, _: &'a QueueId, _: PageRequest) -> Answer<'a, Page<Schedule>> {
@@ -236,7 +247,10 @@ impl System for Laravel {
         Box::pin(async move {
             let instance = &mutation.queue.instance;
             match &mutation.target {
-                Target::Jobs { state: FAILED, .. } => failed::mutate(self.failed(instance)?, link, mutation).await,
+                Target::Jobs { state: FAILED, .. } => {
+                    let horizon = horizon::find(link, instance, self.application(instance)).await?;
+                    failed::mutate(self.failed(instance)?, link, horizon.as_deref(), mutation).await
+                }
                 _ => mutate::mutate(link, self.application(instance), mutation).await,
             }
         })

@@ -3,16 +3,18 @@
 
 use std::collections::HashMap;
 
+use super::horizon;
 use super::items::{Container, Item, seek};
 use super::keys::Keys;
 use super::payload::{Payload, copy_of, new_uuid, quoted};
-use super::plan::{find_cache, one, pause_keys};
+use super::plan::{RESTART, find_cache, one, pause_keys};
 use super::{DELAYED, FAILED, PENDING, RESERVED};
 use crate::domain::described::Application;
 use crate::domain::ids::{JobId, Name, QueueId};
 use crate::domain::mutation::{Ability, Change, End, Mutation, NewJob, Outcome, Target, Verb};
 use crate::domain::record::{Place, Record};
 use crate::domain::state::StateId;
+use crate::domain::worker::WorkerOrder;
 use crate::link::{Batch, Link, Script, Value, cmd};
 use crate::systems::record::verdicts;
 use crate::systems::{SystemError, reply};
@@ -70,6 +72,11 @@ pub static ABILITIES: &[Ability] = &[
         "Sets the pause key of Laravel 12.40 and later in the application's cache; older workers do not look at it. Running jobs end.",
     ),
     ability(Verb::Resume, &[], "Deletes the pause key of the queue."),
+    ability(
+        Verb::Signal,
+        &[],
+        "Horizon's masters or supervisors find the order in their lists within a second or two; a master that is terminated comes back only by its process manager. Without Horizon only restart is possible: every worker of the application ends after its present job.",
+    ),
 ];
 
 /// Performs one piece on what is in Redis.
@@ -83,12 +90,20 @@ pub async fn mutate(
         (Change::Add(job), Target::Queue) => add(link, queue, job).await,
         (Change::Pause, Target::Queue) => pause(link, queue, application, true).await,
         (Change::Resume, Target::Queue) => pause(link, queue, application, false).await,
+        (Change::Signal { order, workers }, Target::Queue) => signal(link, queue, application, *order, workers).await,
         (change, Target::Jobs { state, ids }) => {
             let verb = change.verb();
             if !ABILITIES.iter().any(|known| known.verb == verb && known.states.contains(state)) {
                 return Err(not_here(change, Some(*state)));
             }
-            jobs(link, queue, change, *state, ids).await
+            let outcome = jobs(link, queue, change, *state, ids).await?;
+            if matches!(verb, Verb::Remove | Verb::Cancel)
+                && !outcome.done.is_empty()
+                && let Some(prefix) = horizon::find(link, &queue.instance, application).await?
+            {
+                horizon::removed(link, &prefix, &outcome.done).await?;
+            }
+            Ok(outcome)
         }
         (change, _) => Err(not_here(change, None)),
     }
@@ -298,6 +313,39 @@ async fn pause(
     let everywhere = reply::count(&link.ask(one("EXISTS", &all)).await?) == Some(1);
     let reason = if everywhere { "all queues of the application are paused together" } else { "it is not paused" };
     Ok(Outcome { refused: vec![(queue.name.clone(), reason.to_owned())], ..Outcome::default() })
+}
+
+/// Orders go to Horizon's lists; without Horizon a restart is a moment in the application's cache.
+async fn signal(
+    link: &Link,
+    queue: &QueueId,
+    application: Option<&Application>,
+    order: WorkerOrder,
+    workers: &[Name],
+) -> Result<Outcome, SystemError> {
+    if let Some(prefix) = horizon::find(link, &queue.instance, application).await? {
+        let outcome = horizon::order(link, &prefix, order, workers).await?;
+        if outcome != Outcome::default() {
+            return Ok(outcome);
+        }
+    }
+    if order != WorkerOrder::Restart || !workers.is_empty() {
+        return Err(SystemError::Unsupported(format!(
+            "workers without Horizon cannot be told to {} one by one; only `restart` for all of the application is \
+             possible",
+            order.word()
+        )));
+    }
+    let Some(cache) = find_cache(link, queue, application).await? else {
+        return Err(SystemError::Unsupported(
+            "the restart key lies in the application's cache, which is not to be seen in this Redis: describe the \
+             application in a [[laravel]] table with cache_prefix, or run `php artisan queue:restart`"
+                .to_owned(),
+        ));
+    };
+    let now = server_time(link).await?.0 / 1_000;
+    link.ask(one("SET", &[cache.as_slice(), RESTART.as_bytes()].concat()).arg(now).to_owned()).await?;
+    Ok(Outcome { done: vec![queue.name.clone()], ..Outcome::default() })
 }
 
 /// The state each job is in now, in Redis.

@@ -1,6 +1,7 @@
 //! What a tick asks of an application. The same questions in the same order are made from the memo for writing the
 //! commands and for reading the replies, so that both cannot drift apart.
 
+use super::horizon;
 use super::keys::{Keys, cache_prefixes};
 use super::memo::{FOREIGN_FOR, LaravelMemo, Nature, QueueMemo};
 use crate::domain::described::Application;
@@ -12,6 +13,9 @@ use crate::systems::Instance;
 /// Ticks between two looks for the cache.
 const CACHE_EVERY: u64 = 30;
 
+/// Supervisors that a tick reads.
+const SUPERVISORS: usize = 10;
+
 /// Key that every restarted application has in its cache.
 pub const RESTART: &str = "illuminate:queue:restart";
 
@@ -20,6 +24,12 @@ pub const RESTART: &str = "illuminate:queue:restart";
 pub enum Ask {
     /// Whether the cache with this prefix is in this Redis.
     Cache(Vec<u8>),
+    /// Whether a master of Horizon works under this prefix.
+    Horizon(Vec<u8>),
+    /// Horizon's supervisors and their beats.
+    Supervisors(Vec<u8>),
+    /// Status and processes of the supervisor of that number in the memo.
+    Supervisor(Vec<u8>, usize),
     /// Ready payloads.
     Length,
     /// Delayed payloads.
@@ -71,12 +81,24 @@ fn caches(instance: &InstanceId, application: Option<&Application>) -> Vec<Vec<u
 }
 
 /// Questions about the application as a whole.
-pub fn about_all(instance: &InstanceId, application: Option<&Application>, tick: u64) -> Vec<Ask> {
-    // On the second tick, so that the first one stays small.
-    if tick % CACHE_EVERY != 2 {
-        return Vec::new();
+pub fn about_all(
+    instance: &InstanceId,
+    application: Option<&Application>,
+    memo: Option<&LaravelMemo>,
+    tick: u64,
+) -> Vec<Ask> {
+    // One after the other and not on the first tick, so that no tick becomes large.
+    let mut asks: Vec<Ask> = match tick % CACHE_EVERY {
+        2 => caches(instance, application).into_iter().map(Ask::Cache).collect(),
+        3 => horizon::candidates(instance, application).into_iter().map(Ask::Horizon).collect(),
+        _ => Vec::new(),
+    };
+    if let Some((memo, prefix)) = memo.and_then(|memo| Some((memo, memo.horizon.as_ref()?))) {
+        asks.push(Ask::Supervisors(prefix.clone()));
+        let keys = memo.supervisors.iter().map(|(name, _)| [prefix, &b"supervisor:"[..], name].concat());
+        asks.extend(keys.enumerate().map(|(index, key)| Ask::Supervisor(key, index)));
     }
-    caches(instance, application).into_iter().map(Ask::Cache).collect()
+    asks
 }
 
 /// Questions about one queue. `cache`: the prefix of the application's cache keys, if they are in this Redis.
@@ -116,10 +138,26 @@ pub fn about(
 }
 
 impl Ask {
+    /// True if it is asked once for the application, whatever its queues.
+    pub fn is_about_all(&self) -> bool {
+        matches!(self, Self::Cache(_) | Self::Horizon(_) | Self::Supervisors(_) | Self::Supervisor(..))
+    }
+
     /// The command, about a queue's keys.
     pub fn command(&self, keys: &Keys) -> Cmd {
         match self {
             Self::Cache(prefix) => one("EXISTS", &[prefix, RESTART.as_bytes()].concat()),
+            Self::Horizon(prefix) => one("EXISTS", &[prefix, &b"masters"[..]].concat()),
+            Self::Supervisors(prefix) => {
+                let mut command = one("ZRANGE", &[prefix, &b"supervisors"[..]].concat());
+                command.arg(0).arg(SUPERVISORS - 1).arg("WITHSCORES");
+                command
+            }
+            Self::Supervisor(key, _) => {
+                let mut command = one("HMGET", key);
+                command.arg("status").arg("processes");
+                command
+            }
             Self::Length => one("LLEN", &keys.list),
             Self::Delayed => one("ZCARD", &keys.delayed),
             Self::Reserved => one("ZCARD", &keys.reserved),

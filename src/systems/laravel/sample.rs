@@ -1,8 +1,9 @@
 //! Reading a tick's replies.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::failed::Summary;
+use super::horizon;
 use super::keys::Keys;
 use super::memo::{LaravelMemo, Nature, QueueMemo};
 use super::payload::Payload;
@@ -40,7 +41,7 @@ fn questions(
     now: Timestamp,
 ) -> Vec<(QueueId, Vec<Ask>)> {
     let cache = memo.and_then(|memo| memo.cache.as_deref());
-    let mut all = plan::about_all(&instance.id, application, tick);
+    let mut all = plan::about_all(&instance.id, application, memo, tick);
     plan::queues(instance, memo)
         .into_iter()
         .map(|name| {
@@ -64,9 +65,11 @@ pub fn read(
     let before = memo.clone();
     let mut samples = Vec::new();
     let mut caches = Vec::new();
+    let mut masters = Vec::new();
+    let mut works = Works::default();
     for (id, asks) in questions(instance, application, Some(&before), tick, now) {
         let name = id.name.clone();
-        let foreign = asks.iter().all(|ask| matches!(ask, Ask::Cache(_)));
+        let foreign = asks.iter().all(Ask::is_about_all);
         let mut reader = Reader::new(id, tick, memo.queues.remove(&name).unwrap_or_default());
         for ask in &asks {
             let reply = replies.next();
@@ -77,6 +80,11 @@ pub fn read(
                 Ask::Cache(prefix) => {
                     caches.push((prefix.clone(), reply.ok().and_then(reply::count) == Some(1)));
                 }
+                Ask::Horizon(prefix) => {
+                    masters.push((prefix.clone(), reply.ok().and_then(reply::count) == Some(1)));
+                }
+                Ask::Supervisors(_) => memo.supervisors = reply.ok().and_then(reply::scored).unwrap_or_default(),
+                Ask::Supervisor(_, index) => works.add(before.supervisors.get(*index), reply.ok(), now),
                 ask => reader.take(ask, reply),
             }
         }
@@ -94,6 +102,11 @@ pub fn read(
         let found = caches.into_iter().find(|(_, there)| *there || named);
         memo.cache = found.map(|(prefix, _)| prefix);
     }
+    // Once seen, a Horizon that is gone is no worker at all, and that is to be said.
+    memo.horizon = masters.into_iter().find(|(_, there)| *there).map(|(prefix, _)| prefix).or(memo.horizon.take());
+    if before.horizon.is_some() && (!before.supervisors.is_empty() || memo.supervisors.is_empty()) {
+        samples.iter_mut().for_each(|sample| works.tell(sample));
+    }
     let queues = &memo.queues;
     let mut known: BTreeSet<Name> =
         queues.iter().filter(|(_, queue)| queue.nature == Nature::Queue).map(|(name, _)| name.clone()).collect();
@@ -101,6 +114,34 @@ pub fn read(
     known.extend(failed.into_iter().flat_map(Summary::keys).map(|name| Name::from(name.as_str())));
     memo.remembered = known;
     Ok(samples)
+}
+
+/// Processes of Horizon's living supervisors by queue, and how many of them are paused.
+#[derive(Default)]
+struct Works(BTreeMap<String, (u64, u64)>);
+
+impl Works {
+    fn add(&mut self, supervisor: Option<&(Vec<u8>, f64)>, reply: Option<&Value>, now: Timestamp) {
+        let Some((_, beat)) = supervisor else { return };
+        if now.0 / 1_000 - *beat as i64 > horizon::SUPERVISOR_SECONDS {
+            return;
+        }
+        let fields: Vec<Option<String>> = reply.and_then(reply::list).unwrap_or(&[]).iter().map(reply::text).collect();
+        let [Some(status), Some(processes)] = fields.as_slice() else { return };
+        for (queue, count) in horizon::processes(processes) {
+            let counts = self.0.entry(queue).or_default();
+            counts.0 += count;
+            counts.1 += if status == "paused" { count } else { 0 };
+        }
+    }
+
+    fn tell(&self, sample: &mut QueueSample) {
+        let (alive, paused) = self.0.get(&sample.id.name.to_text()).copied().unwrap_or_default();
+        sample.workers.alive = Some(alive);
+        if alive > 0 && alive == paused {
+            sample.conditions.paused = Some(true);
+        }
+    }
 }
 
 /// Adds up the answers about one queue.
@@ -139,7 +180,7 @@ impl Reader {
     fn take(&mut self, ask: &Ask, reply: Result<&Value, CommandError>) {
         let tick = self.tick;
         match ask {
-            Ask::Cache(_) => {}
+            Ask::Cache(_) | Ask::Horizon(_) | Ask::Supervisors(_) | Ask::Supervisor(..) => {}
             Ask::Length => self.length = self.counted("list", reply),
             Ask::Delayed => self.delayed = self.counted("delayed set", reply),
             Ask::Reserved => self.reserved = self.counted("reserved set", reply),

@@ -9,10 +9,10 @@ use crate::domain::mutation::{Change, Mutation, Outcome, Target};
 use crate::domain::record::{KeyDump, Record};
 use crate::link::Link;
 use crate::systems::SystemError;
-use crate::systems::laravel::FAILED;
 use crate::systems::laravel::jobs::server_time;
 use crate::systems::laravel::mutate::{duplicate, push, runnable};
 use crate::systems::laravel::payload::Payload;
+use crate::systems::laravel::{FAILED, horizon};
 
 /// Stands in a record's key in the place of a Redis key: the dump is the row as JSON.
 const ROW_KEY: &str = "failed job of Laravel";
@@ -22,7 +22,15 @@ const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(32);
 
 /// Performs one piece on failed jobs.
-pub async fn mutate(failed: &Failed, link: &Link, mutation: &Mutation) -> Result<Outcome, SystemError> {
+///
+/// `horizon`: the prefix of its keys, if the application has it. A job that Horizon retried and that has not ended is
+/// refused unless forced: Horizon leaves the row where it is, so the job would run twice.
+pub async fn mutate(
+    failed: &Failed,
+    link: &Link,
+    horizon: Option<&[u8]>,
+    mutation: &Mutation,
+) -> Result<Outcome, SystemError> {
     let Target::Jobs { ids, .. } = &mutation.target else {
         return Err(SystemError::BadRequest("failed jobs are changed one by one".to_owned()));
     };
@@ -34,7 +42,17 @@ pub async fn mutate(failed: &Failed, link: &Link, mutation: &Mutation) -> Result
             continue;
         };
         match mutation.change {
-            Change::Retry { .. } => retry(failed, link, queue, id, &row, &mut outcome).await?,
+            Change::Retry { .. } => {
+                if let Some(prefix) = horizon
+                    && !mutation.force
+                    && horizon::is_retried(link, prefix, &row.id()).await?
+                {
+                    let why = "Horizon has retried it and that has not ended: it would run twice; --force does it";
+                    outcome.refused.push((id.clone(), why.to_owned()));
+                    continue;
+                }
+                retry(failed, link, horizon, queue, id, &row, &mut outcome).await?;
+            }
             Change::Remove { .. } => match failed.delete(&row).await? {
                 true => outcome.done.push(id.clone()),
                 false => outcome.refused.push((id.clone(), "somebody else deleted it".to_owned())),
@@ -55,6 +73,7 @@ pub async fn mutate(failed: &Failed, link: &Link, mutation: &Mutation) -> Result
 async fn retry(
     failed: &Failed,
     link: &Link,
+    horizon: Option<&[u8]>,
     queue: &QueueId,
     id: &JobId,
     row: &Row,
@@ -72,8 +91,12 @@ async fn retry(
         outcome.refused.push((id.clone(), "somebody else took it".to_owned()));
         return Ok(());
     }
-    let Err(error) = push(link, queue, 0, &[payload]).await else {
+    let payloads = [payload];
+    let Err(error) = push(link, queue, 0, &payloads).await else {
         outcome.done.push(id.clone());
+        if let Some(prefix) = horizon {
+            horizon::pushed(link, prefix, (&row.connection, &queue.name), &payloads).await?;
+        }
         return Ok(());
     };
     let back = write_again(failed, row).await;

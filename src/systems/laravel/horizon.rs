@@ -1,0 +1,249 @@
+//! Horizon's own keys: who works, what it noted of a job, and the lists by which it takes orders.
+//!
+//! Observed with Horizon 5.22, read for 5.29. Counts of jobs never come from here: Horizon forgets what waits for more
+//! than an hour. Its keys have a prefix of their own, which replaces the application's.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
+
+use super::jobs::server_time;
+use super::keys::horizon_prefixes;
+use super::payload::{Payload, quoted};
+use super::plan::one;
+use super::workers::blank;
+use crate::domain::described::Application;
+use crate::domain::ids::{InstanceId, JobId, Name};
+use crate::domain::mutation::Outcome;
+use crate::domain::text::age;
+use crate::domain::time::Timestamp;
+use crate::domain::worker::{Liveness, Worker, WorkerOrder};
+use crate::link::{Batch, Link, Reply, cmd};
+use crate::systems::{SystemError, reply};
+
+/// A master beats every second and is gone after so many.
+const MASTER_SECONDS: i64 = 14;
+/// Likewise a supervisor.
+pub const SUPERVISOR_SECONDS: i64 = 29;
+/// Masters or supervisors that are read.
+const MOST: i64 = 100;
+/// Seconds for which Horizon keeps a job that waits.
+const KEPT_SECONDS: u64 = 3_600;
+
+/// Prefixes under which Horizon may lie.
+pub fn candidates(instance: &InstanceId, application: Option<&Application>) -> Vec<Vec<u8>> {
+    match application.and_then(|application| application.horizon_prefix.as_deref()) {
+        Some(prefix) => vec![prefix.as_bytes().to_vec()],
+        None => horizon_prefixes(instance.name.as_bytes()),
+    }
+}
+
+/// The application's Horizon, if there is one in this Redis.
+pub async fn find(
+    link: &Link,
+    instance: &InstanceId,
+    application: Option<&Application>,
+) -> Result<Option<Vec<u8>>, SystemError> {
+    let candidates = candidates(instance, application);
+    let mut batch = Batch::new();
+    for prefix in &candidates {
+        batch.ask(one("EXISTS", &[prefix, &b"masters"[..]].concat()));
+        batch.ask(one("EXISTS", &[prefix, &b"recent_jobs"[..]].concat()));
+    }
+    let replies = link.send(&batch).await?;
+    let there = |reply: &Reply| reply.as_ref().ok().and_then(reply::count) == Some(1);
+    let found = candidates.into_iter().zip(replies.chunks(2)).find(|(_, pair)| pair.iter().any(there));
+    Ok(found.map(|(prefix, _)| prefix))
+}
+
+/// Masters and supervisors with what they say of themselves.
+pub async fn workers(link: &Link, prefix: &[u8], instance: &InstanceId) -> Result<Vec<Worker>, SystemError> {
+    let now = server_time(link).await?;
+    let mut workers = Vec::new();
+    for (set, part, seconds) in
+        [("masters", &b"master:"[..], MASTER_SECONDS), ("supervisors", b"supervisor:", SUPERVISOR_SECONDS)]
+    {
+        let mut range = one("ZRANGE", &[prefix, set.as_bytes()].concat());
+        range.arg(0).arg(MOST - 1).arg("WITHSCORES");
+        let beats = reply::scored(&link.ask(range).await?).unwrap_or_default();
+        let mut batch = Batch::new();
+        for (name, _) in &beats {
+            let mut fields = one("HMGET", &[prefix, part, name].concat());
+            batch.ask(fields.arg("status").arg("pid").arg("environment").arg("processes").arg("options").to_owned());
+        }
+        let replies = link.send(&batch).await?;
+        for ((name, beat), reply) in beats.into_iter().zip(replies) {
+            let field = |at: usize| reply.as_ref().ok().and_then(reply::list)?.get(at).and_then(reply::text);
+            let beat = Timestamp((beat * 1_000.0) as i64).age(now);
+            let kind = if set == "masters" { "master" } else { "supervisor" };
+            let alive = beat.as_secs() as i64 <= seconds && field(0).is_some();
+            let processes = processes(field(3).as_deref().unwrap_or_default());
+            let mut says = vec![format!("Horizon {kind}, beat {} ago", age(beat))];
+            says.extend(field(0));
+            says.extend(field(2).map(|environment| format!("environment {environment}")));
+            if !processes.is_empty() {
+                let each: Vec<String> = processes.iter().map(|(queue, count)| format!("{queue} {count}")).collect();
+                says.push(format!("processes: {}", each.join(", ")));
+            }
+            says.extend(field(4).and_then(|options| limits(&options)));
+            workers.push(Worker {
+                queues: processes.into_keys().map(Name::from).collect(),
+                state: if alive { Liveness::Live } else { Liveness::Stale },
+                heartbeat: Some(beat),
+                pid: field(1).and_then(|pid| pid.parse().ok()),
+                host: host(&name),
+                evidence: says.join("; "),
+                ..blank(instance, String::from_utf8_lossy(&name).into_owned())
+            });
+        }
+    }
+    Ok(workers)
+}
+
+/// `{"redis:default":1,"redis:mail,reports":2}`: processes by queue. Those that serve several queues count for each.
+pub fn processes(text: &str) -> BTreeMap<String, u64> {
+    let mut found = BTreeMap::new();
+    let Ok(Json::Object(pools)) = serde_json::from_str::<Json>(text) else { return found };
+    for (pool, count) in pools {
+        let queues = pool.split_once(':').map_or(pool.as_str(), |(_, queues)| queues);
+        for queue in queues.split(',').filter(|queue| !queue.is_empty()) {
+            *found.entry(queue.to_owned()).or_default() += count.as_u64().unwrap_or(0);
+        }
+    }
+    found
+}
+
+/// What a supervisor may do, in its own words.
+fn limits(options: &str) -> Option<String> {
+    let options: Json = serde_json::from_str(options).ok()?;
+    let word = |name: &str| match options.get(name)? {
+        Json::Null | Json::Bool(false) => None,
+        Json::String(text) => Some(format!("{name} {text}")),
+        other => Some(format!("{name} {other}")),
+    };
+    let words: Vec<String> = ["balance", "maxProcesses", "timeout"].into_iter().filter_map(word).collect();
+    (!words.is_empty()).then(|| words.join(", "))
+}
+
+/// Names begin with the host and four random letters: `web-1-x7Kp` or `web-1-x7Kp:supervisor-1`.
+fn host(name: &[u8]) -> Option<String> {
+    let name = String::from_utf8_lossy(name);
+    let master = name.split(':').next()?;
+    master.rsplit_once('-').map(|(host, _)| host.to_owned()).filter(|host| !host.is_empty())
+}
+
+/// Whether Horizon has retried a job and that retry has not ended.
+pub async fn is_retried(link: &Link, prefix: &[u8], id: &str) -> Result<bool, SystemError> {
+    let mut ask = one("HGET", &[prefix, id.as_bytes()].concat());
+    let Some(text) = reply::text(&link.ask(ask.arg("retried_by").to_owned()).await?) else { return Ok(false) };
+    let retries: Vec<Json> = serde_json::from_str(&text).unwrap_or_default();
+    Ok(retries.iter().any(|retry| retry.get("status").and_then(Json::as_str) == Some("pending")))
+}
+
+/// Notes pushed payloads as Horizon does itself, so that it shows them in time and whole.
+pub async fn pushed(
+    link: &Link,
+    prefix: &[u8],
+    (connection, queue): (&str, &Name),
+    payloads: &[Vec<u8>],
+) -> Result<(), SystemError> {
+    let now = server_time(link).await?.0 as f64 / 1_000.0;
+    let mut batch = Batch::new();
+    for bytes in payloads {
+        let Some(payload) = Payload::read(bytes) else { continue };
+        let Some(id) = payload.id() else { continue };
+        let key = [prefix, id.as_bytes()].concat();
+        let mut hash = one("HSET", &key);
+        hash.arg("id").arg(&id).arg("connection").arg(connection).arg("queue").arg(queue.as_bytes());
+        hash.arg("name").arg(payload.name().unwrap_or_default()).arg("status").arg("pending");
+        hash.arg("payload").arg(bytes.as_slice()).arg("created_at").arg(now).arg("updated_at").arg(now);
+        batch.ask(hash);
+        for set in ["recent_jobs", "pending_jobs"] {
+            batch.ask(one("ZADD", &[prefix, set.as_bytes()].concat()).arg(-now).arg(&id).to_owned());
+        }
+        batch.ask(one("PEXPIRE", &key).arg(KEPT_SECONDS * 1_000).to_owned());
+    }
+    if !batch.is_empty() {
+        link.send(&batch).await?;
+    }
+    Ok(())
+}
+
+/// Forgets jobs that were taken out before they ran.
+pub async fn removed(link: &Link, prefix: &[u8], ids: &[JobId]) -> Result<(), SystemError> {
+    let mut batch = Batch::new();
+    for id in ids {
+        batch.ask(one("HGET", &[prefix, id.as_bytes()].concat()).arg("status").to_owned());
+    }
+    let replies = link.send(&batch).await?;
+    let mut batch = Batch::new();
+    for (id, reply) in ids.iter().zip(replies) {
+        if reply.ok().and_then(|value| reply::text(&value)).as_deref() != Some("pending") {
+            continue;
+        }
+        for set in ["recent_jobs", "pending_jobs"] {
+            batch.ask(one("ZREM", &[prefix, set.as_bytes()].concat()).arg(id.as_bytes()).to_owned());
+        }
+        batch.ask(one("DEL", &[prefix, id.as_bytes()].concat()));
+    }
+    if !batch.is_empty() {
+        link.send(&batch).await?;
+    }
+    Ok(())
+}
+
+/// Puts an order into the lists of masters or supervisors; their loops look there once a second.
+pub async fn order(link: &Link, prefix: &[u8], order: WorkerOrder, names: &[Name]) -> Result<Outcome, SystemError> {
+    let class = match order {
+        WorkerOrder::Pause => "Pause",
+        WorkerOrder::Continue => "ContinueWorking",
+        WorkerOrder::Restart => "Restart",
+        WorkerOrder::Terminate => "Terminate",
+    };
+    let text =
+        format!("{{\"command\":{},\"options\":[]}}", quoted(&format!("Laravel\\Horizon\\SupervisorCommands\\{class}")));
+    let all;
+    let names = if names.is_empty() {
+        let value = link.ask(cmd("ZRANGE").arg([prefix, b"masters"].concat()).arg(0).arg(MOST - 1).to_owned()).await?;
+        all = reply::names(&value).unwrap_or_default().into_iter().map(Name::from).collect::<Vec<_>>();
+        &all
+    } else {
+        names
+    };
+    let mut outcome = Outcome::default();
+    for name in names {
+        let known = async |set: &[u8]| {
+            let ask = one("ZSCORE", &[prefix, set].concat()).arg(name.as_bytes()).to_owned();
+            Ok::<_, SystemError>(reply::float(&link.ask(ask).await?).is_some())
+        };
+        let list = if known(b"masters").await? {
+            [prefix, b"commands:master:", name.as_bytes()].concat()
+        } else if known(b"supervisors").await? {
+            [prefix, b"commands:", name.as_bytes()].concat()
+        } else {
+            outcome.refused.push((name.clone(), "Horizon has no master or supervisor of that name now".to_owned()));
+            continue;
+        };
+        link.ask(one("RPUSH", &list).arg(&text).to_owned()).await?;
+        outcome.done.push(name.clone());
+    }
+    Ok(outcome)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processes_are_told_by_queue() {
+        let found = processes(r#"{"redis:default":1,"redis:mail,reports":2,"odd":"x"}"#);
+        let pairs: Vec<(&str, u64)> = found.iter().map(|(queue, count)| (queue.as_str(), *count)).collect();
+        assert_eq!(pairs, [("default", 1), ("mail", 2), ("odd", 0), ("reports", 2)]);
+        assert!(processes("nonsense").is_empty() && processes("[]").is_empty());
+        assert_eq!(host(b"web-1-x7Kp:supervisor-1").as_deref(), Some("web-1"));
+        assert_eq!(
+            limits(r#"{"balance":"auto","maxProcesses":10,"timeout":60,"name":"x"}"#).as_deref(),
+            Some("balance auto, maxProcesses 10, timeout 60")
+        );
+    }
+}
