@@ -25,7 +25,7 @@ pub struct Application {
     /// Queues to show even while they are empty: Redis keeps nothing of an empty queue.
     #[serde(skip_serializing_if = "Paths::is_empty")]
     pub queues: Paths,
-    /// Names of its queue connections that use this Redis; the first is used for pausing. Laravel calls it `redis`.
+    /// Names of its queue connections that use this Redis; Laravel's own is `redis`. Failures of others are left out.
     #[serde(skip_serializing_if = "Paths::is_empty")]
     pub connections: Paths,
     /// `retry_after` of the connection in seconds: a reservation is lost after so long.
@@ -104,11 +104,6 @@ impl Application {
             None if self.likely_prefixes.is_empty() => true,
             None => self.likely_prefixes.iter().any(|likely| likely.as_bytes() == prefix),
         }
-    }
-
-    /// Name of the queue connection in keys and in rows that qtop writes.
-    pub fn connection(&self) -> &str {
-        self.connections.iter().next().unwrap_or("redis")
     }
 }
 

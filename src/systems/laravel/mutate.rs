@@ -7,7 +7,7 @@ use super::horizon;
 use super::items::{Container, Item, seek};
 use super::keys::Keys;
 use super::payload::{Payload, copy_of, new_uuid, quoted};
-use super::plan::{RESTART, find_cache, one, pause_keys};
+use super::plan::{RESTART, find_cache, one, pause_all_key, pause_keys};
 use super::{DELAYED, FAILED, PENDING, RESERVED};
 use crate::domain::described::Application;
 use crate::domain::ids::{JobId, Name, QueueId};
@@ -297,20 +297,23 @@ async fn pause(
                 .to_owned(),
         ));
     };
-    let [own, all] = pause_keys(&cache, application, &queue.name);
+    let own = pause_keys(&cache, application, &queue.name);
     let done = Outcome { done: vec![queue.name.clone()], ..Outcome::default() };
     if on {
-        let mut set = one("SET", &own);
-        // PHP's own text for true, as the Redis cache store writes it.
-        set.arg("b:1;");
-        link.ask(set).await?;
+        for key in own {
+            // PHP's own text for true, as the Redis cache store writes it.
+            link.ask(one("SET", &key).arg("b:1;").to_owned()).await?;
+        }
         return Ok(done);
     }
-    let gone = reply::count(&link.ask(one("DEL", &own)).await?).unwrap_or(0);
+    let mut gone = 0;
+    for key in own {
+        gone += reply::count(&link.ask(one("DEL", &key)).await?).unwrap_or(0);
+    }
     if gone > 0 {
         return Ok(done);
     }
-    let everywhere = reply::count(&link.ask(one("EXISTS", &all)).await?) == Some(1);
+    let everywhere = reply::count(&link.ask(one("EXISTS", &pause_all_key(&cache))).await?) == Some(1);
     let reason = if everywhere { "all queues of the application are paused together" } else { "it is not paused" };
     Ok(Outcome { refused: vec![(queue.name.clone(), reason.to_owned())], ..Outcome::default() })
 }

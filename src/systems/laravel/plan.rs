@@ -54,11 +54,18 @@ pub enum Ask {
     Paused(Vec<u8>),
 }
 
-/// Keys that pause a queue, if the cache is known: one for the queue (12.40 and later), one for all (13.25 and later).
-pub fn pause_keys(cache: &[u8], application: Option<&Application>, queue: &Name) -> [Vec<u8>; 2] {
-    let connection = application.map_or("redis", Application::connection);
-    let own = [cache, b"illuminate:queue:paused:", connection.as_bytes(), b":", queue.as_bytes()].concat();
-    [own, [cache, b"illuminate:queues:paused"].concat()]
+/// Keys that pause a queue (12.40 and later): one for each connection by which workers may take it.
+pub fn pause_keys(cache: &[u8], application: Option<&Application>, queue: &Name) -> Vec<Vec<u8>> {
+    let named: Vec<&str> = application.map(|application| application.connections.iter().collect()).unwrap_or_default();
+    let connections = if named.is_empty() { vec!["redis"] } else { named };
+    let key =
+        |connection: &str| [cache, b"illuminate:queue:paused:", connection.as_bytes(), b":", queue.as_bytes()].concat();
+    connections.into_iter().map(key).collect()
+}
+
+/// The key that pauses all queues of an application (13.25 and later).
+pub fn pause_all_key(cache: &[u8]) -> Vec<u8> {
+    [cache, b"illuminate:queues:paused"].concat()
 }
 
 /// Queues of a tick: those met by the scan, and those that were there before.
@@ -132,7 +139,8 @@ pub fn about(
         }
     }
     if let Some(cache) = cache {
-        asks.extend(pause_keys(cache, application, name).map(Ask::Paused));
+        asks.extend(pause_keys(cache, application, name).into_iter().map(Ask::Paused));
+        asks.push(Ask::Paused(pause_all_key(cache)));
     }
     asks
 }

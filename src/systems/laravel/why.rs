@@ -4,7 +4,7 @@ use super::detail::{Place, find};
 use super::jobs::server_time;
 use super::keys::Keys;
 use super::payload::Payload;
-use super::plan::{find_cache, one, pause_keys};
+use super::plan::{find_cache, one, pause_all_key, pause_keys};
 use super::{DELAYED, PENDING};
 use crate::domain::described::Application;
 use crate::domain::ids::{JobId, Name, QueueId};
@@ -111,7 +111,7 @@ async fn paused(
     application: Option<&Application>,
 ) -> Result<Option<Reason>, SystemError> {
     let Some(cache) = find_cache(link, queue, application).await? else { return Ok(None) };
-    for key in pause_keys(&cache, application, &queue.name) {
+    for key in pause_keys(&cache, application, &queue.name).into_iter().chain([pause_all_key(&cache)]) {
         if reply::count(&link.ask(one("EXISTS", &key)).await?) == Some(1) {
             let paused = reason(
                 Severity::Warn,
