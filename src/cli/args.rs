@@ -10,6 +10,7 @@ use super::change::{AuditArgs, ImportArgs, TrashCommand, UndoArgs};
 use super::commands::ExportArgs;
 use crate::config::{Overrides, ServerUrl};
 use crate::domain::appearance::ColourChoice;
+use crate::domain::text::span_of;
 
 /// Every Redis job queue on one live screen.
 #[derive(Debug, Parser)]
@@ -296,12 +297,11 @@ pub fn command() -> clap::Command {
 
 /// `90` (seconds), `15m`, `1h 30m`.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("not a time: {text:?}; write it like 90s, 15m or 1h30m");
+    let wrong = || format!("not a time: {text:?}; write it like 90s, 15m, 1h30m or 7d");
     if let Ok(seconds) = text.parse::<f64>() {
         return Duration::try_from_secs_f64(seconds).map_err(|_| wrong());
     }
-    let span: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
-    Duration::try_from(span).map_err(|_| wrong())
+    span_of(text).ok_or_else(wrong)
 }
 
 fn colour(text: &str) -> Result<ColourChoice, String> {
@@ -323,6 +323,7 @@ mod tests {
         assert_eq!(duration("0.5"), Ok(Duration::from_millis(500)));
         assert_eq!(duration("15m"), Ok(Duration::from_secs(900)));
         assert_eq!(duration("1h 30m"), Ok(Duration::from_secs(5400)));
+        assert_eq!(duration("7d"), Ok(Duration::from_secs(604_800)));
         assert!(duration("soon").is_err());
         assert!(duration("-5").is_err());
         assert!(duration("NaN").is_err());

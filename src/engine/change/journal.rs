@@ -4,6 +4,7 @@
 //! state's name with `@` before its ids. How many are done stands in a small file beside it, replaced after each piece.
 //! Going on from a slightly old number is harmless: every piece checks the state it expects.
 
+use std::fs::{File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -107,10 +108,12 @@ pub struct Interrupted {
     pub undo: Option<String>,
 }
 
-/// The journal of one run.
+/// The journal of one run. Its file is locked as long as somebody carries the run out, so that another qtop on this
+/// machine does not take it for an interrupted one; the lock ends with the process, however that ends.
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
+    _locked: File,
 }
 
 const ENDING: &str = "plan";
@@ -146,8 +149,8 @@ impl Journal {
                 text.push('\n');
             }
         }
-        write_new(&path, text.as_bytes())?;
-        Ok(Some(Self { path }))
+        let locked = write_new(&path, text.as_bytes())?;
+        Ok(Some(Self { path, _locked: locked }))
     }
 
     /// So many ids, from the first, are dealt with.
@@ -167,13 +170,17 @@ impl Journal {
         std::fs::remove_file(&self.path).map_err(file_error("cannot delete", &self.path))
     }
 
-    /// Takes up the journal of an interrupted run.
-    pub fn again(places: &Places, run: &str) -> Self {
-        Self { path: places.state.join("bulk").join(format!("{run}.{ENDING}")) }
+    /// Takes up the journal of an interrupted run; refused if another qtop was faster.
+    pub fn again(places: &Places, run: &str) -> Result<Self, ChangeError> {
+        let path = places.state.join("bulk").join(format!("{run}.{ENDING}"));
+        let locked = File::open(&path).map_err(file_error("cannot read", &path))?;
+        lock(&locked, &path)?;
+        Ok(Self { path, _locked: locked })
     }
 }
 
-/// Runs that were interrupted, oldest first. `systems` gives the names back their meaning.
+/// Runs that were interrupted, oldest first; those that another qtop is carrying out are none. `systems` gives the
+/// names back their meaning.
 pub fn interrupted(places: &Places, systems: &[std::sync::Arc<dyn System>]) -> Result<Vec<Interrupted>, ChangeError> {
     let directory = places.state.join("bulk");
     let entries = match std::fs::read_dir(&directory) {
@@ -183,10 +190,14 @@ pub fn interrupted(places: &Places, systems: &[std::sync::Arc<dyn System>]) -> R
     };
     let mut paths: Vec<PathBuf> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|ending| ending == ENDING))
+        .filter(|path| path.extension().is_some_and(|ending| ending == ENDING) && !is_carried_out(path))
         .collect();
     paths.sort();
     paths.iter().map(|path| read(path, systems)).collect()
+}
+
+fn is_carried_out(path: &Path) -> bool {
+    File::open(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
 fn read(path: &Path, systems: &[std::sync::Arc<dyn System>]) -> Result<Interrupted, ChangeError> {
@@ -239,7 +250,47 @@ fn mark_of(path: &Path) -> PathBuf {
     path.with_extension("done")
 }
 
-fn write_new(path: &Path, bytes: &[u8]) -> Result<(), ChangeError> {
+/// Some network folders know no locks; there a change goes on without.
+fn lock(file: &File, path: &Path) -> Result<(), ChangeError> {
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(ChangeError::Held(path.to_owned())),
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
+    }
+}
+
+fn write_new(path: &Path, bytes: &[u8]) -> Result<File, ChangeError> {
     let mut file = private_file().write(true).create_new(true).open(path).map_err(file_error("cannot create", path))?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(file_error("cannot write", path))
+    lock(&file, path)?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(file_error("cannot write", path))?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_counts_as_interrupted_only_when_nobody_carries_it_out() {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let places = Places { state: home.path().to_owned(), trash_cap: 1 << 20 };
+        let systems = crate::systems::all(&Default::default());
+        let state = systems[0].spec().states[0].id;
+        let plan = Plan {
+            server: "local".into(),
+            queue: QueueId::new(systems[0].spec().name, "bull", "mail"),
+            change: Change::Promote,
+            scope: Scope::Jobs(vec![(state, vec![JobId::from("1")])]),
+            force: false,
+            rate: None,
+            ramp: false,
+        };
+        let journal = Journal::begin(&places, "run", &plan, None).expect("written").expect("long enough to be kept");
+        assert_eq!(interrupted(&places, &systems).expect("read").len(), 0, "it is being carried out");
+        assert!(matches!(Journal::again(&places, "run"), Err(ChangeError::Held(_))));
+        drop(journal);
+        assert_eq!(interrupted(&places, &systems).expect("read").len(), 1, "whoever carried it out is gone");
+        let again = Journal::again(&places, "run").expect("free");
+        again.end().expect("ended");
+        assert_eq!(interrupted(&places, &systems).expect("read").len(), 0);
+    }
 }

@@ -42,6 +42,9 @@ pub enum ChangeError {
         /// What is wrong with it.
         what: String,
     },
+    /// Another process is at work on it.
+    #[error("{path} is being carried out by another qtop on this machine: wait for it, or stop it there", path = .0.display())]
+    Held(PathBuf),
     /// The trash is full.
     #[error(
         "the copy needs about {needed} bytes, but the trash may hold {cap} and has {used}: \

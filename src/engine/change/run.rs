@@ -56,8 +56,15 @@ pub async fn run(room: Room<'_>, plan: Plan) -> Finished {
 
 /// Goes on with an interrupted run; its copy goes on in a trash file of its own.
 pub async fn resume(room: Room<'_>, interrupted: super::journal::Interrupted) -> Finished {
-    let journal = Journal::again(room.places, &interrupted.run);
-    begin(room, interrupted.plan, new_run(), Some(journal)).await
+    match Journal::again(room.places, &interrupted.run) {
+        Ok(journal) => begin(room, interrupted.plan, new_run(), Some(journal)).await,
+        Err(error) => Finished {
+            outcome: Outcome::default(),
+            left: interrupted.plan.scope.len() as u64,
+            undo: None,
+            error: Some(error),
+        },
+    }
 }
 
 async fn begin(room: Room<'_>, plan: Plan, name: String, older: Option<Journal>) -> Finished {
