@@ -10,12 +10,12 @@ use qtop::domain::payload::{Folds, Format, Limits, Payload};
 
 const MEGABYTE: u64 = 1024 * 1024;
 
-#[path = "../fuzz/bodies.rs"]
+#[path = "fuzz/bodies.rs"]
 mod bodies;
 
 /// Everything that is kept for the endless tries, once each.
 fn corpus() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus");
     for (name, body) in [("pickle", bodies::pickle as fn(&[u8])), ("msgpack", bodies::msgpack), ("php", bodies::php)] {
         let files = std::fs::read_dir(folder.join(name)).unwrap();
         let mut tried = 0;

@@ -1,7 +1,6 @@
 //! Building the small development server `meebis` with cargo, for machines that have nothing but the Rust toolchain.
 //!
-//! meebis (<https://crates.io/crates/meebis>) is a disposable in-memory server that runs BullMQ's scripts. It has no
-//! consumer groups and no `BLMOVE`.
+//! It is a disposable in-memory server that runs BullMQ's scripts; it has no consumer groups and no `BLMOVE`.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, IsTerminal, Write};
