@@ -137,7 +137,7 @@ impl Sampler<'_> {
         let mut next_tick = Some(Instant::now());
         let mut pacer = self.ticker.discovery.pacer(Instant::now());
         let mut started = Instant::now();
-        // Somebody asked for a tick while one was under way; that one may have been read too early.
+        // Somebody asked for a tick, or the walk ended, while one was under way; that one may have been read too early.
         let mut again = false;
         loop {
             let idle = tick.is_none();
@@ -171,6 +171,7 @@ impl Sampler<'_> {
                         Ok(reply) => {
                             let found = self.ticker.scanned(call, &reply, Instant::now());
                             if found.walk_done {
+                                again |= !idle;
                                 next_tick = Some(Instant::now());
                                 self.remember();
                             } else if found.new {
