@@ -1,6 +1,6 @@
 //! Where jobs stand, and their full records for the trash.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::domain::ids::{JobId, Name, QueueId};
 use crate::domain::mutation::Outcome;
@@ -237,11 +237,21 @@ pub async fn take_schedules(link: &Link, queue: &QueueId, ids: &[Name]) -> Resul
 /// Puts records back and wakes a worker. A parent that no longer waits for its children is not made to wait again.
 pub async fn restore(link: &Link, queue: &QueueId, records: &[Record]) -> Result<Outcome, SystemError> {
     let keys = Keys::of(queue);
-    let mut records = records.to_vec();
+    // What was deleted last was recorded without what had gone before it, so a parent comes back before the child that
+    // was taken from it. Such jobs stand in no list, so no order suffers.
+    let (mut records, others): (Vec<Record>, Vec<Record>) =
+        records.iter().cloned().partition(|record| record.state == Some(state::WAITING_CHILDREN));
+    records.reverse();
+    let coming: HashSet<Vec<u8>> = records
+        .iter()
+        .filter_map(|record| Some([record.keys.first()?.key.as_bytes(), b":dependencies"].concat()))
+        .collect();
+    records.extend(others);
     for record in &mut records {
         let mut kept = Vec::with_capacity(record.places.len());
         for place in std::mem::take(&mut record.places) {
             if let Place::Member { key, .. } = &place
+                && !coming.contains(key.as_bytes())
                 && !still_waits(link, key).await?
             {
                 continue;
