@@ -155,9 +155,7 @@ async fn pieces(
         Scope::Jobs(groups) => groups.iter().map(|(state, ids)| (Some(*state), ids.as_slice())).collect(),
         Scope::Schedules(ids) => vec![(None, ids.as_slice())],
     };
-    let verb = plan.change.verb();
-    let searches = room.system.abilities().iter().any(|ability| ability.verb == verb && ability.nanos_per_listed > 0);
-    let mut pace = Pace::new(plan.rate, plan.ramp, searches);
+    let mut pace = Pace::new(plan.rate, plan.ramp);
     let mut copy = Copy { writer: None, order: ListOrder::default() };
     for (state, ids) in groups {
         let mut rest = ids;
