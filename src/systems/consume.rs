@@ -3,6 +3,7 @@
 //! Only the protocol. Slots, time limits, handlers, backoff and the decision between another attempt and giving up are
 //! the runner's, once for all systems.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -30,6 +31,8 @@ pub struct Seat {
     pub max_deaths: u32,
     /// Finished jobs to keep where the job does not say it itself.
     pub keep: Retention,
+    /// Globs over the names of the jobs that may be taken, for systems that leave others where they are; none: all.
+    pub names: Arc<[String]>,
 }
 
 /// How many finished jobs to keep, and how long.
@@ -62,8 +65,22 @@ pub enum OwnBackoff {
         /// Share of the wait that is left to chance, 0 to 1.
         jitter: f64,
     },
+    /// One after the other; the last again and again.
+    Listed(Vec<Duration>),
     /// A kind only the application's own code knows; the text names it.
     Foreign(String),
+}
+
+/// What a job itself says about how it may run, where its system knows such things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Limits {
+    /// An attempt may take no longer; the pool's own timeout holds too.
+    pub timeout: Option<Duration>,
+    /// An attempt that took too long is the last.
+    pub fail_on_timeout: bool,
+    /// Attempts are counted when they begin, so a job that has used up all of them lost the last with its worker: it is
+    /// given up without being run.
+    pub counted_at_start: bool,
 }
 
 /// A job taken, and what is needed to give it back.
@@ -89,6 +106,8 @@ pub struct Claim {
     pub claimed_at: Timestamp,
     /// How often a worker has died with it.
     pub deaths: u32,
+    /// What it says about how it may run.
+    pub limits: Limits,
     /// It must be given up with this reason, without being run.
     pub doomed: Option<String>,
     /// What proves the claim; the adapter's own.
@@ -153,6 +172,8 @@ pub enum Settled {
 pub struct Tended {
     /// Jobs of dead workers that were given back.
     pub returned: u64,
+    /// When this changes, programs that were started before are to be started anew: the application has new code.
+    pub generation: Option<u64>,
 }
 
 /// A schedule that is due.
@@ -176,7 +197,7 @@ pub trait Consume: Send + Sync {
     fn check(&self, queue: &QueueId) -> Result<(), String>;
 
     /// Instance of an address that names none, for example a prefix.
-    fn instance(&self) -> &'static str {
+    fn instance(&self) -> &str {
         ""
     }
 
@@ -186,7 +207,7 @@ pub trait Consume: Send + Sync {
         None
     }
 
-    /// True if jobs of other names than those handled stay untouched for other workers.
+    /// True if jobs of other names than those of [`Seat::names`] stay untouched for other workers.
     fn picks_by_name(&self) -> bool {
         false
     }

@@ -55,6 +55,23 @@ async fn one_child_takes_many_jobs() {
 }
 
 #[tokio::test]
+async fn a_renewal_replaces_children_after_their_job() {
+    let handler = python("");
+    let idle = pid_after(&handler, "{}").await;
+    handler.renew();
+    let busy = tokio::join!(pid_after(&handler, r#"{"sleep":0.5}"#), async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        handler.renew();
+    })
+    .0;
+    let fresh = pid_after(&handler, "{}").await;
+    assert!(idle != busy && busy != fresh, "{idle} {busy} {fresh}");
+    assert_eq!(pid_after(&handler, "{}").await, fresh);
+    wait_until("the end of those before", Duration::from_secs(10), || !alive(idle) && !alive(busy));
+    handler.close().await;
+}
+
+#[tokio::test]
 async fn there_are_as_many_children_as_jobs_at_once() {
     let handler = python("");
     let jobs = (0..4).map(|_| async { pid_after(&handler, r#"{"sleep":0.5}"#).await });

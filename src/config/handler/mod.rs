@@ -141,7 +141,14 @@ pub enum Keep {
 impl Handler {
     /// True if jobs of this name are for this handler.
     pub fn takes(&self, name: &str) -> bool {
-        self.matches.iter().any(|pattern| glob(pattern, name))
+        self.globs().any(|pattern| glob(&pattern, name))
+    }
+
+    /// All globs. PHP's names of classes are full of backslashes, which a glob takes for something else, so a pattern
+    /// with some holds also as it is written.
+    pub fn globs(&self) -> impl Iterator<Item = String> {
+        let written = |pattern: &str| pattern.contains('\\').then(|| pattern.replace('\\', "\\\\"));
+        self.matches.iter().flat_map(move |pattern| [Some(pattern.to_owned()), written(pattern)]).flatten()
     }
 
     /// Makes its paths absolute: `absolute` knows what they are relative to. The name of a program is a path if there is

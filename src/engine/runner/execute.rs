@@ -15,6 +15,9 @@ pub trait Execute: Send + Sync {
     /// Runs one attempt. Ends soon after `room.cancel`, and leaves nothing running behind.
     fn handle<'a>(&'a self, work: &'a Work, room: Room) -> BoxFuture<'a, Ending>;
 
+    /// Starts anew what it keeps running between jobs, each after its present job.
+    fn renew(&self) {}
+
     /// Ends what it keeps running between jobs.
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {})
@@ -24,6 +27,10 @@ pub trait Execute: Send + Sync {
 impl Execute for Handler {
     fn handle<'a>(&'a self, work: &'a Work, room: Room) -> BoxFuture<'a, Ending> {
         Box::pin(Handler::handle(self, work, room))
+    }
+
+    fn renew(&self) {
+        Handler::renew(self);
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
@@ -62,6 +69,11 @@ impl Handlers {
     /// The first that takes jobs of this name.
     pub fn choose(&self, name: &str) -> Option<&Arc<dyn Execute>> {
         self.0.iter().find(|entry| (entry.takes)(name)).map(|entry| &entry.execute)
+    }
+
+    /// Starts anew what they keep running.
+    pub fn renew(&self) {
+        self.0.iter().for_each(|entry| entry.execute.renew());
     }
 
     /// Ends what they keep running.

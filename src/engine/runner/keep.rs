@@ -19,9 +19,10 @@ const GOODBYE: Duration = Duration::from_secs(2);
 impl Pool {
     /// Renews until `over`, which comes after the last job has ended.
     pub async fn keep(self: Arc<Self>, over: CancellationToken) {
+        let mut generation = None;
         let every = (self.parts.seat.lease / A_LEASE).clamp(EVERY.1, EVERY.0);
         loop {
-            if let Err(error) = self.renew().await {
+            if let Err(error) = self.renew(&mut generation).await {
                 self.parts.wire.learn(&error).await;
                 tracing::debug!(queue = self.parts.address, %error, "claims could not be renewed now");
             }
@@ -38,7 +39,7 @@ impl Pool {
         drop(tokio::time::timeout(GOODBYE, goodbye).await);
     }
 
-    async fn renew(&self) -> Result<(), SystemError> {
+    async fn renew(&self, generation: &mut Option<u64>) -> Result<(), SystemError> {
         let link = self.parts.wire.control().await?;
         let claims = self.held();
         if !claims.is_empty() {
@@ -51,6 +52,13 @@ impl Pool {
         if tended.returned > 0 {
             tracing::info!(queue = self.parts.address, jobs = tended.returned, "gave back the jobs of dead workers");
             self.changed.notify_one();
+        }
+        // The first answer is the generation in which this runner began.
+        let known = generation.get_or_insert(tended.generation.unwrap_or_default());
+        if *known != tended.generation.unwrap_or_default() {
+            *known = tended.generation.unwrap_or_default();
+            tracing::info!(queue = self.parts.address, "the application was restarted: programs are started anew");
+            self.parts.handlers.renew();
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use super::execute::{Entry, Execute, Handlers};
 use super::gate::Gate;
 use super::pool::{Parts, Pool};
 use super::wire::Wire;
-use crate::config::{self, Kept, Runner};
+use crate::config::{self, Kept, Runner, Unmatched};
 use crate::domain::address::decode;
 use crate::domain::ids::{Name, QueueId};
 use crate::engine::Systems;
@@ -83,6 +83,7 @@ pub fn pool(common: &Common, runner: &Runner, config: &config::Pool) -> Result<A
         rate: config.rate.map(|rate| (rate.jobs, rate.per)),
         max_deaths: config.max_crashes,
         keep: Retention { done: keep(config.keep_done), failed: keep(config.keep_failed) },
+        names: if consumer.picks_by_name() { names(config) } else { Arc::default() },
     };
     Ok(Pool::new(Parts {
         address: config.queue.clone(),
@@ -110,6 +111,15 @@ fn entry(common: &Common, pool: &config::Pool, handler: &config::Handler) -> Res
         label: format!("{pattern} → {}", handler.label()),
         execute,
     })
+}
+
+/// What jobs may be called that are taken from a queue which is shared with others; empty: anything.
+fn names(config: &config::Pool) -> Arc<[String]> {
+    let all = config.unmatched == Some(Unmatched::Fail) || config.handlers.iter().any(|handler| handler.takes(""));
+    if all {
+        return Arc::default();
+    }
+    config.handlers.iter().flat_map(config::Handler::globs).collect()
 }
 
 /// A unique name for one start of a runner.

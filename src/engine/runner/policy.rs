@@ -35,8 +35,18 @@ fn own_wait(backoff: &OwnBackoff, attempt: u32, random: f64) -> Option<Duration>
             let doubled = base.as_secs_f64() * 2f64.powi(i32::try_from(attempt.max(1) - 1).unwrap_or(i32::MAX));
             Duration::try_from_secs_f64(doubled * (1.0 - jitter) + doubled * jitter * random).ok()
         }
+        OwnBackoff::Listed(waits) => waits.get(attempt.max(1) as usize - 1).or(waits.last()).copied(),
         OwnBackoff::Foreign(_) => None,
     }
+}
+
+/// Why a job must not be run although it was taken; `None`: it may.
+pub fn used_up(retry: Option<&Retry>, claim: &Claim) -> Option<String> {
+    let allowed = allowed(retry, claim);
+    (claim.limits.counted_at_start && claim.attempts_made >= allowed).then(|| {
+        let attempts = if allowed == 1 { "its only attempt".to_owned() } else { format!("its {allowed} attempts") };
+        format!("it has used up {attempts}: the last did not end, because its worker died or it took too long")
+    })
 }
 
 /// Attempts allowed in all: what the pool says, else the job, else as many as there are waits, else one.
@@ -72,6 +82,7 @@ pub fn decide(ending: Ending, claim: &Claim, retry: Option<&Retry>, max_crashes:
             return Decision { ended: Ended::Cancelled, ..dead(failure) };
         }
         Ending::Failed(failure) => return dead(failure),
+        Ending::TimedOut(failure) if claim.limits.fail_on_timeout => return dead(failure),
         Ending::TimedOut(failure) => (failure, None),
         Ending::Retry { failure, after } => (failure, after),
     };

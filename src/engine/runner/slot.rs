@@ -185,6 +185,9 @@ impl Pool {
         if let Some(reason) = &claim.doomed {
             return failed(reason.clone());
         }
+        if let Some(reason) = policy::used_up(self.parts.config.retry.as_ref(), claim) {
+            return failed(reason);
+        }
         if claim.deaths >= self.parts.config.max_crashes {
             return failed(format!("it killed its worker {} times", claim.deaths));
         }
@@ -224,7 +227,8 @@ impl Pool {
             claimed_at: claim.claimed_at,
         };
         let (events, mut inbox) = mpsc::channel(EVENTS);
-        let room = Room { events, cancel, timeout: self.parts.config.timeout };
+        let timeout = [self.parts.config.timeout, claim.limits.timeout].into_iter().flatten().min();
+        let room = Room { events, cancel, timeout };
         // A task of its own: a handler that panics ends its job, not the pool.
         let mut running = tokio::spawn(async move { handler.handle(&work, room).await });
         let mut words = Words::default();
@@ -294,7 +298,11 @@ impl Pool {
                     if matches!(verdict, Verdict::Dead { .. }) {
                         return (Ended::Lost, reason, None);
                     }
-                    verdict = Verdict::Dead { message: reason.clone(), stack: Vec::new() };
+                    let stack = match verdict {
+                        Verdict::Retry { stack, .. } => stack,
+                        _ => Vec::new(),
+                    };
+                    verdict = Verdict::Dead { message: reason.clone(), stack };
                     (ended, message) = (Ended::Failed, reason);
                 }
                 Err(error) => {

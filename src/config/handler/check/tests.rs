@@ -7,6 +7,16 @@ fn problems(text: &str) -> Vec<String> {
 }
 
 #[test]
+fn names_of_php_classes_are_matched_as_they_are_written() {
+    let handler: Handler = toml::from_str(r#"match = ['App\Jobs\Send*', 'App\\Mail']"#).expect("a handler");
+    for (name, taken) in
+        [(r"App\Jobs\SendMail", true), (r"App\Mail", true), ("AppJobsSend", true), (r"App\Jobs\Pay", false)]
+    {
+        assert_eq!(handler.takes(name), taken, "{name}");
+    }
+}
+
+#[test]
 fn sound_handlers_pass() {
     for text in [
         r#"command = ["./run-workflow", "{data.repository}"]"#,

@@ -103,6 +103,14 @@ impl Handler {
         }
     }
 
+    /// Programs that were started before now are started anew, each after its present job.
+    pub fn renew(&self) {
+        match &self.kind {
+            Kind::Command(_) | Kind::Http(_) => {}
+            Kind::Process(process) => process.renew(),
+        }
+    }
+
     /// Ends what waits for jobs. Attempts that still run are not touched.
     pub async fn close(&self) {
         match &self.kind {

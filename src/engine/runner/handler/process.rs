@@ -50,6 +50,8 @@ struct Keeper {
     deaths: u32,
     /// No child is started before.
     not_before: Option<Instant>,
+    /// Children that are older are replaced.
+    renewed: Option<Instant>,
     closed: bool,
 }
 
@@ -242,6 +244,7 @@ impl Process {
         let mut keeper = self.keeper();
         keeper.deaths = 0;
         keeper.not_before = None;
+        let worn = worn || keeper.renewed.is_some_and(|renewed| worker.born < renewed);
         if worn || keeper.closed {
             drop(keeper);
             self.retire(worker);
@@ -259,6 +262,15 @@ impl Process {
         let wait = FIRST_WAIT.saturating_mul(1 << keeper.deaths.min(10)).min(LONGEST_WAIT);
         keeper.deaths = keeper.deaths.saturating_add(1);
         keeper.not_before = Some(Instant::now() + wait);
+    }
+
+    pub(super) fn renew(&self) {
+        let idle = {
+            let mut keeper = self.keeper();
+            keeper.renewed = Some(Instant::now());
+            std::mem::take(&mut keeper.idle)
+        };
+        idle.into_iter().for_each(|worker| self.retire(worker));
     }
 
     pub(super) async fn close(&self) {

@@ -2,6 +2,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::domain::time::Timestamp;
+use crate::systems::consume::Limits;
 
 fn retry(toml: &str) -> Retry {
     toml::from_str(toml).expect("a retry table")
@@ -19,6 +20,7 @@ fn claim(made: u32) -> Claim {
         ready_at: None,
         claimed_at: Timestamp(0),
         deaths: 0,
+        limits: Limits::default(),
         doomed: None,
         token: Bytes::new(),
         receipt: Bytes::new(),
@@ -91,4 +93,38 @@ fn r15_a_job_that_kills_its_worker_is_given_up() {
     let again = decide(crash(), &Claim { deaths: 1, ..claim(1) }, Some(&pool), 2, 0.5);
     assert_eq!(again.ended, Ended::Failed);
     assert!(again.message.contains("2 times") && again.message.contains("signal 11"), "{}", again.message);
+}
+
+#[test]
+fn a_list_of_waits_in_the_job_is_gone_through_and_its_last_repeats() {
+    let waits = OwnBackoff::Listed([10, 30].map(Duration::from_secs).to_vec());
+    let waited = |made: u32| {
+        let failing = Claim { attempts: Some(9), backoff: Some(waits.clone()), ..claim(made) };
+        match decide(Ending::Retry { failure: Failure::new("x"), after: None }, &failing, None, 2, 0.5).verdict {
+            Verdict::Retry { delay, .. } => delay.as_secs(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!([waited(0), waited(1), waited(2)], [10, 30, 30]);
+}
+
+#[test]
+fn r15_a_job_counted_at_its_start_is_given_up_after_its_last_attempt_died_with_the_worker() {
+    let counted = |made| {
+        let limits = Limits { counted_at_start: true, ..Limits::default() };
+        Claim { attempts: Some(2), limits, ..claim(made) }
+    };
+    assert_eq!(used_up(None, &counted(1)), None);
+    assert!(used_up(None, &counted(2)).is_some_and(|reason| reason.contains("its 2 attempts")));
+    assert_eq!(used_up(Some(&retry("attempts = 3")), &counted(2)), None, "the pool allows one more");
+    assert_eq!(used_up(None, &Claim { attempts: Some(2), ..claim(2) }), None);
+}
+
+#[test]
+fn a_job_may_say_that_its_first_timeout_is_the_end() {
+    let limits = Limits { fail_on_timeout: true, ..Limits::default() };
+    let strict = Claim { attempts: Some(5), limits, ..claim(0) };
+    let late = || Ending::TimedOut(Failure::new("late"));
+    assert_eq!(decide(late(), &strict, None, 2, 0.5).ended, Ended::Failed);
+    assert_eq!(decide(late(), &Claim { attempts: Some(5), ..claim(0) }, None, 2, 0.5).ended, Ended::Retried);
 }

@@ -20,7 +20,7 @@ use crate::domain::ids::{JobId, QueueId};
 use crate::domain::job::Progress;
 use crate::domain::time::Timestamp;
 use crate::link::{Batch, Link, Script, Value, cmd};
-use crate::systems::consume::{Claim, Claimed, Consume, Firing, Keep, Seat, Settled, Tended, Verdict};
+use crate::systems::consume::{Claim, Claimed, Consume, Firing, Keep, Limits, Seat, Settled, Tended, Verdict};
 use crate::systems::{Answer, ReadError, SystemError, reply};
 
 macro_rules! script {
@@ -50,7 +50,7 @@ impl Consume for BullMq {
         if odd { Err("a BullMQ queue's name has no colon".to_owned()) } else { Ok(()) }
     }
 
-    fn instance(&self) -> &'static str {
+    fn instance(&self) -> &str {
         "bull"
     }
 
@@ -146,7 +146,7 @@ impl Consume for BullMq {
             let keys = Keys::of(&seat.queue);
             let arguments = [millis(seat.lease), seat.max_deaths.to_string().into_bytes()];
             let answer = STALLED.run(link, &[keys.base()], &arguments).await?;
-            Ok(Tended { returned: reply::count(&answer).unwrap_or(0) })
+            Ok(Tended { returned: reply::count(&answer).unwrap_or(0), ..Tended::default() })
         })
     }
 
@@ -244,6 +244,7 @@ impl Taking {
             ready_at,
             claimed_at: now,
             deaths: small(deaths),
+            limits: Limits::default(),
             doomed: Some(text(doomed)).filter(|reason| !reason.is_empty()),
             token: Bytes::from(format!("{}:{number}", self.token)),
             receipt: Bytes::from(receipt),

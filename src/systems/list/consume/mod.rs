@@ -22,7 +22,7 @@ use crate::domain::job::Progress;
 use crate::domain::text::first_line;
 use crate::domain::time::Timestamp;
 use crate::link::{Batch, Link, Script, Value, cmd};
-use crate::systems::consume::{Claim, Claimed, Consume, Firing, Seat, Settled, Tended, Verdict};
+use crate::systems::consume::{Claim, Claimed, Consume, Firing, Limits, Seat, Settled, Tended, Verdict};
 use crate::systems::{Answer, ReadError, SystemError, reply};
 
 static CLAIM: Script = Script::new(concat!(include_str!("common.lua"), include_str!("claim.lua")));
@@ -167,7 +167,7 @@ impl Consume for List {
             ];
             let answer = TEND.run(link, &place.keys(), &arguments).await?;
             place.beat(link, seat, &[]).await?;
-            Ok(Tended { returned: reply::count(&answer).unwrap_or(0) })
+            Ok(Tended { returned: reply::count(&answer).unwrap_or(0), ..Tended::default() })
         })
     }
 
@@ -335,6 +335,7 @@ impl List {
                 ready_at: told.due.or(told.created_at),
                 claimed_at: taken.now,
                 deaths,
+                limits: Limits::default(),
                 doomed,
                 token: item,
                 receipt: Bytes::new(),

@@ -17,7 +17,7 @@ use crate::domain::job::Progress;
 use crate::domain::text::first_line;
 use crate::domain::time::Timestamp;
 use crate::link::{Batch, Link, Script, Value, cmd};
-use crate::systems::consume::{Claim, Claimed, Consume, Seat, Settled, Tended, Verdict};
+use crate::systems::consume::{Claim, Claimed, Consume, Limits, Seat, Settled, Tended, Verdict};
 use crate::systems::{Answer, ReadError, SystemError, reply};
 
 macro_rules! script {
@@ -161,7 +161,7 @@ impl Consume for Stream {
         Box::pin(async move {
             let desk = Desk::of(seat)?;
             let answer = desk.run(&TEND, link, &[millis(life(seat.lease)), desk.signs.clone()]).await?;
-            Ok(Tended { returned: reply::count(&answer).unwrap_or(0) })
+            Ok(Tended { returned: reply::count(&answer).unwrap_or(0), ..Tended::default() })
         })
     }
 
@@ -236,6 +236,7 @@ fn claim(id: Vec<u8>, made: u32, deaths: u32, fields: &Fields, now: Timestamp) -
         ready_at: created_at,
         claimed_at: now,
         deaths,
+        limits: Limits::default(),
         doomed: None,
         receipt: Bytes::new(),
     })
