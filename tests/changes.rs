@@ -48,3 +48,5 @@ mod streams;
 mod tables;
 #[path = "changes/undo.rs"]
 mod undo;
+#[path = "changes/undo_cuts.rs"]
+mod undo_cuts;

@@ -320,9 +320,16 @@ pub trait System: Send + Sync {
         Box::pin(async { Ok(None) })
     }
 
-    /// Puts records back in state and order. A job whose id was taken since is refused.
-    fn restore<'a>(&'a self, link: &'a Link, queue: &'a QueueId, records: &'a [Record]) -> Answer<'a, Outcome> {
-        let _ = (link, queue, records);
+    /// Puts records back in state and order. A job whose id was taken since is refused. `again`: an earlier call with
+    /// the same records was sent and its answer is not known, so they may be back already; nothing is put back twice.
+    fn restore<'a>(
+        &'a self,
+        link: &'a Link,
+        queue: &'a QueueId,
+        records: &'a [Record],
+        again: bool,
+    ) -> Answer<'a, Outcome> {
+        let _ = (link, queue, records, again);
         unsupported("putting a job back")
     }
 

@@ -35,12 +35,37 @@ pub async fn dump(link: &Link, keys: &[Vec<u8>], now: Timestamp) -> Result<Vec<K
     Ok(dumps)
 }
 
-/// Puts records back in one call, each whole or not at all. `guarded`: the first key of each is the job itself and
-/// must not exist. List elements go between their old neighbours as far as those are still there.
-pub async fn restore(link: &Link, base: &[u8], records: &[Record], guarded: bool) -> Result<Outcome, SystemError> {
-    let mut arguments: Vec<Vec<u8>> = Vec::new();
+/// By what a record is known to be back already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guard {
+    /// The first key of each is the job itself: it must not exist, or be as it was.
+    OwnKey,
+    /// Nothing can tell, and nothing was sent before.
+    Fresh,
+    /// Nothing can tell but the places themselves: an earlier call may have arrived.
+    PerhapsBack,
+}
+
+impl Guard {
+    /// For jobs that have no key of their own. `again`: an earlier call may have arrived.
+    pub fn without_key(again: bool) -> Self {
+        if again { Self::PerhapsBack } else { Self::Fresh }
+    }
+
+    fn word(self) -> &'static [u8] {
+        match self {
+            Self::OwnKey => b"key",
+            Self::Fresh => b"fresh",
+            Self::PerhapsBack => b"perhaps",
+        }
+    }
+}
+
+/// Puts records back in one call, each whole or not at all. List elements go between their old neighbours as far as
+/// those are there, so a neighbour that comes back too has to come first.
+pub async fn restore(link: &Link, base: &[u8], records: &[Record], guard: Guard) -> Result<Outcome, SystemError> {
+    let mut arguments: Vec<Vec<u8>> = vec![guard.word().to_vec()];
     for record in records {
-        arguments.push(if guarded { b"1".to_vec() } else { b"0".to_vec() });
         arguments.push(record.keys.len().to_string().into_bytes());
         for key in &record.keys {
             arguments.push(key.key.as_bytes().to_vec());
@@ -61,6 +86,7 @@ pub async fn restore(link: &Link, base: &[u8], records: &[Record], guarded: bool
         -20 => "its id was taken since".to_owned(),
         -21 => "the server did not take the copy back (an older version than the one it came from?)".to_owned(),
         -22 => "its stream or group is gone".to_owned(),
+        -23 => "the answer of an earlier undo was lost, and an equal one is there: it is most likely back".to_owned(),
         code => format!("the server answered {code}"),
     }))
 }

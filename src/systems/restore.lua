@@ -1,8 +1,12 @@
--- Puts records back. ARGV, for each record: `1` if its first key must not exist, number of keys, then key, dump and
--- expiry (ms since the epoch, 0: none) of each, number of places, then kind, number of words and words of each.
+-- Puts records back. ARGV: how to know that one is back already (`key`: its first key exists; `fresh`: none can be;
+-- `perhaps`: by its places), then for each record: number of keys, then key, dump and expiry (ms since the epoch,
+-- 0: none) of each, number of places, then kind, number of words and words of each.
 -- Answers one integer per record: 1 back, -20 the id was taken since, -21 the server did not take a dump, -22 the stream
--- or its group is gone.
-local at = 1
+-- or its group is gone, -23 an equal one is there and may be the one.
+local guard = ARGV[1]
+local at = 2
+-- Elements looked at to find one that is perhaps back.
+local LOOK = 100000
 
 local function take()
   local value = ARGV[at]
@@ -22,6 +26,20 @@ local function back_in_list(key, element, right, left)
   else
     redis.call('LPUSH', key, element)
   end
+end
+
+-- Whether an element is back between its neighbours (1), or an equal one is elsewhere (-23); nil if there is none.
+local function is_back(key, element, right, left)
+  local found = redis.call('LPOS', key, element, 'COUNT', 100, 'MAXLEN', LOOK)
+  for _, index in ipairs(found) do
+    local after = redis.call('LINDEX', key, index + 1) or ''
+    local before = index > 0 and redis.call('LINDEX', key, index - 1) or ''
+    if (right ~= '' and after == right) or (left ~= '' and before == left) then
+      -- Equal neighbours say nothing: which of them came back cannot be told.
+      return (right == element or left == element) and -23 or 1
+    end
+  end
+  return found[1] and (right ~= '' or left ~= '') and -23 or found[1] and 1 or nil
 end
 
 local function lies_in(stream, id)
@@ -57,7 +75,6 @@ end
 
 local results = {}
 while at <= #ARGV do
-  local guarded = take() == '1'
   local keys, places = {}, {}
   for _ = 1, tonumber(take()) do
     keys[#keys + 1] = { take(), take(), take() }
@@ -70,7 +87,7 @@ while at <= #ARGV do
     places[#places + 1] = { kind = kind, words = words }
   end
   local verdict = 1
-  if guarded and keys[1] and redis.call('EXISTS', keys[1][1]) == 1 then
+  if guard == 'key' and keys[1] and redis.call('EXISTS', keys[1][1]) == 1 then
     -- A copy is taken before it is known whether its job will be refused: one that never went is there as it was.
     verdict = redis.call('DUMP', keys[1][1]) == keys[1][2] and 1 or -20
   else
@@ -90,7 +107,12 @@ while at <= #ARGV do
         local kind, words = place.kind, place.words
         local key = words[1]
         if kind == 'list' then
-          back_in_list(key, words[2], words[3], words[4])
+          local back = guard == 'perhaps' and is_back(key, words[2], words[3], words[4])
+          if back then
+            verdict = back
+          else
+            back_in_list(key, words[2], words[3], words[4])
+          end
         elseif kind == 'sorted' then
           redis.call('ZADD', key, 'NX', words[3], words[2])
         elseif kind == 'member' then

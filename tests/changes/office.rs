@@ -12,7 +12,7 @@ use qtop::engine::Dialer;
 use qtop::engine::change::piece::Desk;
 use qtop::engine::change::run::{Room, run};
 use qtop::engine::change::undo::{Undone, undo};
-use qtop::engine::change::{Finished, Places};
+use qtop::engine::change::{ChangeError, Finished, Places};
 use qtop::link::{ConnectOptions, Mode};
 use qtop::systems::System;
 use tokio::sync::watch;
@@ -92,9 +92,14 @@ impl Office {
 
     /// Undoes the newest change.
     pub fn undo(&self) -> Undone {
+        self.try_undo().expect("there is something to undo")
+    }
+
+    /// Tries to undo the newest change.
+    pub fn try_undo(&self) -> Result<Undone, ChangeError> {
         self.runtime.block_on(async {
             let mut desk = Desk::new(Arc::clone(&self.dialer));
-            undo(&mut desk, &self.systems, &self.places, SERVER, None).await.expect("there is something to undo")
+            undo(&mut desk, &self.systems, &self.places, SERVER, None).await
         })
     }
 

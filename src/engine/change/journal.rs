@@ -19,6 +19,7 @@ use crate::domain::mutation::{Change, End};
 use crate::domain::state::StateId;
 use crate::systems::System;
 
+use super::hold::Hold;
 use super::{ChangeError, Places, file_error, private_directory, private_file};
 
 /// The first line of a journal.
@@ -113,7 +114,7 @@ pub struct Interrupted {
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
-    _locked: File,
+    _hold: Hold,
 }
 
 const ENDING: &str = "plan";
@@ -149,8 +150,8 @@ impl Journal {
                 text.push('\n');
             }
         }
-        let locked = write_new(&path, text.as_bytes())?;
-        Ok(Some(Self { path, _locked: locked }))
+        let hold = write_new(&path, text.as_bytes())?;
+        Ok(Some(Self { path, _hold: hold }))
     }
 
     /// So many ids, from the first, are dealt with.
@@ -173,9 +174,9 @@ impl Journal {
     /// Takes up the journal of an interrupted run; refused if another qtop was faster.
     pub fn again(places: &Places, run: &str) -> Result<Self, ChangeError> {
         let path = places.state.join("bulk").join(format!("{run}.{ENDING}"));
-        let locked = File::open(&path).map_err(file_error("cannot read", &path))?;
-        lock(&locked, &path)?;
-        Ok(Self { path, _locked: locked })
+        let file = File::open(&path).map_err(file_error("cannot read", &path))?;
+        let hold = Hold::of(&file, &path)?;
+        Ok(Self { path, _hold: hold })
     }
 }
 
@@ -250,19 +251,11 @@ fn mark_of(path: &Path) -> PathBuf {
     path.with_extension("done")
 }
 
-/// Some network folders know no locks; there a change goes on without.
-fn lock(file: &File, path: &Path) -> Result<(), ChangeError> {
-    match file.try_lock() {
-        Err(TryLockError::WouldBlock) => Err(ChangeError::Held(path.to_owned())),
-        Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
-    }
-}
-
-fn write_new(path: &Path, bytes: &[u8]) -> Result<File, ChangeError> {
+fn write_new(path: &Path, bytes: &[u8]) -> Result<Hold, ChangeError> {
     let mut file = private_file().write(true).create_new(true).open(path).map_err(file_error("cannot create", path))?;
-    lock(&file, path)?;
+    let hold = Hold::of(&file, path)?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(file_error("cannot write", path))?;
-    Ok(file)
+    Ok(hold)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 pub mod audit;
 pub mod freeze;
+mod hold;
 pub mod import;
 pub mod journal;
 pub mod pace;

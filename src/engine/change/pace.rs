@@ -21,9 +21,11 @@ pub struct Pace {
 const RAMP: &[usize] = &[1, 10];
 
 impl Pace {
-    /// `rate`: jobs per second at most. `ramp`: begin with one, then ten.
-    pub fn new(rate: Option<u32>, ramp: bool) -> Self {
-        Self { piece: FIRST, floor: None, rate: rate.filter(|rate| *rate > 0), ramp: if ramp { RAMP } else { &[] } }
+    /// `rate`: jobs per second at most. `ramp`: begin with one, then ten. `searches`: a job's work grows with the length
+    /// of its list, so that what a call takes is known only after the first, which is of one job.
+    pub fn new(rate: Option<u32>, ramp: bool, searches: bool) -> Self {
+        let piece = if searches { 1 } else { FIRST };
+        Self { piece, floor: None, rate: rate.filter(|rate| *rate > 0), ramp: if ramp { RAMP } else { &[] } }
     }
 
     /// A round trip that did no work, to know what the network takes.
@@ -67,7 +69,7 @@ mod tests {
 
     #[test]
     fn p1_pieces_shrink_when_calls_are_slow_and_stay_within_bounds() {
-        let mut pace = Pace::new(None, false);
+        let mut pace = Pace::new(None, false, false);
         pace.measured_ping(Duration::from_millis(60));
         for _ in 0..20 {
             pace.measured(pace.next_piece(), Duration::from_millis(61));
@@ -82,8 +84,18 @@ mod tests {
     }
 
     #[test]
+    fn p1_where_each_job_is_searched_in_a_long_list_the_first_call_is_of_one() {
+        let mut pace = Pace::new(None, false, true);
+        assert_eq!(pace.next_piece(), 1);
+        pace.measured(1, Duration::from_millis(26));
+        assert_eq!(pace.next_piece(), 1, "a list so long is not given more at once");
+        pace.measured(1, Duration::from_millis(1));
+        assert!(pace.next_piece() > 1);
+    }
+
+    #[test]
     fn a_ramp_begins_with_one_and_ten() {
-        let mut pace = Pace::new(None, true);
+        let mut pace = Pace::new(None, true, false);
         let mut pieces = Vec::new();
         for _ in 0..3 {
             pieces.push(pace.next_piece());
@@ -95,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_rate_is_kept() {
-        let mut pace = Pace::new(Some(20), false);
+        let mut pace = Pace::new(Some(20), false, false);
         let piece = pace.next_piece();
         assert_eq!(piece, 5);
         assert_eq!(pace.measured(piece, Duration::from_millis(10)), Duration::from_millis(240));

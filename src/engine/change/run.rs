@@ -1,6 +1,5 @@
 //! A change from beginning to end.
 
-use std::collections::HashMap;
 use std::time::Instant;
 
 use tokio::sync::watch;
@@ -8,7 +7,6 @@ use tokio::sync::watch;
 use crate::domain::change::{Control, Plan, Progress, Scope};
 use crate::domain::ids::{JobId, Name};
 use crate::domain::mutation::{Change, Mutation, Outcome, Target};
-use crate::domain::record::{Place, Record};
 use crate::domain::state::StateId;
 use crate::link::cmd;
 use crate::systems::System;
@@ -155,8 +153,10 @@ async fn pieces(
         Scope::Jobs(groups) => groups.iter().map(|(state, ids)| (Some(*state), ids.as_slice())).collect(),
         Scope::Schedules(ids) => vec![(None, ids.as_slice())],
     };
-    let mut pace = Pace::new(plan.rate, plan.ramp);
-    let mut copy = Copy { writer: None, order: ListOrder::default() };
+    let verb = plan.change.verb();
+    let searches = room.system.abilities().iter().any(|ability| ability.verb == verb && ability.nanos_per_listed > 0);
+    let mut pace = Pace::new(plan.rate, plan.ramp, searches);
+    let mut copy = Copy { writer: None };
     for (state, ids) in groups {
         let mut rest = ids;
         while !rest.is_empty() {
@@ -259,7 +259,6 @@ async fn failed_again(room: &mut Room<'_>, plan: &Plan, piece: &[JobId]) -> Resu
 /// The copy of what is deleted.
 struct Copy {
     writer: Option<Writer>,
-    order: ListOrder,
 }
 
 impl Copy {
@@ -272,7 +271,7 @@ impl Copy {
         target: &Target,
     ) -> Result<bool, ChangeError> {
         let link = room.desk.link().await.map_err(crate::systems::SystemError::from)?;
-        let mut records = match target {
+        let records = match target {
             Target::Jobs { ids, .. } if matches!(plan.change, Change::Remove { children: true }) => {
                 room.system.record_family(&link, &plan.queue, ids).await?
             }
@@ -283,7 +282,6 @@ impl Copy {
         if records.is_empty() {
             return Ok(false);
         }
-        self.order.note(&mut records);
         let places = room.places.clone();
         let header = Header::new(
             jiff::Timestamp::now().to_string(),
@@ -309,83 +307,9 @@ impl Copy {
     }
 }
 
-/// Keeps the order of a list across pieces: what stood between a job and its living neighbour was deleted by an
-/// earlier piece, and will be put back before it.
-#[derive(Default)]
-struct ListOrder {
-    /// For each list, and each living element (`None`: the tail's end): the leftmost deleted one beside it.
-    beside: HashMap<(Name, Option<Name>), Name>,
-}
-
-impl ListOrder {
-    fn note(&mut self, records: &mut [Record]) {
-        // Neighbours were read before this piece is deleted, so one may itself be part of the piece.
-        let mut gone: HashMap<(Name, Name), Option<Name>> = HashMap::new();
-        for record in records {
-            for place in &mut record.places {
-                let Place::List { key, element, right, .. } = place else { continue };
-                let living = match right {
-                    Some(neighbour) => {
-                        gone.get(&(key.clone(), neighbour.clone())).cloned().unwrap_or(Some(neighbour.clone()))
-                    }
-                    None => None,
-                };
-                if let Some(deleted) = self.beside.get(&(key.clone(), living.clone())) {
-                    *right = Some(deleted.clone());
-                }
-                let further = self.beside.remove(&(key.clone(), Some(element.clone())));
-                self.beside.insert((key.clone(), living.clone()), further.unwrap_or_else(|| element.clone()));
-                gone.insert((key.clone(), element.clone()), living);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn in_list(id: &str, right: Option<&str>) -> Record {
-        let place = Place::List { key: "l".into(), element: id.into(), right: right.map(Name::from), left: None };
-        Record { id: id.into(), state: None, keys: Vec::new(), places: vec![place] }
-    }
-
-    fn rights(records: &[Record]) -> Vec<Option<String>> {
-        records
-            .iter()
-            .map(|record| match &record.places[0] {
-                Place::List { right, .. } => right.as_ref().map(Name::to_text),
-                _ => None,
-            })
-            .collect()
-    }
-
-    #[test]
-    fn the_order_of_a_list_survives_pieces() {
-        // The list is d c b a with a at the tail; it is deleted in the pieces [a b] and [c d].
-        let mut order = ListOrder::default();
-        let mut first = [in_list("a", None), in_list("b", Some("a"))];
-        order.note(&mut first);
-        assert_eq!(rights(&first), [None, Some("a".to_owned())]);
-        // By then the list is d c, so c stands at the tail.
-        let mut second = [in_list("c", None), in_list("d", Some("c"))];
-        order.note(&mut second);
-        assert_eq!(rights(&second), [Some("b".to_owned()), Some("c".to_owned())]);
-    }
-
-    #[test]
-    fn the_order_survives_when_others_stay_in_between() {
-        // The list is e d c b a; c stays, the pieces are [a], [b], [d], [e].
-        let mut order = ListOrder::default();
-        let mut seen = Vec::new();
-        for (id, right) in [("a", None), ("b", None), ("d", Some("c")), ("e", Some("c"))] {
-            let mut piece = [in_list(id, right)];
-            order.note(&mut piece);
-            seen.extend(rights(&piece));
-        }
-        let text = |id: &str| Some(id.to_owned());
-        assert_eq!(seen, [None, text("a"), text("c"), text("d")]);
-    }
 
     #[test]
     fn runs_have_names_that_sort_by_time() {

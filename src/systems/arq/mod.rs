@@ -40,6 +40,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::worker::Worker;
 use crate::link::{Batch, Link, Replies};
 
+use super::record::{self, Guard};
 use super::{Answer, Instance, Memo, ReadError, ScanPass, Sighting, System, SystemSpec};
 
 /// Name in addresses and configuration.
@@ -248,7 +249,13 @@ impl System for Arq {
         Box::pin(records::take(self, link, queue, ids))
     }
 
-    fn restore<'a>(&'a self, link: &'a Link, queue: &'a QueueId, records: &'a [Record]) -> Answer<'a, Outcome> {
-        Box::pin(super::record::restore(link, queue.name.as_bytes(), records, true))
+    fn restore<'a>(
+        &'a self,
+        link: &'a Link,
+        queue: &'a QueueId,
+        records: &'a [Record],
+        _again: bool,
+    ) -> Answer<'a, Outcome> {
+        Box::pin(record::restore(link, queue.name.as_bytes(), records, Guard::OwnKey))
     }
 }

@@ -205,8 +205,14 @@ impl System for Bull {
         })
     }
 
-    fn restore<'a>(&'a self, link: &'a Link, queue: &'a QueueId, records: &'a [Record]) -> Answer<'a, Outcome> {
+    fn restore<'a>(
+        &'a self,
+        link: &'a Link,
+        queue: &'a QueueId,
+        records: &'a [Record],
+        _again: bool,
+    ) -> Answer<'a, Outcome> {
         // A push into `wait` wakes a worker by itself.
-        Box::pin(async move { record::restore(link, Keys::of(queue).base(), records, true).await })
+        Box::pin(async move { record::restore(link, Keys::of(queue).base(), records, record::Guard::OwnKey).await })
     }
 }

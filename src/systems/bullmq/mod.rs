@@ -221,7 +221,13 @@ impl System for BullMq {
         Box::pin(records::take_queue(link, queue))
     }
 
-    fn restore<'a>(&'a self, link: &'a Link, queue: &'a QueueId, records: &'a [Record]) -> Answer<'a, Outcome> {
+    fn restore<'a>(
+        &'a self,
+        link: &'a Link,
+        queue: &'a QueueId,
+        records: &'a [Record],
+        _again: bool,
+    ) -> Answer<'a, Outcome> {
         Box::pin(records::restore(link, queue, records))
     }
 

@@ -237,22 +237,17 @@ pub async fn take_schedules(link: &Link, queue: &QueueId, ids: &[Name]) -> Resul
 /// Puts records back and wakes a worker. A parent that no longer waits for its children is not made to wait again.
 pub async fn restore(link: &Link, queue: &QueueId, records: &[Record]) -> Result<Outcome, SystemError> {
     let keys = Keys::of(queue);
-    // What was deleted last was recorded without what had gone before it, so a parent comes back before the child that
-    // was taken from it. Such jobs stand in no list, so no order suffers.
-    let (mut records, others): (Vec<Record>, Vec<Record>) =
-        records.iter().cloned().partition(|record| record.state == Some(state::WAITING_CHILDREN));
-    records.reverse();
+    let mut records = records.to_vec();
     let coming: HashSet<Vec<u8>> = records
         .iter()
         .filter_map(|record| Some([record.keys.first()?.key.as_bytes(), b":dependencies"].concat()))
         .collect();
-    records.extend(others);
     for record in &mut records {
         let mut kept = Vec::with_capacity(record.places.len());
         for place in std::mem::take(&mut record.places) {
+            // A parent that comes back with its child was read with it, so its own copy names the child.
             if let Place::Member { key, .. } = &place
-                && !coming.contains(key.as_bytes())
-                && !still_waits(link, key).await?
+                && (coming.contains(key.as_bytes()) || !still_waits(link, key).await?)
             {
                 continue;
             }
@@ -261,7 +256,7 @@ pub async fn restore(link: &Link, queue: &QueueId, records: &[Record]) -> Result
         record.places = kept;
     }
     to_present_list(link, &mut records).await?;
-    let outcome = record::restore(link, keys.base(), &records, true).await?;
+    let outcome = record::restore(link, keys.base(), &records, record::Guard::OwnKey).await?;
     // Children may belong to other queues than the job they went with.
     let mut queues: Vec<QueueId> = vec![queue.clone()];
     for key in records.iter().filter_map(|record| record.keys.first()) {

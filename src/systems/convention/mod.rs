@@ -280,8 +280,14 @@ impl System for Conventional {
         self.inner.record_schedules(link, queue, ids)
     }
 
-    fn restore<'a>(&'a self, link: &'a Link, queue: &'a QueueId, records: &'a [Record]) -> Answer<'a, Outcome> {
-        self.inner.restore(link, queue, records)
+    fn restore<'a>(
+        &'a self,
+        link: &'a Link,
+        queue: &'a QueueId,
+        records: &'a [Record],
+        again: bool,
+    ) -> Answer<'a, Outcome> {
+        self.inner.restore(link, queue, records, again)
     }
 
     fn consumer(&self) -> Option<&dyn super::consume::Consume> {

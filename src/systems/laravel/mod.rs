@@ -21,6 +21,7 @@ mod workers;
 
 use futures_util::future::BoxFuture;
 
+use super::record::{self, Guard};
 use super::{Answer, Instance, Memo, ReadError, ScanPass, Sighting, System, SystemError, SystemSpec, unsupported};
 use crate::domain::caps::Caps;
 use crate::domain::described::Application;
@@ -278,14 +279,20 @@ impl System for Laravel {
         })
     }
 
-    fn restore<'a>(&'a self, link: &'a Link, queue: &'a QueueId, records: &'a [Record]) -> Answer<'a, Outcome> {
+    fn restore<'a>(
+        &'a self,
+        link: &'a Link,
+        queue: &'a QueueId,
+        records: &'a [Record],
+        again: bool,
+    ) -> Answer<'a, Outcome> {
         Box::pin(async move {
             let (rows, own): (Vec<&Record>, Vec<&Record>) =
                 records.iter().partition(|record| record.state == Some(FAILED));
             let own: Vec<Record> = own.into_iter().cloned().collect();
             let mut outcome = Outcome::default();
             if !own.is_empty() {
-                outcome = super::record::restore(link, queue.name.as_bytes(), &own, false).await?;
+                outcome = record::restore(link, queue.name.as_bytes(), &own, Guard::without_key(again)).await?;
             }
             if !rows.is_empty() {
                 outcome.absorb(failed::restore(self.failed(&queue.instance)?, &rows).await?);

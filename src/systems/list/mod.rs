@@ -29,6 +29,7 @@ use self::memo::ListMemo;
 pub(super) use self::rows::{hash_id, numbered};
 use super::consume::Consume;
 use super::facts;
+use super::record::{self, Guard};
 use super::{Answer, Instance, Memo, ReadError, ScanPass, Sighting, System, SystemError, SystemSpec, unsupported};
 use crate::domain::caps::Caps;
 use crate::domain::described::ListSpec;
@@ -275,8 +276,14 @@ impl System for List {
         Box::pin(async move { items::take(self.wanted(queue)?, link, &self.finder, ids).await })
     }
 
-    fn restore<'a>(&'a self, link: &'a Link, queue: &'a QueueId, records: &'a [Record]) -> Answer<'a, Outcome> {
-        Box::pin(super::record::restore(link, queue.name.as_bytes(), records, false))
+    fn restore<'a>(
+        &'a self,
+        link: &'a Link,
+        queue: &'a QueueId,
+        records: &'a [Record],
+        again: bool,
+    ) -> Answer<'a, Outcome> {
+        Box::pin(record::restore(link, queue.name.as_bytes(), records, Guard::without_key(again)))
     }
 
     fn consumer(&self) -> Option<&dyn Consume> {

@@ -160,8 +160,14 @@ impl System for Stream {
         Box::pin(records::take(link, queue, ids))
     }
 
-    fn restore<'a>(&'a self, link: &'a Link, queue: &'a QueueId, records: &'a [Record]) -> Answer<'a, Outcome> {
-        Box::pin(records::restore(link, queue, records))
+    fn restore<'a>(
+        &'a self,
+        link: &'a Link,
+        queue: &'a QueueId,
+        records: &'a [Record],
+        again: bool,
+    ) -> Answer<'a, Outcome> {
+        Box::pin(records::restore(link, queue, records, again))
     }
 
     fn consumer(&self) -> Option<&dyn Consume> {

@@ -137,7 +137,7 @@ pub async fn take(link: &Link, queue: &QueueId, ids: &[JobId]) -> Result<Vec<Rec
 }
 
 /// Puts copies back. An entry that still lies in its stream is only given back to its consumer.
-pub async fn restore(link: &Link, queue: &QueueId, records: &[Record]) -> Result<Outcome, SystemError> {
+pub async fn restore(link: &Link, queue: &QueueId, records: &[Record], again: bool) -> Result<Outcome, SystemError> {
     let place = StreamPlace::parse(&queue.name);
-    record::restore(link, &place.stream, records, false).await
+    record::restore(link, &place.stream, records, record::Guard::without_key(again)).await
 }
