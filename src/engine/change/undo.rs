@@ -94,7 +94,7 @@ pub async fn undo(
             // A stream takes entries only at its end, so they come in the order in which they were added.
             records = pieces.read(turn)?;
         }
-        let records = in_order(records, &*system.spec().states);
+        let records = in_order(records, system.spec().states);
         for call in records.chunks(CALL) {
             let standing = sent.standing(number);
             if standing != Standing::Back {
