@@ -14,6 +14,10 @@ mod bad_input;
 mod bulk;
 #[path = "changes/bull.rs"]
 mod bull;
+#[path = "changes/bull_queue.rs"]
+mod bull_queue;
+#[path = "changes/bull_repeat.rs"]
+mod bull_repeat;
 #[path = "changes/bullmq.rs"]
 mod bullmq;
 #[path = "changes/bullmq_queue.rs"]

@@ -15,7 +15,7 @@ use crate::library::Library;
 use crate::office::Office;
 
 /// Runs the steps with each library on a fresh server.
-fn with_each(steps: impl Fn(&TestServer, &mut Library, &Office, &QueueId)) {
+pub fn with_each(steps: impl Fn(&TestServer, &mut Library, &Office, &QueueId)) {
     for major in [3, 4] {
         let server = TestServer::start();
         let mut library = Library::bull(major, server.port());
@@ -26,7 +26,7 @@ fn with_each(steps: impl Fn(&TestServer, &mut Library, &Office, &QueueId)) {
 }
 
 /// What some ticks tell of queues under the prefix `bull`, as the adapter of that system sees them.
-fn samples(server: &TestServer, office: &Office, queue: &QueueId, names: &[&str]) -> Vec<QueueSample> {
+pub fn samples(server: &TestServer, office: &Office, queue: &QueueId, names: &[&str]) -> Vec<QueueSample> {
     let system = office.system(queue);
     let mut queues: Vec<_> = names.iter().map(|name| (*name).into()).collect();
     queues.sort();
@@ -47,7 +47,7 @@ fn samples(server: &TestServer, office: &Office, queue: &QueueId, names: &[&str]
     })
 }
 
-fn sample(server: &TestServer, office: &Office, queue: &QueueId) -> QueueSample {
+pub fn sample(server: &TestServer, office: &Office, queue: &QueueId) -> QueueSample {
     samples(server, office, queue, &["mail"]).pop().expect("it is a queue of Bull")
 }
 
@@ -68,30 +68,6 @@ fn counts_and_states_are_what_the_library_says() {
         assert_eq!(seen.totals.added, Some(5));
         assert_eq!(seen.error, None);
     });
-}
-
-#[test]
-fn bull_and_bullmq_under_one_prefix_are_told_apart() {
-    let server = TestServer::start();
-    let mut bull = Library::bull(4, server.port());
-    let mut bullmq = Library::start(5, server.port());
-    bull.add("mail", "good", json!({}), json!({}));
-    bullmq.add("reports", "good", json!({}), json!({}));
-    server.run("SET bull:session:id 12");
-    server.run("SET bull:user:id ada");
-    let office = Office::at(&server.url());
-    let names = ["mail", "reports", "session", "user"];
-    for (system, queue) in [("bull", "mail"), ("bullmq", "reports")] {
-        let seen = samples(&server, &office, &QueueId::new(system, "bull", "mail"), &names);
-        let seen: Vec<_> = seen.iter().map(|sample| sample.id.name.to_text()).collect();
-        assert_eq!(seen, [queue], "{system}");
-    }
-    // Should both use one name, neither is changed as the other.
-    server.run("HSET bull:mail:meta version bullmq:5.81.5");
-    let id = bull.ids("mail", "waiting").remove(0);
-    let queue = QueueId::new("bull", "bull", "mail");
-    let finished = office.jobs(&queue, "waiting", &[id], Change::Remove { children: false });
-    assert!(finished.outcome.refused[0].1.contains("BullMQ"), "{:?}", finished.outcome);
 }
 
 #[test]

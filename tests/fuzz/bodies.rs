@@ -1,8 +1,10 @@
 //! What must hold for any bytes: shared by the targets here and by the test that reads the kept corpus.
 
+use qtop::domain::address::glob;
+use qtop::domain::described::{Allowed, Slots, TimeUnit};
 use qtop::domain::job::Blob;
 use qtop::domain::payload::{Folds, Limits, Payload, pickle as cutting};
-use qtop::domain::text::is_harmless;
+use qtop::domain::text::{first_line, harmless_bytes, is_harmless};
 
 /// Small, so that a limit is met within a fraction of a second.
 const LIMITS: Limits = Limits { depth: 64, nodes: 20_000, bytes: 1 << 20, ratio: 200 };
@@ -42,4 +44,24 @@ pub fn msgpack(data: &[u8]) {
 pub fn php(data: &[u8]) {
     payload(data);
     payload(&[&b"a:2:{i:0;"[..], data, b"}"].concat());
+}
+
+/// JSON, Python literals, moments, and what a configuration says: keys with slots, globs.
+pub fn text(data: &[u8]) {
+    payload(data);
+    payload(&[&b"{'a': "[..], data, b"}"].concat());
+    payload(&[&b"{\"a\":"[..], data, b"}"].concat());
+    assert!(is_harmless(&harmless_bytes(data)));
+    let text = String::from_utf8_lossy(data);
+    assert!(is_harmless(&first_line(&text, 500)));
+    for unit in [TimeUnit::Auto, TimeUnit::S, TimeUnit::Ms, TimeUnit::Iso] {
+        let _ = unit.read(&text);
+    }
+    for allowed in [Allowed::Row, Allowed::Job] {
+        let _ = Slots::parse(&text, allowed);
+    }
+    // A glob is quadratic at worst, and those of a configuration are short.
+    let (pattern, rest) = text.split_at(text.floor_char_boundary(text.len().min(100) / 2));
+    assert!(glob("*", rest));
+    let _ = glob(pattern, rest);
 }

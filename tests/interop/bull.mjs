@@ -39,6 +39,9 @@ const operations = {
   async counts({ queue }) {
     return queueOf(queue).getJobCounts();
   },
+  async repeatables({ queue }) {
+    return queueOf(queue).getRepeatableJobs();
+  },
   async isPaused({ queue }) {
     return queueOf(queue).isPaused();
   },
@@ -55,7 +58,7 @@ const operations = {
     const held = new Promise((resolve) => { release = resolve; });
     const worker = open(queue);
     worker.process('*', async (job) => {
-      runs.push({ queue, id: String(job.id), name: job.name });
+      runs.push({ queue, id: String(job.id), name: job.name, data: job.data });
       if (job.name === 'fail') throw new Error(`failed on purpose: ${job.id}`);
       if (job.name === 'wait') await held;
       return { done: String(job.id) };

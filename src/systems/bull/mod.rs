@@ -7,12 +7,13 @@
 //! Facts come from watching Bull 3.29 and 4.16 on live servers.
 
 mod mutate;
+mod repeatables;
 mod sample;
 mod why;
 
 use crate::domain::caps::Caps;
-use crate::domain::ids::{JobId, QueueId, SystemName};
-use crate::domain::job::{Job, JobRow, Page, PageRequest, Schedule, Search, SearchStep};
+use crate::domain::ids::{JobId, Name, QueueId, SystemName};
+use crate::domain::job::{Blob, Job, JobRow, Page, PageRequest, Schedule, Search, SearchStep};
 use crate::domain::mutation::{Ability, Mutation, Outcome};
 use crate::domain::reason::Reason;
 use crate::domain::record::{Place, Record};
@@ -21,7 +22,8 @@ use crate::domain::state::{StateId, StateKind, StateSpec};
 use crate::domain::worker::Worker;
 use crate::link::{Batch, Link, Replies, cmd};
 
-use super::bullmq::{detail, jobs, keys, records, schedules, search, workers};
+use super::bullmq::confirm::{self, Signs};
+use super::bullmq::{detail, jobs, keys, records, rows, search, workers};
 use super::{Answer, Instance, Memo, ReadError, ScanPass, Sighting, System, SystemError, SystemSpec, record, reply};
 use keys::Keys;
 
@@ -74,6 +76,25 @@ static SPEC: SystemSpec = SystemSpec {
     // The pass that BullMQ asks for, too: it meets `:id` and `:meta-paused`.
     scans: &[ScanPass { pattern: "*:[mi][ed]*", kind: None }],
 };
+
+static SIGNS: Signs = Signs { alive: "id", paused: |keys| cmd("EXISTS").arg(keys.key("meta-paused")).to_owned() };
+
+/// Keys of a queue itself. `id` comes first: as long as it exists the queue does, and nothing is put over it.
+const OWN: [&str; 13] = [
+    "id",
+    "meta-paused",
+    "meta",
+    "priority",
+    "repeat",
+    "stalled",
+    "limiter",
+    "limiter:limited",
+    "limiter:index",
+    "metrics:completed",
+    "metrics:completed:data",
+    "metrics:failed",
+    "metrics:failed:data",
+];
 
 /// The adapter.
 #[derive(Clone, Copy, Debug, Default)]
@@ -135,6 +156,10 @@ impl System for Bull {
         Box::pin(detail::open(link, queue, id, payload_limit))
     }
 
+    fn results<'a>(&'a self, link: &'a Link, queue: &'a QueueId, ids: &'a [JobId]) -> Answer<'a, Vec<Option<Blob>>> {
+        Box::pin(rows::results(link, queue, ids))
+    }
+
     fn search<'a>(
         &'a self,
         link: &'a Link,
@@ -166,7 +191,7 @@ impl System for Bull {
     }
 
     fn schedules<'a>(&'a self, link: &'a Link, queue: &'a QueueId, page: PageRequest) -> Answer<'a, Page<Schedule>> {
-        Box::pin(async move { schedules::page(link, queue, &page).await })
+        Box::pin(async move { repeatables::page(link, queue, &page).await })
     }
 
     fn why<'a>(&'a self, link: &'a Link, queue: &'a QueueId, job: Option<&'a JobId>) -> Answer<'a, Vec<Reason>> {
@@ -179,6 +204,10 @@ impl System for Bull {
 
     fn mutate<'a>(&'a self, link: &'a Link, mutation: &'a Mutation) -> Answer<'a, Outcome> {
         Box::pin(mutate::mutate(link, mutation))
+    }
+
+    fn confirm<'a>(&'a self, link: &'a Link, mutation: &'a Mutation) -> Answer<'a, Vec<Option<bool>>> {
+        Box::pin(confirm::confirm(self, &SIGNS, link, mutation))
     }
 
     fn locate<'a>(&'a self, link: &'a Link, queue: &'a QueueId, ids: &'a [JobId]) -> Answer<'a, Vec<Option<StateId>>> {
@@ -205,6 +234,14 @@ impl System for Bull {
         })
     }
 
+    fn record_schedules<'a>(&'a self, link: &'a Link, queue: &'a QueueId, ids: &'a [Name]) -> Answer<'a, Vec<Record>> {
+        Box::pin(repeatables::take(link, queue, ids))
+    }
+
+    fn record_queue<'a>(&'a self, link: &'a Link, queue: &'a QueueId) -> Answer<'a, Option<Record>> {
+        Box::pin(records::take_queue(link, queue, &OWN))
+    }
+
     fn restore<'a>(
         &'a self,
         link: &'a Link,
@@ -212,7 +249,26 @@ impl System for Bull {
         records: &'a [Record],
         _again: bool,
     ) -> Answer<'a, Outcome> {
-        // A push into `wait` wakes a worker by itself.
-        Box::pin(async move { record::restore(link, Keys::of(queue).base(), records, record::Guard::OwnKey).await })
+        Box::pin(async move {
+            let keys = Keys::of(queue);
+            let mut records = records.to_vec();
+            to_present_list(link, &keys, &mut records).await?;
+            // A push into `wait` wakes a worker by itself.
+            record::restore(link, keys.base(), &records, record::Guard::OwnKey).await
+        })
     }
+}
+
+/// Jobs that wait come back to the list in which jobs wait now: a pause or resume since then moved the others.
+async fn to_present_list(link: &Link, keys: &Keys, records: &mut [Record]) -> Result<(), SystemError> {
+    let paused = reply::int(&link.ask(cmd("EXISTS").arg(keys.key("meta-paused")).to_owned()).await?) == Some(1);
+    let lists = ["wait", "paused"].map(|list| Name::from(keys.key(list)));
+    for place in records.iter_mut().flat_map(|record| &mut record.places) {
+        if let Place::List { key, .. } = place
+            && lists.contains(key)
+        {
+            key.clone_from(&lists[usize::from(paused)]);
+        }
+    }
+    Ok(())
 }

@@ -1,7 +1,7 @@
 //! What a tick asks of a Bull queue, and what the replies say: at most twelve commands, each on one key.
 //!
 //! BullMQ has the same keys and more, so a base key is looked at in two steps: one for BullMQ's signs, then, if there
-//! are none, one for jobs. Only what passes both is sampled from then on.
+//! are none, one for jobs and for what an emptied queue leaves. Only what passes both is sampled from then on.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ enum Nature {
     /// Not asked yet.
     #[default]
     Unknown,
-    /// Not BullMQ's; whether there are jobs is asked next.
+    /// Not BullMQ's; whether there are jobs or traces of any is asked next.
     Suspect,
     /// It is one.
     Queue,
@@ -69,11 +69,19 @@ enum Ask {
     Limiter,
     /// Jobs that a rate limit holds among the delayed ones.
     Held,
+    /// What an emptied queue may still have: repeatables, a worker's last check, a worker's counts.
+    Repeat,
+    Checked,
+    Metrics,
 }
 
 const SIGNS: [Ask; 3] = [Ask::Meta, Ask::Events, Ask::Marker];
 const ALWAYS: [Ask; 8] =
     [Ask::Id, Ask::Flag, Ask::Wait, Ask::Paused, Ask::Active, Ask::Delayed, Ask::Completed, Ask::Failed];
+const TRACES: [Ask; 3] = [Ask::Repeat, Ask::Checked, Ask::Metrics];
+
+/// The library's own prefix, under which a counter of ids is a queue's also where nothing else is left of it.
+const OWN_PREFIX: &[u8] = b"bull";
 
 impl Ask {
     /// Command and key suffix.
@@ -97,6 +105,9 @@ impl Ask {
             Self::Priority => ("ZCARD", "priority"),
             Self::Limiter => ("PTTL", "limiter"),
             Self::Held => ("SCARD", "limiter:limited"),
+            Self::Repeat => ("EXISTS", "repeat"),
+            Self::Checked => ("EXISTS", "stalled-check"),
+            Self::Metrics => ("EXISTS", "metrics:completed"),
         }
     }
 
@@ -161,7 +172,7 @@ fn questions(instance: &Instance, memo: Option<&InstanceMemo>, tick: u64) -> Vec
                 second_looks -= 1;
                 SIGNS.to_vec()
             }
-            Nature::Suspect => ALWAYS.to_vec(),
+            Nature::Suspect => [ALWAYS.as_slice(), &TRACES].concat(),
             Nature::Queue => queue.map(|queue| of_known(queue, tick)).unwrap_or_default(),
             Nature::Unknown | Nature::Foreign { .. } => Vec::new(),
         }
@@ -215,24 +226,33 @@ pub fn read(instance: &Instance, memo: &mut Memo, replies: &mut Replies<'_>) -> 
             continue;
         }
         let id = instance.queue(name);
+        let connected = clients.as_ref().map(|clients| connected(instance, name, clients));
         let queue = own.queues.entry(name.clone()).or_default();
-        let seen = Seen::read(&Keys::of(&id), &asks, queue, &mut replies.take(asks.len()))?;
+        let mut seen = Seen::read(&Keys::of(&id), &asks, queue, &mut replies.take(asks.len()))?;
+        seen.traces |= connected > Some(0) || is_own_prefix(instance);
         if let Some(mut sample) = seen.settle(id, queue, tick, now) {
-            sample.workers.alive = alive(instance, name, clients.as_ref(), &sample);
+            // Where jobs run and none is connected under the usual name, nothing is known.
+            let idle = sample.count(state::ACTIVE).value() == Some(0);
+            sample.workers.alive = connected.filter(|found| *found > 0 || idle);
             queues.push(sample);
         }
     }
     Ok(InstanceSample { id: instance.id.clone(), states: STATES, caps: CAPS, caps_reason: None, queues, error: None })
 }
 
-/// Worker connections of a queue. Where jobs run and none is connected under the usual name, nothing is known.
-fn alive(instance: &Instance, queue: &Name, clients: Option<&Arc<[Name]>>, sample: &QueueSample) -> Option<u64> {
+/// Worker connections of a queue.
+fn connected(instance: &Instance, queue: &Name, clients: &Arc<[Name]>) -> u64 {
     let is_own = |name: &&Name| {
         let worker = keys::worker_of(name.as_bytes()).filter(|worker| worker.name.is_none());
         worker.is_some_and(|worker| worker.queue.instance.name == instance.id.name && worker.queue.name == *queue)
     };
-    let found = clients?.iter().filter(is_own).count() as u64;
-    (found > 0 || sample.count(state::ACTIVE).value() == Some(0)).then_some(found)
+    clients.iter().filter(is_own).count() as u64
+}
+
+fn is_own_prefix(instance: &Instance) -> bool {
+    let name = instance.id.name.as_bytes();
+    let tagged = name.strip_prefix(b"{").and_then(|name| name.strip_suffix(b"}"));
+    tagged.unwrap_or(name) == OWN_PREFIX
 }
 
 /// The answers about one queue in one tick.
@@ -256,6 +276,8 @@ struct Seen {
     prioritized: Option<u64>,
     limiter: Option<Option<Duration>>,
     held: Option<u64>,
+    /// Something says that this was a queue although it may have no job.
+    traces: bool,
     /// A key is of a type that Bull's never has.
     foreign: bool,
     error: Option<String>,
@@ -326,6 +348,7 @@ impl Seen {
             Ask::Priority => self.prioritized = Some(reply::count(value)?),
             Ask::Limiter => self.limiter = Some(reply::count(value).map(Duration::from_millis)),
             Ask::Held => self.held = Some(reply::count(value)?),
+            Ask::Repeat | Ask::Checked | Ask::Metrics => self.traces |= reply::int(value)? > 0,
         }
         Some(())
     }
@@ -347,7 +370,7 @@ impl Seen {
             Nature::Unknown | Nature::Foreign { .. } => before,
             // A counter that is no number is somebody else's `…:id`.
             Nature::Suspect if self.foreign || self.id == Some(None) && self.flag != Some(true) => foreign,
-            Nature::Suspect if has_jobs => Nature::Queue,
+            Nature::Suspect if has_jobs || self.traces => Nature::Queue,
             Nature::Suspect => foreign,
             // Emptied by hand, or the database was flushed.
             Nature::Queue if self.id == Some(None) && self.flag == Some(false) && self.jobs() == Some(0) => {

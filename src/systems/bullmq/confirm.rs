@@ -5,17 +5,29 @@ use crate::domain::mutation::{Change, Limits, Mutation, Target};
 use crate::link::{Batch, Cmd, Link, Replies, Value, cmd};
 use crate::systems::{ReadError, System, SystemError, moved, reply};
 
-use super::BullMq;
 use super::keys::Keys;
 
 /// Longest time between sending a change and looking for its traces.
 const LATE_MS: f64 = 120_000.0;
 
+/// What of a queue tells that something was done to it as a whole.
+pub struct Signs {
+    /// Suffix of a key that is there as long as the queue is.
+    pub alive: &'static str,
+    /// Asks whether it is paused: 1 or 0.
+    pub paused: fn(&Keys) -> Cmd,
+}
+
 /// One word for each id, or one for the queue; `None`: nobody can tell.
-pub async fn confirm(link: &Link, mutation: &Mutation) -> Result<Vec<Option<bool>>, SystemError> {
+pub async fn confirm(
+    system: &dyn System,
+    signs: &Signs,
+    link: &Link,
+    mutation: &Mutation,
+) -> Result<Vec<Option<bool>>, SystemError> {
     let keys = Keys::of(&mutation.queue);
     match (&mutation.change, &mutation.target) {
-        (change, Target::Queue) => Ok(vec![of_queue(link, &keys, change).await?]),
+        (change, Target::Queue) => Ok(vec![of_queue(link, &keys, signs, change).await?]),
         (Change::Unschedule, Target::Schedules(ids)) => {
             let asks = ids.iter().map(|id| cmd("ZSCORE").arg(keys.key("repeat")).arg(id.as_bytes()).to_owned());
             let scores = all(link, asks).await?;
@@ -33,7 +45,7 @@ pub async fn confirm(link: &Link, mutation: &Mutation) -> Result<Vec<Option<bool
             field(link, &keys, ids, "data", told).await
         }
         (change, Target::Jobs { ids, .. }) if change.verb().stays() => Ok(vec![None; ids.len()]),
-        _ => moved(&BullMq as &dyn System, link, mutation).await,
+        _ => moved(system, link, mutation).await,
     }
 }
 
@@ -81,18 +93,20 @@ async fn delayed(link: &Link, keys: &Keys, ids: &[JobId], by: f64) -> Result<Vec
         .collect())
 }
 
-async fn of_queue(link: &Link, keys: &Keys, change: &Change) -> Result<Option<bool>, SystemError> {
+async fn of_queue(link: &Link, keys: &Keys, signs: &Signs, change: &Change) -> Result<Option<bool>, SystemError> {
     let meta = keys.key("meta");
     Ok(match change {
         Change::Pause | Change::Resume => {
-            let paused = link.ask(cmd("HEXISTS").arg(&meta).arg("paused").to_owned()).await? == Value::Int(1);
+            let paused = link.ask((signs.paused)(keys)).await? == Value::Int(1);
             Some(paused == matches!(change, Change::Pause))
         }
         Change::Limit(limits) => {
             let found = link.ask(cmd("HMGET").arg(&meta).arg(&["concurrency", "max", "duration"]).to_owned()).await?;
             reply::list(&found).map(|found| fits(limits, found))
         }
-        Change::Obliterate => Some(link.ask(cmd("EXISTS").arg(&meta).to_owned()).await? == Value::Int(0)),
+        Change::Obliterate => {
+            Some(link.ask(cmd("EXISTS").arg(keys.key(signs.alive)).to_owned()).await? == Value::Int(0))
+        }
         Change::Add(job) => match &job.id {
             // One that somebody else added under this id has other data, or it makes no difference.
             Some(id) => {

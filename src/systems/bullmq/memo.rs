@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::domain::ids::{JobId, Name};
 use crate::domain::time::Timestamp;
 
-use super::plan::{Ask, Place};
+use super::plan::{Ask, BULL_ONLY, Place};
 use super::version::Version;
 
 /// All queues of an instance that were ever asked for, by name.
@@ -133,6 +133,8 @@ pub struct QueueMemo {
     pub totals: Tally,
     /// Completed and failed jobs by the metrics of a worker that keeps them, as last read.
     pub metrics: [Option<u64>; 2],
+    /// Whether each of [`BULL_ONLY`] was there when it was last asked.
+    pub bull: [Option<bool>; BULL_ONLY.len()],
 }
 
 /// Totals that only grow, and how they are presently made.

@@ -4,7 +4,8 @@
 //! once, because nothing in Redis tells which version the workers run. Changes are own scripts, one for each transition.
 //! What reads keys that Bull lays out alike serves [`super::bull`], too.
 
-mod confirm;
+pub(super) mod calls;
+pub(super) mod confirm;
 mod consume;
 pub(super) mod detail;
 mod facts;
@@ -37,10 +38,11 @@ use crate::domain::record::Record;
 use crate::domain::snapshot::InstanceSample;
 use crate::domain::state::{StateId, StateKind, StateSpec};
 use crate::domain::worker::Worker;
-use crate::link::{Batch, Link, Replies};
+use crate::link::{Batch, Link, Replies, cmd};
 
 use super::consume::Consume;
 use super::{Answer, Instance, Memo, ReadError, ScanPass, Sighting, System, SystemSpec};
+use confirm::Signs;
 use keys::Keys;
 
 /// Name in addresses and configuration.
@@ -101,6 +103,9 @@ static SPEC: SystemSpec = SystemSpec {
     // One pass for `:meta` and `:id`: two passes would cost the server twice.
     scans: &[ScanPass { pattern: "*:[mi][ed]*", kind: None }],
 };
+
+static SIGNS: Signs =
+    Signs { alive: "meta", paused: |keys| cmd("HEXISTS").arg(keys.key("meta")).arg("paused").to_owned() };
 
 /// The adapter.
 #[derive(Clone, Copy, Debug, Default)]
@@ -202,7 +207,7 @@ impl System for BullMq {
     }
 
     fn confirm<'a>(&'a self, link: &'a Link, mutation: &'a Mutation) -> Answer<'a, Vec<Option<bool>>> {
-        Box::pin(confirm::confirm(link, mutation))
+        Box::pin(confirm::confirm(self, &SIGNS, link, mutation))
     }
 
     fn record_family<'a>(&'a self, link: &'a Link, queue: &'a QueueId, ids: &'a [JobId]) -> Answer<'a, Vec<Record>> {
@@ -218,7 +223,7 @@ impl System for BullMq {
     }
 
     fn record_queue<'a>(&'a self, link: &'a Link, queue: &'a QueueId) -> Answer<'a, Option<Record>> {
-        Box::pin(records::take_queue(link, queue))
+        Box::pin(records::take_queue(link, queue, &records::OWN))
     }
 
     fn restore<'a>(

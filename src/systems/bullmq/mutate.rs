@@ -3,40 +3,32 @@
 //! Effects follow what the library was seen to do (4.18, 5.81 and 6.7); where versions differ the script looks at
 //! `meta.version`. A job in another state than expected is refused, never forced.
 
-use crate::domain::ids::{JobId, Name, QueueId};
+use crate::domain::ids::Name;
 use crate::domain::mutation::{Ability, Change, Mutation, NewJob, Outcome, Target, Verb};
 use crate::domain::state::StateId;
-use crate::link::{Link, Script, Value, cmd};
+use crate::link::{Batch, Link, Replies, Script, Value, cmd};
 use crate::systems::record::verdicts;
-use crate::systems::{ReadError, SystemError};
+use crate::systems::{ReadError, SystemError, reply};
 
+use super::calls::{self, NANOS_PER_LISTED, flag, for_queue, own, shared, with_ids};
 use super::keys::Keys;
+use super::plan::BULL_ONLY;
 use super::state;
 use super::version::Version;
 
-macro_rules! script {
-    ($name:literal) => {
-        Script::new(concat!(
-            include_str!("../forbidden.lua"),
-            include_str!("scripts/common.lua"),
-            include_str!(concat!("scripts/", $name, ".lua"))
-        ))
-    };
-}
-
-static RETRY: Script = script!("retry");
-static PROMOTE: Script = script!("promote");
-static DELAY: Script = script!("delay");
-static PRIORITY: Script = script!("priority");
-static REMOVE: Script = script!("remove");
-static EDIT: Script = script!("edit");
-static ADD: Script = script!("add");
-static PAUSE: Script = script!("pause");
-static RESUME: Script = script!("resume");
-static LIMIT: Script = script!("limit");
-static OBLITERATE: Script = script!("obliterate");
-static UNSCHEDULE: Script = script!("unschedule");
-static WAKE: Script = script!("wake");
+static RETRY: Script = own!("bullmq", "retry");
+static PROMOTE: Script = own!("bullmq", "promote");
+static DELAY: Script = own!("bullmq", "delay");
+static PRIORITY: Script = own!("bullmq", "priority");
+static REMOVE: Script = own!("bullmq", "remove");
+static EDIT: Script = shared!("bullmq", "edit");
+static ADD: Script = own!("bullmq", "add");
+static PAUSE: Script = own!("bullmq", "pause");
+static RESUME: Script = own!("bullmq", "resume");
+static LIMIT: Script = own!("bullmq", "limit");
+static OBLITERATE: Script = shared!("bullmq", "obliterate");
+static UNSCHEDULE: Script = own!("bullmq", "unschedule");
+static WAKE: Script = own!("bullmq", "wake");
 
 const EVERY: &[StateId] = &[
     state::WAITING,
@@ -51,9 +43,6 @@ const EVERY: &[StateId] = &[
 const fn ability(verb: Verb, states: &'static [StateId], says: &'static str) -> Ability {
     Ability { verb, states, says, nanos_per_listed: 0 }
 }
-
-/// Taking an id out of a list walks it: 26 ms for a list of 1,000,000 (P15).
-const NANOS_PER_LISTED: u64 = 26;
 
 /// What can be done, and what really happens.
 pub static ABILITIES: &[Ability] = &[
@@ -109,7 +98,7 @@ pub async fn mutate(link: &Link, mutation: &Mutation) -> Result<Outcome, SystemE
     let keys = Keys::of(&mutation.queue);
     let base = keys.base();
     if !mutation.force {
-        refuse_unknown_version(link, &keys).await?;
+        refuse_foreign_writers(link, &keys).await?;
     }
     let call = async |script: &'static Script, arguments: Vec<Vec<u8>>| script.run(link, &[base], &arguments).await;
     match (&mutation.change, &mutation.target) {
@@ -159,7 +148,7 @@ pub async fn mutate(link: &Link, mutation: &Mutation) -> Result<Outcome, SystemE
         }
         (Change::Pause, Target::Queue) => {
             let reply = call(&PAUSE, Vec::new()).await?;
-            Ok(for_queue(&mutation.queue, &reply, "it is paused already"))
+            Ok(for_queue(&mutation.queue, reply, |_| "it is paused already".to_owned()))
         }
         (Change::Resume, Target::Queue) => {
             let piece = RESUME_PIECE.to_string().into_bytes();
@@ -177,16 +166,11 @@ pub async fn mutate(link: &Link, mutation: &Mutation) -> Result<Outcome, SystemE
             };
             let concurrency = limits.concurrency.map(|limit| limit.unwrap_or(0).to_string()).unwrap_or_default();
             let reply = call(&LIMIT, vec![concurrency.into_bytes(), max.into_bytes(), duration.into_bytes()]).await?;
-            Ok(for_queue(&mutation.queue, &reply, "nothing was changed"))
+            Ok(for_queue(&mutation.queue, reply, |_| "nothing was changed".to_owned()))
         }
         (Change::Obliterate, Target::Queue) => {
             let reply = call(&OBLITERATE, vec![flag(mutation.force).to_vec()]).await?;
-            let why = match reply {
-                Value::Int(-14) => "it is not paused: pause it first, so that nothing is added or taken meanwhile",
-                Value::Int(-15) => "it still has jobs: remove them first, or wait for the active ones",
-                _ => "the server gave an answer that is not understood",
-            };
-            Ok(for_queue(&mutation.queue, &reply, why))
+            Ok(for_queue(&mutation.queue, reply, calls::not_obliterated))
         }
         (Change::Unschedule, Target::Schedules(ids)) => {
             let reply = call(&UNSCHEDULE, with_ids(&[], ids)).await?;
@@ -206,14 +190,29 @@ pub async fn wake(link: &Link, keys: &Keys) -> Result<(), SystemError> {
     Ok(())
 }
 
-/// R23: a queue written by a library qtop does not know is read, not changed.
-async fn refuse_unknown_version(link: &Link, keys: &Keys) -> Result<(), SystemError> {
-    let told = link.ask(cmd("HMGET").arg(keys.key("meta")).arg(&["version", "library"]).to_owned()).await?;
-    let Some(field) = texts(told).into_iter().flatten().next() else { return Ok(()) };
-    if Version::parse(&field).is_known() {
-        return Ok(());
+/// R23: a queue written by a library qtop does not know, or by two at once, is read, not changed.
+async fn refuse_foreign_writers(link: &Link, keys: &Keys) -> Result<(), SystemError> {
+    let mut batch = Batch::new();
+    batch.ask(cmd("HMGET").arg(keys.key("meta")).arg(&["version", "library"]).to_owned());
+    for suffix in BULL_ONLY {
+        batch.ask(cmd("EXISTS").arg(keys.key(suffix)).to_owned());
     }
-    let text = String::from_utf8_lossy(&field);
+    let replies = link.send(&batch).await?;
+    let mut replies = Replies::new(&replies);
+    let told = reply::list(replies.next().map_err(ReadError::from)?).unwrap_or(&[]);
+    let library = told.iter().find_map(reply::bytes);
+    for suffix in BULL_ONLY {
+        if library.is_some() && reply::int(replies.next().map_err(ReadError::from)?) == Some(1) {
+            return Err(SystemError::Unsupported(format!(
+                "Bull uses this queue's name, too: only Bull, or a BullMQ older than 4, writes {}. What is changed for \
+                 workers of one library may be lost for those of the other. Reading works. To change it all the same, \
+                 say --force",
+                keys.show(suffix)
+            )));
+        }
+    }
+    let Some(library) = library.filter(|library| !Version::parse(library).is_known()) else { return Ok(()) };
+    let text = String::from_utf8_lossy(library);
     Err(SystemError::Unsupported(format!(
         "the queue was written by {text}, which qtop does not know; it knows BullMQ 4 to 6. Reading works. \
          To change it all the same, say --force"
@@ -231,18 +230,6 @@ fn refusal(code: i64, state: StateId) -> String {
         -13 => "its data was changed in the meantime: open it again".to_owned(),
         code => format!("the server answered {code}"),
     }
-}
-
-fn with_ids(first: &[&[u8]], ids: &[JobId]) -> Vec<Vec<u8>> {
-    first.iter().map(|word| word.to_vec()).chain(ids.iter().map(|id| id.as_bytes().to_vec())).collect()
-}
-
-fn flag(on: bool) -> &'static [u8] {
-    if on { b"1" } else { b"0" }
-}
-
-fn for_queue(queue: &QueueId, reply: &Value, why: &str) -> Outcome {
-    verdicts(&Value::Array(vec![reply.clone()]), std::slice::from_ref(&queue.name), |_| why.to_owned())
 }
 
 /// Options of a new job as BullMQ writes them.
@@ -289,84 +276,37 @@ async fn add(link: &Link, keys: &Keys, job: &NewJob, options: Vec<u8>) -> Result
         job.dedup.clone().unwrap_or_default().into_bytes(),
         job.dedup_ttl.as_millis().to_string().into_bytes(),
     ];
-    let reply = ADD.run(link, &[keys.base()], &arguments).await?;
-    let Value::Array(parts) = &reply else {
-        return Err(ReadError::Shape { command: "EVALSHA add", what: format!("{reply:?}") }.into());
-    };
-    let id = match parts.get(1) {
-        Some(Value::BulkString(id)) => Name::from(id.as_slice()),
-        _ => Name::default(),
-    };
-    Ok(match parts.first() {
-        Some(Value::Int(1)) => Outcome { done: vec![id.clone()], created: vec![id], ..Outcome::default() },
-        _ => Outcome {
-            refused: vec![(id.clone(), format!("job {id} holds that id or deduplication id already"))],
-            ..Outcome::default()
-        },
-    })
+    let answer = ADD.run(link, &[keys.base()], &arguments).await?;
+    calls::added(&answer, |_, id| format!("job {id} holds that id or deduplication id already"))
 }
 
-async fn duplicate(link: &Link, keys: &Keys, ids: &[JobId]) -> Result<Outcome, SystemError> {
-    let mut outcome = Outcome::default();
-    for id in ids {
-        let fields =
-            link.ask(cmd("HMGET").arg(keys.job(id.as_bytes())).arg(&["name", "data", "opts", "priority"]).to_owned());
-        match texts(fields.await?).as_slice() {
-            [Some(name), Some(data), options, priority] => {
-                let job = NewJob {
-                    name: String::from_utf8_lossy(name).into_owned(),
-                    data: data.clone().into(),
-                    priority: priority.as_deref().and_then(number).unwrap_or(0),
-                    ..NewJob::default()
-                };
-                let added = add(link, keys, &job, options.clone().unwrap_or_else(|| b"{}".to_vec())).await?;
-                outcome.done.push(id.clone());
-                outcome.created.extend(added.created);
-            }
-            _ => outcome.refused.push((id.clone(), "there is no such job any more".to_owned())),
-        }
-    }
-    Ok(outcome)
+async fn duplicate(link: &Link, keys: &Keys, ids: &[Name]) -> Result<Outcome, SystemError> {
+    let missing = "there is no such job any more";
+    again(link, keys, ids, missing, |id| keys.job(id.as_bytes())).await
 }
 
 async fn trigger(link: &Link, keys: &Keys, schedules: &[Name]) -> Result<Outcome, SystemError> {
+    let missing = "it has no template: a legacy repeatable, or removed in the meantime";
+    again(link, keys, schedules, missing, |id| keys.scheduler(id.as_bytes())).await
+}
+
+/// Adds a job from each template.
+async fn again(
+    link: &Link,
+    keys: &Keys,
+    ids: &[Name],
+    missing: &str,
+    key: impl Fn(&Name) -> Vec<u8>,
+) -> Result<Outcome, SystemError> {
     let mut outcome = Outcome::default();
-    for schedule in schedules {
-        let key = keys.scheduler(schedule.as_bytes());
-        let fields = link.ask(cmd("HMGET").arg(key).arg(&["name", "data", "opts", "ic"]).to_owned()).await?;
-        match texts(fields).as_slice() {
-            [Some(name), data, options, _] => {
-                let job = NewJob {
-                    name: String::from_utf8_lossy(name).into_owned(),
-                    data: data.clone().unwrap_or_else(|| b"{}".to_vec()).into(),
-                    ..NewJob::default()
-                };
-                let added = add(link, keys, &job, options.clone().unwrap_or_else(|| b"{}".to_vec())).await?;
-                outcome.done.push(schedule.clone());
-                outcome.created.extend(added.created);
-            }
-            _ => {
-                let why = "it has no template: a legacy repeatable, or removed in the meantime";
-                outcome.refused.push((schedule.clone(), why.to_owned()));
-            }
-        }
+    for id in ids {
+        let Some((job, options)) = calls::template(link, key(id)).await? else {
+            outcome.refused.push((id.clone(), missing.to_owned()));
+            continue;
+        };
+        let added = add(link, keys, &job, options).await?;
+        outcome.done.push(id.clone());
+        outcome.created.extend(added.created);
     }
     Ok(outcome)
-}
-
-fn number(bytes: &[u8]) -> Option<i64> {
-    std::str::from_utf8(bytes).ok()?.parse().ok()
-}
-
-fn texts(reply: Value) -> Vec<Option<Vec<u8>>> {
-    match reply {
-        Value::Array(values) => values
-            .into_iter()
-            .map(|value| match value {
-                Value::BulkString(bytes) => Some(bytes),
-                _ => None,
-            })
-            .collect(),
-        _ => Vec::new(),
-    }
 }

@@ -91,11 +91,13 @@ pub enum Ask {
     MetricsWell,
     /// Failed jobs ever, where a worker keeps metrics.
     MetricsBadly,
+    /// Whether the key with this place in [`BULL_ONLY`] is there.
+    Bull(usize),
 }
 
 impl Ask {
     /// Number of different questions.
-    pub const SLOTS: usize = 28;
+    pub const SLOTS: usize = 30;
 
     /// Its place in [`QueueMemo::asked`].
     pub fn slot(self) -> usize {
@@ -124,6 +126,7 @@ impl Ask {
             Self::Stamp(place) => 23 + place as usize,
             Self::MetricsWell => 26,
             Self::MetricsBadly => 27,
+            Self::Bull(key) => 28 + key,
         }
     }
 
@@ -156,6 +159,7 @@ impl Ask {
             Self::LastFailed => ("ZREVRANGE", "failed"),
             Self::MetricsWell => ("HGET", "metrics:completed"),
             Self::MetricsBadly => ("HGET", "metrics:failed"),
+            Self::Bull(key) => ("EXISTS", BULL_ONLY[key]),
         }
     }
 
@@ -203,6 +207,10 @@ impl Ask {
 
 /// Fields asked of `meta`; [`super::sample`] reads them in this order.
 pub const META_FIELDS: &[&str] = &["version", "paused", "concurrency", "max", "duration", "opts.maxLenEvents"];
+
+/// Keys that only Bull writes, or a BullMQ older than 4: what is done to the queue's jobs in the way of one library may
+/// be lost for the workers of the other.
+pub const BULL_ONLY: [&str; 2] = ["meta-paused", "priority"];
 
 /// The score of a delayed job is its due time in milliseconds times this, plus a number of arrival.
 pub const DELAYED_STEP: i64 = 4096;
@@ -287,6 +295,9 @@ fn wishes(memo: &QueueMemo, tick: u64, now: Timestamp) -> Vec<(Ask, u64)> {
         let due = memo.next_due.is_some_and(|due| due < now);
         wishes.push((Ask::NextDelayed, 1));
         wishes.extend(due.then_some((Ask::Overdue, 1)));
+    }
+    for (key, found) in memo.bull.iter().enumerate() {
+        wishes.push((Ask::Bull(key), if found.is_none() { 1 } else { 16 }));
     }
     let watch_limit = memo.meta.rate_max.is_some() || memo.limiter_used.is_some();
     wishes.push((Ask::LimiterUsed, if watch_limit { 1 } else { 8 }));

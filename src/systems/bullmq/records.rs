@@ -185,7 +185,7 @@ async fn complete(
 }
 
 /// Keys of a queue itself. `meta` comes first: as long as it exists the queue does, and nothing is put over it.
-const OWN: [&str; 11] = [
+pub const OWN: [&str; 11] = [
     "meta",
     "id",
     "pc",
@@ -199,15 +199,15 @@ const OWN: [&str; 11] = [
     "metrics:failed:data",
 ];
 
-/// The queue's own keys with its schedulers.
-pub async fn take_queue(link: &Link, queue: &QueueId) -> Result<Option<Record>, SystemError> {
+/// The queue's own keys, those with the suffixes `own`, with its schedulers.
+pub async fn take_queue(link: &Link, queue: &QueueId, own: &[&str]) -> Result<Option<Record>, SystemError> {
     let keys = Keys::of(queue);
     let mut batch = Batch::new();
     batch.ask(cmd("TIME")).ask(cmd("ZRANGE").arg(keys.key("repeat")).arg(0).arg(MAX_SPAN - 1).to_owned());
     let answers = link.send(&batch).await?;
     let mut replies = Replies::new(&answers);
     let now = server_time(replies.next().map_err(ReadError::from)?);
-    let mut own: Vec<Vec<u8>> = OWN.iter().map(|suffix| keys.key(suffix)).collect();
+    let mut own: Vec<Vec<u8>> = own.iter().map(|suffix| keys.key(suffix)).collect();
     if let Value::Array(schedulers) = replies.next().map_err(ReadError::from)? {
         own.extend(schedulers.iter().filter_map(name).map(|id| keys.scheduler(id.as_bytes())));
     }

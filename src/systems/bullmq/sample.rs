@@ -13,7 +13,7 @@ use crate::systems::{Instance, Memo, ReadError, reply};
 
 use super::keys::{self, Keys};
 use super::memo::{Connected, InstanceMemo, Lengths, Meta, Nature, QueueMemo};
-use super::plan::{self, Ask, DELAYED_STEP, Place};
+use super::plan::{self, Ask, BULL_ONLY, DELAYED_STEP, Place};
 use super::version::{Version, is_mark};
 use super::{CAPS, STATES, state, tally, warnings};
 
@@ -85,6 +85,7 @@ struct Seen {
     metrics: [Option<Option<u64>>; 2],
     limiter_used: Option<Option<u64>>,
     limiter_left: Option<Duration>,
+    bull: [Option<bool>; BULL_ONLY.len()],
     last_ends: Vec<Timestamp>,
     /// The key itself may not be read, or is of another kind, or has another reason to be no queue.
     foreign_keys: u64,
@@ -145,6 +146,7 @@ impl Seen {
             Ask::MetricsBadly => self.metrics[1] = Some(reply::count(value)),
             Ask::LimiterUsed => self.limiter_used = Some(reply::count(value)),
             Ask::LimiterLeft => self.limiter_left = reply::count(value).map(Duration::from_millis),
+            Ask::Bull(key) => self.bull[key] = Some(reply::int(value)? > 0),
             Ask::LastCompleted | Ask::LastFailed => {
                 self.last_ends.extend(reply::scored(value)?.first().map(|(_, score)| Timestamp(*score as i64)));
             }
@@ -222,6 +224,9 @@ impl Seen {
         }
         if let Some(meta) = self.meta.take() {
             memo.meta = meta;
+        }
+        for (known, found) in memo.bull.iter_mut().zip(self.bull) {
+            *known = found.or(*known);
         }
         self.settle_heads(memo, tick);
         let counts = tally::Counts { by_time: self.ended, metered: self.settle_metrics(memo) };

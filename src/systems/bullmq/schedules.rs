@@ -15,40 +15,65 @@ use super::rows::hmget;
 
 const FIELDS: &[&str] = &["name", "pattern", "every", "tz", "ic", "limit", "endDate"];
 
-/// A page of schedules, soonest first. The cursor is the rank.
+/// A page of the zset `repeat`: what both libraries keep of their schedules.
+pub struct Members {
+    /// Ids with the moment of their next run in milliseconds, soonest first.
+    pub members: Vec<(Vec<u8>, f64)>,
+    /// The server's clock.
+    pub now: Option<Timestamp>,
+    start: u64,
+    total: Option<u64>,
+}
+
+impl Members {
+    /// Reads it. The cursor is the rank.
+    ///
+    /// # Errors
+    /// The server's, or a cursor of something else.
+    pub async fn read(link: &Link, keys: &Keys, request: &PageRequest) -> Result<Self, SystemError> {
+        let limit = request.limit.clamp(1, SPAN) as u64;
+        let bad = |cursor: &Cursor| SystemError::BadRequest(format!("not a cursor of schedules: {}", cursor.0));
+        let start: u64 = request.cursor.as_ref().map_or(Ok(0), |cursor| cursor.0.parse().map_err(|_| bad(cursor)))?;
+        let mut batch = Batch::new();
+        let key = keys.key("repeat");
+        batch.ask(cmd("ZCARD").arg(&key).to_owned());
+        batch.ask(cmd("ZRANGE").arg(&key).arg(start).arg(start.saturating_add(limit - 1)).arg("WITHSCORES").to_owned());
+        batch.ask(cmd("TIME"));
+        let replies = link.send(&batch).await?;
+        let mut replies = Replies::new(&replies);
+        let total = reply::count(replies.next().map_err(ReadError::from)?);
+        let members = reply::scored(replies.next().map_err(ReadError::from)?).unwrap_or_default();
+        let now = replies.next().ok().and_then(server_time);
+        Ok(Self { members, now, start, total })
+    }
+
+    /// The page with these rows, one for each member.
+    pub fn page(&self, rows: Vec<Schedule>) -> Page<Schedule> {
+        let offset = self.start + rows.len() as u64;
+        let more = !rows.is_empty() && self.total.is_some_and(|total| offset < total);
+        Page { rows, next: more.then(|| Cursor(offset.to_string())), total: self.total }
+    }
+}
+
+/// A page of schedules, soonest first.
 pub async fn page(link: &Link, queue: &QueueId, request: &PageRequest) -> Result<Page<Schedule>, SystemError> {
     let keys = Keys::of(queue);
-    let limit = request.limit.clamp(1, SPAN) as u64;
-    let bad = |cursor: &Cursor| SystemError::BadRequest(format!("not a cursor of schedules: {}", cursor.0));
-    let start: u64 = request.cursor.as_ref().map_or(Ok(0), |cursor| cursor.0.parse().map_err(|_| bad(cursor)))?;
+    let found = Members::read(link, &keys, request).await?;
     let mut batch = Batch::new();
-    let key = keys.key("repeat");
-    batch.ask(cmd("ZCARD").arg(&key).to_owned());
-    batch.ask(cmd("ZRANGE").arg(&key).arg(start).arg(start.saturating_add(limit - 1)).arg("WITHSCORES").to_owned());
-    batch.ask(cmd("TIME"));
-    let replies = link.send(&batch).await?;
-    let mut replies = Replies::new(&replies);
-    let total = reply::count(replies.next().map_err(ReadError::from)?);
-    let members = reply::scored(replies.next().map_err(ReadError::from)?).unwrap_or_default();
-    let now = replies.next().ok().and_then(server_time);
-
-    let mut batch = Batch::new();
-    for (id, score) in &members {
+    for (id, score) in &found.members {
         batch.ask(hmget(keys.scheduler(id), FIELDS));
         batch.ask(cmd("ZSCORE").arg(keys.key("delayed")).arg(iteration(id, *score)).to_owned());
     }
     let replies = link.send(&batch).await?;
     let mut replies = Replies::new(&replies);
-    let mut rows = Vec::with_capacity(members.len());
-    for (id, score) in members {
+    let mut rows = Vec::with_capacity(found.members.len());
+    for (id, score) in &found.members {
         let (fields, queued) = (replies.next(), replies.next());
         let fields = fields.ok().and_then(reply::list).unwrap_or_default();
         let queued = queued.is_ok_and(|value| *value != Value::Nil);
-        rows.push(schedule(id, score, fields, queued, now));
+        rows.push(schedule(id.clone(), *score, fields, queued, found.now));
     }
-    let offset = start + rows.len() as u64;
-    let more = !rows.is_empty() && total.is_some_and(|total| offset < total);
-    Ok(Page { rows, next: more.then(|| Cursor(offset.to_string())), total })
+    Ok(found.page(rows))
 }
 
 /// Id of the job a scheduler makes for one moment.
@@ -79,17 +104,8 @@ fn schedule(id: Vec<u8>, score: f64, fields: &[Value], queued: bool, now: Option
             (name, zone, rule) = (Some(legacy.name), legacy.zone, Some(legacy.rule));
         }
     }
-    if now.is_some_and(|now| next_run.age(now) > Duration::from_secs(11)) {
-        notes.push("due and not taken up: only a worker makes the next job".to_owned());
-    } else if !queued && now.is_some_and(|now| next_run > now) {
-        notes.push("the job for its next run is not in `delayed`".to_owned());
-    }
-    if let Some(limit) = number(5) {
-        notes.push(format!("at most {limit} runs"));
-    }
-    if let Some(end) = fields.get(6).and_then(reply::int).and_then(|end| Timestamp(end).rfc3339()) {
-        notes.push(format!("ends {end}"));
-    }
+    notes.extend(next_run_note(next_run, queued, now));
+    notes.extend(bounds(number(5), fields.get(6).and_then(reply::int)));
     Schedule {
         id: Name::from(id),
         name,
@@ -101,7 +117,24 @@ fn schedule(id: Vec<u8>, score: f64, fields: &[Value], queued: bool, now: Option
     }
 }
 
-fn every(millis: u64) -> String {
+/// What is wrong with a next run. `queued`: a job for it stands in `delayed`.
+pub fn next_run_note(next_run: Timestamp, queued: bool, now: Option<Timestamp>) -> Option<String> {
+    if now.is_some_and(|now| next_run.age(now) > Duration::from_secs(11)) {
+        return Some("due and not taken up: only a worker makes the next job".to_owned());
+    }
+    let missing = !queued && now.is_some_and(|now| next_run > now);
+    missing.then(|| "the job for its next run is not in `delayed`".to_owned())
+}
+
+/// Where a schedule ends: after so many runs, at a moment in milliseconds.
+pub fn bounds(limit: Option<u64>, end: Option<i64>) -> Vec<String> {
+    let runs = limit.map(|limit| format!("at most {limit} runs"));
+    let end = end.and_then(|end| Timestamp(end).rfc3339()).map(|end| format!("ends {end}"));
+    runs.into_iter().chain(end).collect()
+}
+
+/// A rule by its span in milliseconds.
+pub fn every(millis: u64) -> String {
     format!("every {}", text::span(Duration::from_millis(millis)))
 }
 

@@ -7,6 +7,7 @@ use crate::domain::text;
 use crate::domain::time::Timestamp;
 
 use super::memo::QueueMemo;
+use super::plan::BULL_ONLY;
 
 /// A worker that is alive takes up a delayed job within moments; ten seconds are its longest sleep.
 const OVERDUE_AFTER: Duration = Duration::from_secs(11);
@@ -25,6 +26,19 @@ pub fn of(sample: &QueueSample, memo: &QueueMemo, now: Timestamp) -> Vec<Warning
             Severity::Warn,
             "delayed_overdue",
             format!("{jobs} due for up to {late} and not taken up: no worker seems to serve this queue"),
+        );
+    }
+    let foreign: Vec<&str> =
+        BULL_ONLY.into_iter().zip(memo.bull).filter(|(_, found)| *found == Some(true)).map(|(key, _)| key).collect();
+    if !foreign.is_empty() {
+        warn(
+            Severity::Warn,
+            "mixed_libraries",
+            format!(
+                "Bull uses this queue's name, too (it has the key {}): workers of one library do not see all jobs of the \
+                 other, and qtop changes nothing here without --force",
+                foreign.join(" and ")
+            ),
         );
     }
     let stranded = memo.last.paused.unwrap_or(0);

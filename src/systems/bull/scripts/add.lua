@@ -1,6 +1,8 @@
--- Adds a job. ARGV: own id or nothing, name, data, options, delay in milliseconds, priority. Answers 1 or -3 and its id.
-if is_foreign() then
-  return { -30, '' }
+-- Adds a job. ARGV: own id or nothing, name, data, options, delay in milliseconds, priority, debounce id or nothing,
+-- how long that holds in milliseconds (0: until the job has ended). Answers 1 or -3 and the id that is there.
+local stop = lacks('INCR', 'HSET', 'SET', unpack(PUT))
+if stop then
+  return stop
 end
 local id = tostring(redis.call('INCR', at('id')))
 if ARGV[1] ~= '' then
@@ -10,15 +12,26 @@ if ARGV[1] ~= '' then
     return { -3, id }
   end
 end
-local moment, delay = now(), tonumber(ARGV[5])
-redis.call('HSET', at(id), 'name', ARGV[2], 'data', ARGV[3], 'opts', ARGV[4], 'timestamp', string.format('%.0f', moment),
+local debounce, hold = ARGV[7], tonumber(ARGV[8])
+if debounce ~= '' then
+  local key = at('de:') .. debounce
+  local held = redis.call('GET', key)
+  if held then
+    publish('debounced@qtop', held)
+    return { -3, held }
+  elseif hold > 0 then
+    redis.call('SET', key, id, 'PX', hold)
+  else
+    redis.call('SET', key, id)
+  end
+  redis.call('HSET', at(id), 'deid', debounce)
+end
+local delay = tonumber(ARGV[5])
+redis.call('HSET', at(id), 'name', ARGV[2], 'data', ARGV[3], 'opts', ARGV[4], 'timestamp', score_text(now()),
   'delay', delay, 'priority', ARGV[6])
 if delay > 0 then
-  local due = moment + delay
-  redis.call('ZADD', at('delayed'), string.format('%.0f', due * 4096 + (tonumber(id) or 0) % 4096), id)
-  -- Workers set their timers by it; without it they notice at their next look only.
-  publish('delayed', string.format('%.0f', due))
+  put_later(id, delay)
 else
-  put(id, option(id, 'lifo') == true)
+  put(id, option(at(id), 'lifo') == true)
 end
 return { 1, id }

@@ -1,46 +1,37 @@
--- Shared opening of every script here. KEYS[1] is the queue's base key, `<prefix>:<queue>`; all other keys are made
--- from it.
---
--- Results are one integer per id: 1 done, 0 locked by a worker, -1 no such job, -3 not in the expected state,
--- -8 the next run of a repeatable, -30 the queue shows signs of BullMQ.
-
-local base = KEYS[1]
-
-local function at(suffix)
-  return base .. ':' .. suffix
-end
-
-local function now()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
+-- Shared opening of every script here, behind queue.lua. Further result: -30 the queue shows signs of BullMQ.
 
 -- BullMQ orders and names things differently: what it owns is not touched from here.
-local function is_foreign()
-  return redis.call('EXISTS', at('marker')) == 1 or redis.call('EXISTS', at('events')) == 1
-    or redis.call('HEXISTS', at('meta'), 'version') == 1
+if redis.call('EXISTS', at('marker')) == 1 or redis.call('EXISTS', at('events')) == 1
+  or redis.call('HEXISTS', at('meta'), 'version') == 1 then
+  local refused = {}
+  for index = 1, math.max(1, #ARGV) do
+    refused[index] = -30
+  end
+  return refused
 end
 
-local function is_paused()
+local function paused()
   return redis.call('EXISTS', at('meta-paused')) == 1
 end
 
 -- Where jobs wait now.
 local function target()
-  return is_paused() and at('paused') or at('wait')
+  return paused() and at('paused') or at('wait')
 end
 
 local function locked(id)
   return redis.call('EXISTS', at(id) .. ':lock') == 1
 end
 
+-- Telling others comes last and is worth nothing by itself: a user who may not is not stopped half-way.
 local function publish(channel, text)
-  redis.call('PUBLISH', at(channel), text)
+  redis.pcall('PUBLISH', at(channel), text)
 end
 
 -- Puts a job among the waiting: prioritized ones stand before the others, the most urgent nearest to the tail, from
 -- which workers take. How many ids of the `priority` set are as urgent or more tells its place; ids left in it by other
 -- programs move that place towards the head, so that the job runs later than it could, but is not lost.
+local PUT = { 'ZADD', 'LINSERT', 'LPUSH', 'RPUSH' }
 local function put(id, lifo)
   local list = target()
   local priority = tonumber(redis.call('HGET', at(id), 'priority')) or 0
@@ -61,10 +52,12 @@ local function put(id, lifo)
   publish('waiting@qtop', id)
 end
 
-local function option(id, name)
-  local stored = redis.call('HGET', at(id), 'opts')
-  local ok, options = pcall(cjson.decode, stored or '{}')
-  return ok and type(options) == 'table' and options[name] or nil
+-- Puts a job among the delayed. Workers set their timers by the message; without it they notice at their next look.
+local function put_later(id, delay)
+  local due = now() + delay
+  redis.call('HSET', at(id), 'delay', score_text(delay))
+  redis.call('ZADD', at('delayed'), score_text(due * 4096 + (tonumber(id) or 0) % 4096), id)
+  publish('delayed', score_text(due))
 end
 
 -- A job that a rate limit parked is no longer counted as parked.
@@ -77,7 +70,32 @@ local function unpark(id)
   end
 end
 
--- True for the job a repeatable has made for its next run: taking it away would end the repeatable silently.
-local function is_next_run(id)
-  return string.sub(id, 1, 7) == 'repeat:' and redis.call('ZSCORE', at('delayed'), id) ~= false
+-- The moment at the end of the id of a repeatable's run; nil for other jobs.
+local function moment_of(id)
+  return string.match(id, '^repeat:.*:(%d+)$')
+end
+
+-- True for a job that a repeatable of this key made. The id holds a hash of the key, so the options are asked; versions
+-- before 3.18 wrote no key there, but the key begins with the job's name.
+local function is_run_of(id, key)
+  local rule = option(at(id), 'repeat')
+  if type(rule) == 'table' and rule.key then
+    return rule.key == key
+  end
+  local name = redis.call('HGET', at(id), 'name')
+  return name ~= false and string.sub(key, 1, #name + 1) == name .. ':'
+end
+
+-- The key of the repeatable whose chain ends without this job: the one after it is made when a worker takes it.
+local function chain_of(id)
+  local moment = moment_of(id)
+  if not moment then
+    return nil
+  end
+  for _, key in ipairs(redis.call('ZRANGEBYSCORE', at('repeat'), moment, moment, 'LIMIT', 0, 1000)) do
+    if is_run_of(id, key) then
+      return key
+    end
+  end
+  return nil
 end

@@ -1,11 +1,12 @@
 -- Makes delayed jobs run now. ARGV: ids …
-local foreign = is_foreign()
+local stop = lacks('HSET', 'ZREM', 'SREM', 'HDEL', unpack(PUT))
+if stop then
+  return stop
+end
 local results = {}
 for index = 1, #ARGV do
   local id = ARGV[index]
-  if foreign then
-    results[#results + 1] = -30
-  elseif redis.call('EXISTS', at(id)) == 0 then
+  if redis.call('EXISTS', at(id)) == 0 then
     results[#results + 1] = -1
   elseif redis.call('ZREM', at('delayed'), id) == 0 then
     results[#results + 1] = -3

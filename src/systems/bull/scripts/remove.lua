@@ -1,6 +1,10 @@
 -- Deletes jobs of one state. ARGV: state, ids …
+local stop = lacks('LREM', 'ZREM', 'SREM', 'HDEL', 'DEL')
+if stop then
+  return stop
+end
 local state = ARGV[1]
-local foreign = is_foreign()
+local ended = state == 'completed' or state == 'failed'
 local function take(id)
   if state == 'waiting' then
     return redis.call('LREM', at('wait'), 0, id) + redis.call('LREM', at('paused'), 0, id)
@@ -12,11 +16,9 @@ end
 local results = {}
 for index = 2, #ARGV do
   local id = ARGV[index]
-  if foreign then
-    results[#results + 1] = -30
-  elseif locked(id) then
+  if locked(id) then
     results[#results + 1] = 0
-  elseif is_next_run(id) then
+  elseif not ended and chain_of(id) then
     results[#results + 1] = -8
   elseif take(id) == 0 then
     results[#results + 1] = redis.call('EXISTS', at(id)) == 0 and -1 or -3

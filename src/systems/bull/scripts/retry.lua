@@ -1,13 +1,14 @@
 -- Queues ended jobs again. ARGV: state (`failed` or `completed`), `1` to forget attempts made, ids …
+local stop = lacks('ZREM', 'HDEL', 'HSET', unpack(PUT))
+if stop then
+  return stop
+end
 local state, reset = ARGV[1], ARGV[2] == '1'
-local foreign = is_foreign()
 local results = {}
 for index = 3, #ARGV do
   local id = ARGV[index]
   local job = at(id)
-  if foreign then
-    results[#results + 1] = -30
-  elseif redis.call('EXISTS', job) == 0 then
+  if redis.call('EXISTS', job) == 0 then
     results[#results + 1] = -1
   elseif locked(id) then
     results[#results + 1] = 0
@@ -20,7 +21,7 @@ for index = 3, #ARGV do
     if reset then
       redis.call('HDEL', job, 'attemptsMade')
     end
-    put(id, option(id, 'lifo') == true)
+    put(id, option(job, 'lifo') == true)
     results[#results + 1] = 1
   end
 end

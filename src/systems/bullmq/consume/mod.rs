@@ -25,7 +25,12 @@ use crate::systems::{Answer, ReadError, SystemError, reply};
 
 macro_rules! script {
     ($file:literal) => {
-        Script::new(concat!(include_str!("../scripts/common.lua"), include_str!("worker.lua"), include_str!($file)))
+        Script::new(concat!(
+            include_str!("../scripts/queue.lua"),
+            include_str!("../scripts/common.lua"),
+            include_str!("worker.lua"),
+            include_str!($file)
+        ))
     };
 }
 

@@ -1,19 +1,4 @@
--- Shared opening of every script here. KEYS[1] is the queue's base key, `<prefix>:<queue>`; all other keys of the
--- queue are derived from it, so on a cluster they share its hash tag.
---
--- Results are one integer per id: 1 done, 0 locked by a worker, -1 no such job, -3 not in the expected state,
--- -4 children unfinished, -8 belongs to a scheduler, -12 a child is locked.
-
-local base = KEYS[1]
-
-local function at(suffix, queue)
-  return (queue or base) .. ':' .. suffix
-end
-
-local function now()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
+-- Shared opening of every script here, behind queue.lua. Further results: -4 children unfinished, -12 a child is locked.
 
 -- Libraries in other languages: name, first and last known major version, major version with the same protocol.
 local OTHERS = {
@@ -38,28 +23,6 @@ local function major(queue)
     end
   end
   return nil
-end
-
--- An error to be returned if the user may not do what the script is going to do, else nil. See forbidden.lua.
-local SAMPLES = {
-  DEL = { at('0') },
-  HDEL = { at('0'), 'x' },
-  HSET = { at('0'), 'x', 'x' },
-  INCR = { at('pc') },
-  LPUSH = { at('wait'), 'x' },
-  LREM = { at('wait'), '-1', 'x' },
-  RENAME = { at('wait'), at('paused') },
-  RPUSH = { at('wait'), 'x' },
-  XADD = { at('events'), '*', 'event', 'x' },
-  ZADD = { at('delayed'), '0', 'x' },
-  ZREM = { at('failed'), 'x' },
-}
-local function lacks(...)
-  local commands = {}
-  for _, name in ipairs({ ... }) do
-    commands[#commands + 1] = { name, unpack(SAMPLES[name]) }
-  end
-  return forbidden(commands)
 end
 
 local function paused(queue)
@@ -160,10 +123,6 @@ local function delayed_score(queue, due)
   return last[2] and low + 4095 or low
 end
 
-local function score_text(score)
-  return string.format('%.0f', score)
-end
-
 -- Splits a full job key `<prefix>:<queue>:<id>` given the parent's recorded queue key and id.
 local function parent_of(job_key)
   local stored = redis.call('HGET', job_key, 'parent')
@@ -175,15 +134,6 @@ local function parent_of(job_key)
     return nil
   end
   return parent.queueKey, tostring(parent.id)
-end
-
-local function option(job_key, name)
-  local stored = redis.call('HGET', job_key, 'opts')
-  local ok, options = pcall(cjson.decode, stored or '')
-  if ok and type(options) == 'table' then
-    return options[name]
-  end
-  return nil
 end
 
 -- True if the job is the pending iteration of a scheduler, which only the scheduler may take away.
