@@ -16,7 +16,9 @@ mod bodies;
 /// Everything that is kept for the endless tries, once each.
 fn corpus() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus");
-    for (name, body) in [("pickle", bodies::pickle as fn(&[u8])), ("msgpack", bodies::msgpack), ("php", bodies::php)] {
+    let bodies: [(&str, fn(&[u8])); 4] =
+        [("pickle", bodies::pickle), ("msgpack", bodies::msgpack), ("php", bodies::php), ("text", bodies::text)];
+    for (name, body) in bodies {
         let files = std::fs::read_dir(folder.join(name)).unwrap();
         let mut tried = 0;
         for file in files {
