@@ -13,12 +13,14 @@ const MEGABYTE: u64 = 1024 * 1024;
 #[path = "fuzz/bodies.rs"]
 mod bodies;
 
+type Body = fn(&[u8]);
+
 /// Everything that is kept for the endless tries, once each.
 fn corpus() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus");
-    let bodies: [(&str, fn(&[u8])); 4] =
+    const BODIES: [(&str, Body); 4] =
         [("pickle", bodies::pickle), ("msgpack", bodies::msgpack), ("php", bodies::php), ("text", bodies::text)];
-    for (name, body) in bodies {
+    for (name, body) in BODIES {
         let files = std::fs::read_dir(folder.join(name)).unwrap();
         let mut tried = 0;
         for file in files {
