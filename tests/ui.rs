@@ -2,6 +2,8 @@
 
 #[path = "ui/cost.rs"]
 mod cost;
+#[path = "ui/every_question.rs"]
+mod every_question;
 #[path = "ui/extremes.rs"]
 mod extremes;
 #[path = "ui/fixture.rs"]

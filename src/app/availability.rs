@@ -63,8 +63,11 @@ pub fn refused_now(state: &State) -> Option<String> {
     if state.shown().facts.role.as_deref() == Some("replica") {
         return Some("this is a replica: connect to its primary to change something".to_owned());
     }
-    let old = state.is_stale() || state.frozen.is_some();
-    old.then(|| format!("what is shown is {} s old; wait for fresh data", state.age().as_secs()))
+    if state.frozen.is_some() {
+        let key = state.keymap.key(ActionId::Freeze).unwrap_or_else(|| ActionId::Freeze.name().to_owned());
+        return Some(format!("the screen is frozen; {key} shows again what is there now"));
+    }
+    state.is_stale().then(|| format!("what is shown is {} s old; wait for fresh data", state.age().as_secs()))
 }
 
 /// Things an action needs that are not there now.

@@ -31,6 +31,8 @@ pub struct Changes {
     pub editing: Loaded<JobRef>,
     /// What is in the editor.
     pub editor: Option<Editing>,
+    /// The text that could not be used and lies in the editor once more.
+    pub again: Option<Bytes>,
     /// A text that could not be used: of which queue, which job (`None`: a new one), the text.
     pub kept: Option<(QueueId, Option<JobId>, Bytes)>,
 }

@@ -1,6 +1,8 @@
 //! The command that does without a screen what a question asks about.
 
-use super::question::{Deed, Draft, Part, Question};
+use std::time::Duration;
+
+use super::question::{Deed, Draft, FORCE, Part, Question};
 use super::state::State;
 use crate::domain::change::{Filter, Scope};
 use crate::domain::ids::JobId;
@@ -8,6 +10,9 @@ use crate::domain::mutation::{Change, End, Limits};
 
 /// More ids are handed over on standard input.
 const ON_THE_LINE: usize = 20;
+
+/// Bytes of a new job's data that are written into its command.
+const LONGEST_DATA: usize = 2_000;
 
 /// A word a shell takes as it is.
 pub fn quoted(word: &str) -> String {
@@ -71,14 +76,26 @@ fn of_part(state: &State, draft: &Draft, part: &Part) -> Option<String> {
         }
     }
     line.push_str(&options);
+    if let Change::Add(job) = &part.change {
+        feed = fed(&job.data)?;
+    }
     if let Some(rate) = draft.rate {
         line.push_str(&format!(" --rate {rate}"));
     }
     if draft.ramp {
         line.push_str(" --ramp");
     }
+    if draft.force {
+        line.push_str(&format!(" {FORCE}"));
+    }
     line.push_str(unlock(state));
     Some(feed + &line)
+}
+
+/// Data as a shell hands it over on standard input; `None` where it is longer than anybody copies, or no text.
+fn fed(data: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(data).ok().filter(|text| text.len() <= LONGEST_DATA)?;
+    Some(format!("printf %s {} | ", quoted(text)))
 }
 
 fn listed(ids: &[JobId]) -> String {
@@ -100,7 +117,7 @@ fn words(draft: &Draft, change: &Change) -> Option<(&'static str, String)> {
         Change::Retry { reset_attempts } => ("retry", flag(*reset_attempts, " --reset-attempts")),
         Change::Cancel => ("cancel", none),
         Change::Promote => ("promote", none),
-        Change::Delay { by } => ("delay", format!(" --by {}s", by.as_secs())),
+        Change::Delay { by } => ("delay", format!(" --by {}", span(*by))),
         Change::Prioritize { priority } => ("prioritize", format!(" --to {priority}")),
         Change::Remove { children } => ("remove", flag(*children, " --children")),
         Change::Kill { reason } => ("kill", format!(" --reason {}", quoted(reason))),
@@ -109,11 +126,12 @@ fn words(draft: &Draft, change: &Change) -> Option<(&'static str, String)> {
         Change::Add(job) => {
             let mut options = format!(" {} --data -", quoted(&job.name));
             if !job.delay.is_zero() {
-                options.push_str(&format!(" --delay {}s", job.delay.as_secs()));
+                options.push_str(&format!(" --delay {}", span(job.delay)));
             }
             if job.priority != 0 {
                 options.push_str(&format!(" --priority {}", job.priority));
             }
+            options.extend(job.id.as_ref().map(|id| format!(" --id {}", quoted(&id.to_text()))));
             options.extend(job.attempts.map(|attempts| format!(" --attempts {attempts}")));
             options.extend(job.dedup.as_ref().map(|id| format!(" --dedup {}", quoted(id))));
             ("add", options)
@@ -129,7 +147,7 @@ fn words(draft: &Draft, change: &Change) -> Option<(&'static str, String)> {
             ("requeue", next + &flag(*reset_attempts, " --reset-attempts"))
         }
         Change::Claim { consumer, min_idle } => {
-            let idle = if min_idle.is_zero() { none } else { format!(" --min-idle {}s", min_idle.as_secs()) };
+            let idle = if min_idle.is_zero() { none } else { format!(" --min-idle {}", span(*min_idle)) };
             ("claim", format!(" --consumer {}{idle}", quoted(&consumer.to_text())))
         }
         Change::Acknowledge => ("ack", none),
@@ -143,6 +161,12 @@ fn flag(set: bool, word: &str) -> String {
     if set { word.to_owned() } else { String::new() }
 }
 
+/// A time as the command line reads it: whole seconds, or milliseconds.
+pub fn span(time: Duration) -> String {
+    let millis = time.as_millis();
+    if millis % 1_000 == 0 { format!("{}s", millis / 1_000) } else { format!("{millis}ms") }
+}
+
 /// Limits as the options of the command line write them, without the dashes.
 pub fn limits(limits: &Limits) -> Vec<String> {
     let mut words = Vec::new();
@@ -152,12 +176,7 @@ pub fn limits(limits: &Limits) -> Vec<String> {
     match limits.rate {
         Some(Some((max, per))) => {
             words.push(format!("max {max}"));
-            let millis = per.as_millis();
-            words.push(if millis % 1_000 == 0 {
-                format!("per {}s", millis / 1_000)
-            } else {
-                format!("per {millis}ms")
-            });
+            words.push(format!("per {}", span(per)));
         }
         Some(None) => words.extend(["max 0".to_owned(), "per 1s".to_owned()]),
         None => {}

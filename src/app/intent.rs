@@ -4,17 +4,17 @@
 use std::time::Duration;
 
 use super::actions::ActionId;
-use super::question::{Draft, Entry, EntryKind, Name, One, Part, Question, Reading};
+use super::question::{Draft, Entry, EntryKind, One, Part, Question, Reading};
+use super::safeguard;
 use super::screen::Screen;
 use super::selection::{self, Selected};
 use super::state::{Loaded, State};
 use crate::domain::change::{Filter, Scope};
 use crate::domain::ids::{JobRef, QueueId, Ticket};
 use crate::domain::job::Search;
-use crate::domain::mutation::{Ability, Change, End, Limits, Verb};
+use crate::domain::mutation::{Ability, Change, End, Limits, Verb, not_for};
 use crate::domain::snapshot::InstanceSample;
 use crate::domain::state::{StateId, StateKind};
-use crate::domain::text;
 use crate::domain::worker::WorkerOrder;
 
 /// Jobs shown of those it would be done to.
@@ -123,26 +123,16 @@ pub fn question(state: &State, id: ActionId) -> Result<Question, String> {
             _ => None,
         };
     }
-    if let (ActionId::QueueDrain, Some(draft)) = (id, question.draft_mut()) {
-        draft.command = Some(("drain", String::new()));
-    }
-    question.name = name_to_type(state, id, &question);
-    Ok(question)
-}
-
-/// What has to be typed for a yes: for the worst, and for deleting many in production (S13).
-fn name_to_type(state: &State, id: ActionId, question: &Question) -> Option<Name> {
-    let draft = question.draft()?;
-    let worst = matches!(id, ActionId::QueueDrain | ActionId::QueueClean | ActionId::QueueObliterate);
-    let many_in_production = draft.destroys() && state.server.is_production() && draft.count() > 1;
-    if !worst && !many_in_production {
-        return None;
-    }
-    let queue = match draft.parts.as_slice() {
-        [part] => text::harmless(&part.queue.name.to_text()).trim().to_owned(),
-        _ => String::new(),
+    let command = match id {
+        ActionId::QueueDrain => Some("drain"),
+        ActionId::QueueClean => Some("clean"),
+        _ => None,
     };
-    Some(Name::new(if queue.is_empty() { state.server.name.clone() } else { queue }))
+    if let (Some(word), Some(draft)) = (command, question.draft_mut()) {
+        draft.command = Some((word, String::new()));
+    }
+    safeguard::arm(state, id, &mut question);
+    Ok(question)
 }
 
 /// A system's ability for a job, the first of `verbs` that it has for the job's state.
@@ -154,7 +144,7 @@ fn ability<'a>(state: &'a State, job: &Selected<'_>, verbs: &[Verb]) -> Result<&
         let refused = match job.row {
             Some(row) => ability.refuses(row),
             None if ability.states.contains(&job.state) => None,
-            None => Some(format!("not possible for {} jobs", job.state)),
+            None => Some(not_for(job.state)),
         };
         match refused {
             None => return Ok(ability),
@@ -163,8 +153,26 @@ fn ability<'a>(state: &'a State, job: &Selected<'_>, verbs: &[Verb]) -> Result<&
             Some(refused) => reason = reason.or(Some(refused)),
         }
     }
-    let verb = verbs.first().map_or("change", |verb| verb.word());
-    Err(reason.unwrap_or_else(|| format!("{system} has no way to {} jobs", verb.replace('_', " "))))
+    let verb = verbs.first().copied();
+    Err(reason.unwrap_or_else(|| format!("{system} has no way to {}", verb.map_or("change jobs", of_many))))
+}
+
+/// A verb of jobs as the end of a sentence.
+fn of_many(verb: Verb) -> &'static str {
+    match verb {
+        Verb::Retry | Verb::Requeue => "run jobs again",
+        Verb::Cancel => "cancel jobs",
+        Verb::Promote => "run later jobs now",
+        Verb::Delay => "give jobs another time",
+        Verb::Prioritize => "give jobs another priority",
+        Verb::Remove => "delete jobs",
+        Verb::Kill => "give jobs up: it keeps no dead letters",
+        Verb::Duplicate => "add a job once more",
+        Verb::Edit => "replace a payload",
+        Verb::Claim => "give jobs to another worker",
+        Verb::Acknowledge => "settle jobs without running them",
+        _ => "do that with jobs",
+    }
 }
 
 /// The change a verb stands for before anything is typed.
@@ -303,7 +311,7 @@ fn verb_for(state: &State, queue: &QueueId, of: StateId, verbs: &[Verb]) -> Resu
     let system = queue.instance.system;
     let able = |verb: &&Verb| state.server.ability(system, **verb).is_some_and(|known| known.states.contains(&of));
     let verb = verbs.iter().find(able).copied();
-    verb.ok_or_else(|| format!("not possible for {of} jobs of {system}"))
+    verb.ok_or_else(|| not_for(of))
 }
 
 /// Jobs that are read from the server before the question is complete.

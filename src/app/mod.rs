@@ -23,6 +23,7 @@ pub mod preview;
 pub mod question;
 pub mod rows;
 pub mod runner;
+pub mod safeguard;
 pub mod screen;
 pub mod selection;
 pub mod settings;

@@ -11,6 +11,9 @@ use crate::domain::job::{Job, JobRow};
 use crate::domain::mutation::Change;
 use crate::domain::runner::RunnerCommand;
 
+/// What is typed after a name to force a change; on the command line the option of that name.
+pub const FORCE: &str = "--force";
+
 /// A question that waits for a yes. The answer that is always given by Enter and Esc is no.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Question {
@@ -60,6 +63,10 @@ pub struct Draft {
     pub reading: Option<Reading>,
     /// The only job, read again while the question is open.
     pub one: Option<One>,
+    /// The exact commands, where it may be done in an application's own words.
+    pub own: OwnWords,
+    /// Also where it is refused otherwise: a library qtop does not know (R23), a job that somebody may still hold.
+    pub force: bool,
     /// Jobs per second at most.
     pub rate: Option<u32>,
     /// Begin with 1, then 10, then the rest.
@@ -95,6 +102,17 @@ pub struct Reading {
     /// All were read.
     pub done: bool,
     /// Why they could not be.
+    pub error: Option<FetchError>,
+}
+
+/// What a change really is where an application has its own way to do it.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct OwnWords {
+    /// Orders that read it and were not answered yet.
+    pub awaited: Vec<Ticket>,
+    /// What happens in one sentence, then the exact commands; empty where the system does it by itself.
+    pub lines: Vec<String>,
+    /// Why it could not be read.
     pub error: Option<FetchError>,
 }
 
@@ -151,10 +169,8 @@ impl EntryKind {
     pub fn words(self) -> (&'static str, &'static str) {
         match self {
             Self::Delay => ("run in", "a time from now, for example 90s, 10m, 2h, 1d"),
-            Self::Priority => ("priority", "the system's own number; BullMQ: 0 runs first, then 1 upwards"),
-            Self::Consumer => {
-                ("consumer", "who gets them, and for how long the present one must have had them: worker-2 1m")
-            }
+            Self::Priority => ("priority", "a whole number; which of them runs first stands above"),
+            Self::Consumer => ("consumer", "a name, then how long the present one must have had it: worker-2 1m"),
             Self::Clean => ("delete", "a state and an age, for example: completed 7d"),
             Self::Keep => ("keep", "about so many of the newest entries"),
             Self::Limits => ("limits", "concurrency=5 rate=100/1s; a value of 0 lifts a limit"),
@@ -196,6 +212,13 @@ impl Question {
         Self { deed, value: None, name: None, scroll: 0 }
     }
 
+    /// From now on the change is forced, which takes the queue's name and the word for it to be typed.
+    pub fn force(&mut self, name: &str) {
+        let Some(draft) = self.draft_mut() else { return };
+        draft.force = true;
+        self.name = Some(Name::new(format!("{name} {FORCE}")));
+    }
+
     /// The change, if it is one.
     pub fn draft(&self) -> Option<&Draft> {
         match &self.deed {
@@ -222,6 +245,12 @@ impl Question {
             Some(Reading { error: Some(_), .. }) => return Some("the jobs could not be read".to_owned()),
             Some(reading) if !reading.done => return Some("the jobs are still being read".to_owned()),
             _ => {}
+        }
+        if draft.own.error.is_some() {
+            return Some("its exact commands could not be read".to_owned());
+        }
+        if !draft.own.awaited.is_empty() {
+            return Some("its exact commands are still being read".to_owned());
         }
         draft.is_empty().then(|| "there is nothing it could be done to".to_owned())
     }

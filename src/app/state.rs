@@ -15,6 +15,7 @@ use super::screen::Navigation;
 use super::settings::Settings;
 use super::steady::Steady;
 use super::views::{FailuresView, JobView, LogsView, QueueView, QueuesView, RunningView, ScheduledView, WorkersView};
+use crate::domain::described::Convention;
 use crate::domain::fetch::{FetchError, QueuedRow};
 use crate::domain::ids::{JobId, QueueId, ServerId, SystemName, Ticket};
 use crate::domain::mutation::{Ability, Verb};
@@ -125,6 +126,8 @@ pub struct ServerView {
     pub unlocked_until: Option<Instant>,
     /// What can be changed in queues of each system.
     pub abilities: BTreeMap<SystemName, &'static [Ability]>,
+    /// Conventions by which an application has its own way to change jobs: questions show the exact commands.
+    pub own_ways: Vec<Convention>,
     /// Arguments that lead qtop to this server, without secrets; empty where it finds there by itself.
     pub arguments: String,
 }
@@ -340,6 +343,8 @@ pub struct Toast {
     pub bad: bool,
     /// When it goes.
     pub until: Instant,
+    /// It says why nothing may be changed now, and goes as soon as that is over.
+    pub refusal: bool,
 }
 
 /// A lasting notice under the header.

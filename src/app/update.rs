@@ -20,6 +20,7 @@ mod sorting;
 
 use std::time::Duration;
 
+use super::availability::refused_now;
 use super::effect::{Effect, PaceWish};
 use super::keymap::Keymap;
 use super::message::{Clock, Message};
@@ -45,6 +46,7 @@ pub fn update(state: &mut State, message: Message) -> Vec<Effect> {
                 return Vec::new();
             }
             state.queues.settled |= state.snapshot.discovery.passes > 0;
+            settle_refusals(state);
             cursor::settle(state);
             fetch::refresh(state)
         }
@@ -91,7 +93,22 @@ pub fn update(state: &mut State, message: Message) -> Vec<Effect> {
 fn notice(state: &mut State, text: impl Into<String>, bad: bool) {
     let text = text.into();
     state.toasts.retain(|toast| toast.text != text);
-    state.toasts.push(Toast { text, bad, until: state.clock.mono + TOAST_TIME });
+    state.toasts.push(Toast { text, bad, until: state.clock.mono + TOAST_TIME, refusal: false });
+}
+
+/// Likewise for a reason that keeps changes away at this moment.
+fn refused(state: &mut State, text: impl Into<String>) {
+    notice(state, text, true);
+    if let Some(toast) = state.toasts.last_mut() {
+        toast.refusal = true;
+    }
+}
+
+/// What kept changes away is over: nobody shall read of it any more.
+fn settle_refusals(state: &mut State) {
+    if refused_now(state).is_none() {
+        state.toasts.retain(|toast| !toast.refusal);
+    }
 }
 
 fn tick(state: &mut State, clock: Clock) -> Vec<Effect> {

@@ -144,6 +144,17 @@ pub enum Order {
         /// What is to be matched.
         filter: Filter,
     },
+    /// Read what a change of these jobs really is, where it is in an application's own words.
+    Preview {
+        /// Comes back with the report.
+        ticket: Ticket,
+        /// Which queue.
+        queue: QueueId,
+        /// What is to be done with them.
+        verb: Verb,
+        /// The jobs, by the state they were seen in.
+        groups: Vec<(StateId, Vec<JobId>)>,
+    },
     /// Carry out a plan.
     Run {
         /// Comes back with each report.
@@ -191,6 +202,7 @@ impl Order {
     pub fn ticket(&self) -> Ticket {
         match self {
             Self::Freeze { ticket, .. }
+            | Self::Preview { ticket, .. }
             | Self::Run { ticket, .. }
             | Self::Control(ticket, _)
             | Self::Undo { ticket, .. }
@@ -209,6 +221,8 @@ pub enum Report {
     Freezing(Ticket, u64),
     /// To [`Order::Freeze`].
     Frozen(Ticket, Result<Frozen, FetchError>),
+    /// To [`Order::Preview`]: what really happens, then the exact commands; nothing where the system does it its own way.
+    Previewed(Ticket, Result<Vec<String>, FetchError>),
     /// A running change stands so.
     Progress(Ticket, Progress),
     /// A change has ended.

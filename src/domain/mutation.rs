@@ -203,6 +203,12 @@ impl Change {
     }
 }
 
+/// A payload as it comes back from an editor: editors end the last line, and a payload that had no such end keeps having
+/// none (R22).
+pub fn without_added_newline(old: &Bytes, edited: Bytes) -> Bytes {
+    if edited.ends_with(b"\n") && !old.ends_with(b"\n") { edited.slice(..edited.len() - 1) } else { edited }
+}
+
 /// A job to be added.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct NewJob {
@@ -296,6 +302,13 @@ pub struct Ability {
     pub says: &'static str,
     /// The server's work grows with the number of jobs in the state (P15): nanoseconds for each, measured.
     pub nanos_per_listed: u64,
+    /// The attempts made can be counted from zero again on the way.
+    pub resets: bool,
+}
+
+/// Said where a change applies to jobs of other states only.
+pub fn not_for(state: StateId) -> String {
+    format!("not possible for {state} jobs")
 }
 
 impl Ability {
@@ -306,7 +319,7 @@ impl Ability {
             return Some("its record is gone".to_owned());
         }
         if !self.states.contains(&row.state) {
-            return Some(format!("not possible for {} jobs", row.state));
+            return Some(not_for(row.state));
         }
         // These leave the job where it is, or are about the very one who holds it.
         let harmless = matches!(self.verb, Verb::Edit | Verb::Duplicate | Verb::Claim | Verb::Acknowledge);
@@ -321,9 +334,19 @@ mod tests {
     use crate::domain::job::Lease;
 
     #[test]
+    fn r22_only_a_newline_that_the_editor_added_is_taken_away() {
+        let cut = |old: &'static str, new: &'static str| {
+            without_added_newline(&Bytes::from_static(old.as_bytes()), Bytes::from_static(new.as_bytes()))
+        };
+        assert_eq!(&cut("{}", "{}\n")[..], b"{}");
+        assert_eq!(&cut("{}\n", "{ }\n")[..], b"{ }\n");
+        assert_eq!(&cut("{}", "{}\n\n")[..], b"{}\n");
+    }
+
+    #[test]
     fn a_job_that_somebody_holds_is_not_eligible() {
         const ACTIVE: StateId = StateId("active");
-        let ability = |verb| Ability { verb, states: &[ACTIVE], says: "", nanos_per_listed: 0 };
+        let ability = |verb| Ability { verb, states: &[ACTIVE], says: "", nanos_per_listed: 0, resets: false };
         let mut row = JobRow::bare("1", ACTIVE, StateKind::Active);
         assert_eq!(ability(Verb::Remove).refuses(&row), None);
         row.lease = Some(Lease { left: Some(Duration::from_secs(3)), holder: None });

@@ -169,6 +169,9 @@ pub struct Warning {
     pub text: String,
 }
 
+/// Code of the warning that a queue was written by a library qtop does not know: changes are refused unless forced (R23).
+pub const UNKNOWN_LIBRARY: &str = "library_unknown";
+
 /// What one tick learned about one queue.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QueueSample {

@@ -2,10 +2,11 @@
 //!
 //! Nothing here is ever merged or dropped: an order that cannot be taken is said aloud by the sender's full channel.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
+use futures_util::future::BoxFuture;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -13,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use super::change::audit::{Audit, Entry};
 use super::change::freeze::freeze;
 use super::change::journal;
+use super::change::obliterate::{Steps, obliterate};
 use super::change::piece::Desk;
 use super::change::run::{Room, resume, run};
 use super::change::trash::Trash;
@@ -20,12 +22,13 @@ use super::change::undo::undo;
 use super::change::{ChangeError, Finished, Places};
 use super::{Dialer, Systems};
 use crate::domain::change::{
-    AuditLine, Control, Filter, Frozen, Gate, Order, Plan, Progress, Report, Scope, Summary, TrashItem,
+    AuditLine, Control, Filter, Frozen, Gate, Order, Plan, Progress, Report, Summary, TrashItem,
 };
 use crate::domain::fetch::FetchError;
-use crate::domain::ids::{QueueId, Ticket};
-use crate::domain::mutation::{Change, Outcome, Verb};
-use crate::link::{ConnectOptions, Mode, Purpose, Remedy};
+use crate::domain::ids::{JobId, QueueId, Ticket};
+use crate::domain::mutation::{Outcome, Verb};
+use crate::domain::state::StateId;
+use crate::link::{ConnectOptions, Link, Mode, Purpose, Remedy};
 use crate::systems::{System, SystemError};
 
 /// Lines of the audit file that are read for its screen.
@@ -45,6 +48,27 @@ pub struct Executor {
     pub server: String,
     /// qtop's state directory and the trash's size.
     pub places: Places,
+}
+
+/// One order that takes several changes.
+struct Ordered<'a> {
+    bench: &'a Bench,
+    ticket: Ticket,
+    control: watch::Receiver<Control>,
+}
+
+impl Steps for Ordered<'_> {
+    fn carry_out(&mut self, plan: Plan) -> BoxFuture<'_, Finished> {
+        Box::pin(self.bench.run(self.ticket, plan, None, self.control.clone()))
+    }
+
+    fn link(&mut self) -> BoxFuture<'_, Result<Link, SystemError>> {
+        Box::pin(async { Ok(self.bench.reading.dial(Purpose::Fetch).await?) })
+    }
+
+    fn go_on(&self) -> bool {
+        !matches!(*self.control.borrow(), Control::Stop | Control::Leave)
+    }
 }
 
 struct Bench {
@@ -103,6 +127,10 @@ impl Bench {
                 let result = self.freeze(ticket, &queue, verb, &filter, control).await.map_err(|error| told(&error));
                 self.report(Report::Frozen(ticket, result)).await;
             }
+            Order::Preview { ticket, queue, verb, groups } => {
+                let lines = self.preview(&queue, verb, &groups).await.map_err(|error| told(&error));
+                self.report(Report::Previewed(ticket, lines)).await;
+            }
             Order::Run { ticket, plan } => {
                 let turn = self.turn(&plan.queue).await;
                 let _held = turn.lock().await;
@@ -143,7 +171,7 @@ impl Bench {
             }
             Order::Audit { ticket } => {
                 let lines = self.off_thread(|places| Audit::new(&places).last(AUDIT_LINES)).await;
-                let lines = lines.map(|(entries, _)| entries.into_iter().rev().map(audit_line).collect());
+                let lines = lines.map(|(entries, _)| in_short(entries));
                 self.report(Report::Audit(ticket, lines)).await;
             }
             Order::Control(ticket, control) => self.control(ticket, control).await,
@@ -181,6 +209,22 @@ impl Bench {
         .await
     }
 
+    /// What a change of these jobs really is, in an application's own words.
+    async fn preview(
+        &self,
+        queue: &QueueId,
+        verb: Verb,
+        groups: &[(StateId, Vec<JobId>)],
+    ) -> Result<Vec<String>, SystemError> {
+        let system = self.system(queue)?;
+        let link = self.reading.dial(Purpose::Fetch).await?;
+        let mut lines = Vec::new();
+        for (state, ids) in groups {
+            lines.extend(system.preview(&link, queue, verb, *state, ids).await?);
+        }
+        Ok(lines)
+    }
+
     async fn run(
         &self,
         ticket: Ticket,
@@ -209,8 +253,7 @@ impl Bench {
         }
     }
 
-    /// Pauses a queue, empties it by way of the trash, deletes its own keys. A queue that was not deleted in the end is
-    /// left as it was found.
+    /// Deletes a queue with everything in it.
     async fn obliterate(
         &self,
         ticket: Ticket,
@@ -218,47 +261,13 @@ impl Bench {
         was_paused: bool,
         control: watch::Receiver<Control>,
     ) -> Finished {
-        let whole = |change| Plan { change, scope: Scope::Queue, ..plan.clone() };
-        if !was_paused {
-            let paused = self.run(ticket, whole(Change::Pause), None, control.clone()).await;
-            if paused.error.is_some() || !paused.outcome.refused.is_empty() {
-                return paused;
+        let system = match self.system(&plan.queue) {
+            Ok(system) => system,
+            Err(error) => {
+                return Finished { outcome: Outcome::default(), left: 1, undo: None, error: Some(error.into()) };
             }
-        }
-        let mut finished = self.emptied(ticket, &plan, control.clone()).await;
-        let jobs = finished.undo.take();
-        if finished.error.is_none() && finished.outcome.refused.is_empty() && finished.left == 0 {
-            finished = self.run(ticket, plan.clone(), None, control.clone()).await;
-        }
-        let done = finished.error.is_none() && finished.outcome.refused.is_empty() && finished.left == 0;
-        if !done && !was_paused {
-            let resumed = self.run(ticket, whole(Change::Resume), None, control).await;
-            finished.error = finished.error.or(resumed.error);
-        }
-        // The queue's own keys come back first, then its jobs.
-        let tokens: Vec<String> = finished.undo.take().into_iter().chain(jobs).collect();
-        finished.undo = (!tokens.is_empty()).then(|| tokens.join(" "));
-        finished
-    }
-
-    /// Removes every job of a queue.
-    async fn emptied(&self, ticket: Ticket, plan: &Plan, control: watch::Receiver<Control>) -> Finished {
-        let states = self.system(&plan.queue).map(|system| system.spec().states.iter().map(|state| state.id).collect());
-        let frozen = match states {
-            Ok(states) => {
-                let filter = Filter { states, ..Filter::default() };
-                self.freeze(ticket, &plan.queue, Verb::Remove, &filter, control.clone()).await
-            }
-            Err(error) => Err(error),
         };
-        match frozen {
-            Ok(frozen) => {
-                let change = Change::Remove { children: false };
-                let plan = Plan { change, scope: Scope::Jobs(frozen.groups), ..plan.clone() };
-                self.run(ticket, plan, None, control).await
-            }
-            Err(error) => Finished { outcome: Outcome::default(), left: 1, undo: None, error: Some(error.into()) },
-        }
+        obliterate(&mut Ordered { bench: self, ticket, control }, &*system, plan, was_paused).await
     }
 
     /// Puts back what one or more tokens stand for, in their order.
@@ -350,6 +359,14 @@ fn trash_item(item: super::change::trash::Item) -> TrashItem {
         action: header.action,
         bytes: item.bytes,
     }
+}
+
+/// The newest first; of a change that has ended only the line of its end.
+fn in_short(entries: Vec<Entry>) -> Vec<AuditLine> {
+    let ended = |entry: &Entry| entry.outcome.is_some();
+    let over: HashSet<String> = entries.iter().filter(|entry| ended(entry)).map(|entry| entry.run.clone()).collect();
+    let shown = entries.into_iter().rev().filter(|entry| ended(entry) || !over.contains(&entry.run));
+    shown.map(audit_line).collect()
 }
 
 fn audit_line(entry: Entry) -> AuditLine {

@@ -107,6 +107,7 @@ fn refused(order: &Order, text: &str, remedy: &str) -> Report {
     let error = FetchError { text: text.to_owned(), remedy: Some(remedy.to_owned()) };
     match order {
         Order::Freeze { ticket, .. } => Report::Frozen(*ticket, Err(error)),
+        Order::Preview { ticket, .. } => Report::Previewed(*ticket, Err(error)),
         Order::Trash { ticket } => Report::Trash(*ticket, Err(error)),
         Order::Audit { ticket } => Report::Audit(*ticket, Err(error)),
         Order::Run { ticket, .. }

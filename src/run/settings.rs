@@ -5,6 +5,7 @@ use crate::app::command::quoted;
 use crate::app::settings::Settings;
 use crate::app::state::{ServerView, TimeStyle};
 use crate::config::{self, Config};
+use crate::domain::described::Convention;
 use crate::theme;
 
 /// Settings of the screen.
@@ -40,6 +41,7 @@ pub(super) fn server_view(config: &Config, name: &str) -> ServerView {
         Some(url) => format!("--url {}", quoted(&url)),
         None => String::new(),
     };
+    let described = config.described().for_server(name);
     ServerView {
         arguments,
         name: name.to_owned(),
@@ -48,6 +50,7 @@ pub(super) fn server_view(config: &Config, name: &str) -> ServerView {
         read_only: server.and_then(config::Server::read_only_reason),
         unlockable: server.is_some_and(|server| server.read_only.is_none()),
         unlocked_until: None,
+        own_ways: described.conventions.into_iter().filter(Convention::changes).collect(),
         abilities: systems_of(config, name).iter().map(|system| (system.spec().name, system.abilities())).collect(),
     }
 }

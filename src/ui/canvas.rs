@@ -33,12 +33,6 @@ impl Phrase {
         self
     }
 
-    /// With all pieces of another phrase.
-    pub fn joined(mut self, other: Phrase) -> Self {
-        self.append(other);
-        self
-    }
-
     /// Adds a piece.
     pub fn push(&mut self, role: Role, words: impl AsRef<str>) {
         let words = words.as_ref();

@@ -20,7 +20,7 @@ use ratatui::layout::{Position, Rect};
 
 use crate::app::guide;
 use crate::app::message::Geometry;
-use crate::app::state::{LEAST, State};
+use crate::app::state::{LEAST, Overlay, State};
 use crate::theme::{Role, Theme};
 use canvas::Canvas;
 use scene::Scene;
@@ -53,9 +53,16 @@ fn draw(state: &State, canvas: &mut Canvas<'_>, area: Rect) -> (Geometry, Option
     let top = area.y + 2 + banners;
     let bottom = area.bottom() - 1;
     let body = screens::draw(&scene, canvas, Rect { y: top, height: bottom - top, ..area });
-    notices::toasts(&scene, canvas, Rect { y: top, height: bottom - top, ..area });
+    let asked = matches!(state.overlay, Some(Overlay::Ask(_)));
+    if !asked {
+        notices::toasts(&scene, canvas, Rect { y: top, height: bottom - top, ..area });
+    }
     let cursor = match &state.prompt {
         Some(prompt) => Some(notices::prompt(canvas, line(bottom), prompt)),
+        None if asked => {
+            notices::under_question(&scene, canvas, line(bottom));
+            None
+        }
         None => {
             footer::draw(canvas, line(bottom), &guide::footer(state));
             None

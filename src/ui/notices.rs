@@ -6,13 +6,16 @@ use super::canvas::{Canvas, Phrase};
 use super::overlays::changes;
 use super::scene::Scene;
 use crate::app::actions::ActionId;
-use crate::app::state::{Overlay, Prompt, PromptKind, State};
+use crate::app::state::{Overlay, Prompt, PromptKind, State, Toast};
 use crate::domain::snapshot::LinkHealth;
 use crate::domain::text;
 use crate::theme::Role;
+use crate::ui::widgets::empty::wrap;
 
 /// Most toasts shown at once.
 const TOASTS: usize = 3;
+/// Lines of one toast; what is longer is cut.
+const LINES: usize = 3;
 
 /// What stands on a screen that is too small for anything else. Keys work all the same.
 pub fn too_small(state: &State, canvas: &mut Canvas<'_>, area: Rect, least: (u16, u16)) {
@@ -86,18 +89,47 @@ pub fn banners(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect) -> u16 {
     used
 }
 
-/// Short notices over the last lines of the body, newest lowest.
+/// Short notices over the last lines of the body, newest lowest. Long ones are broken, for their end says what to do.
 pub fn toasts(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect) {
     let toasts = &scene.state.toasts;
     let shown = &toasts[toasts.len().saturating_sub(TOASTS)..];
-    for (toast, y) in shown.iter().rev().zip((area.y..area.bottom()).rev()) {
+    let room = usize::from(area.width.saturating_sub(4));
+    let mut lines = Vec::new();
+    for toast in shown {
+        let (role, sign) = look_of(canvas, toast);
+        let mut broken = wrap(&toast.text, room);
+        if broken.len() > LINES {
+            broken.truncate(LINES);
+            if let Some(last) = broken.last_mut() {
+                *last = format!("{} …", text::fit(last, room.saturating_sub(2)));
+            }
+        }
+        let lead = |number: usize| if number == 0 { format!("{sign} ") } else { "  ".to_owned() };
+        let phrases = broken.iter().enumerate();
+        lines.extend(phrases.map(|(number, words)| Phrase::of(role, lead(number)).and(role, words)));
+    }
+    for (line, y) in lines.iter().rev().zip((area.y..area.bottom()).rev()) {
         let at = Rect { y, height: 1, ..area };
         canvas.wipe(at);
-        let glyphs = canvas.glyphs();
-        let (role, sign) = if toast.bad { (Role::Error, glyphs.act) } else { (Role::Info, glyphs.arrow) };
-        let line = Phrase::of(role, format!("{sign} ")).and(role, &toast.text);
-        canvas.phrase(at.x + 1, at.y, at.width.saturating_sub(2), &line);
+        canvas.phrase(at.x + 1, at.y, at.width.saturating_sub(2), line);
     }
+}
+
+/// The footer under a question: none of the screen's keys works now, and a notice must not be hidden by the question.
+pub fn under_question(scene: &Scene<'_>, canvas: &mut Canvas<'_>, at: Rect) {
+    let line = match scene.state.toasts.last() {
+        Some(toast) => {
+            let (role, sign) = look_of(canvas, toast);
+            Phrase::of(role, format!("{sign} ")).and(role, &toast.text)
+        }
+        None => Phrase::of(Role::Muted, "a question waits; Esc is no"),
+    };
+    canvas.phrase(at.x + 1, at.y, at.width.saturating_sub(2), &line);
+}
+
+fn look_of(canvas: &Canvas<'_>, toast: &Toast) -> (Role, &'static str) {
+    let glyphs = canvas.glyphs();
+    if toast.bad { (Role::Error, glyphs.act) } else { (Role::Info, glyphs.arrow) }
 }
 
 /// The line that is being typed, in the footer's place; returns where the terminal's cursor belongs.

@@ -32,12 +32,12 @@ fn opened() -> Desk {
 }
 
 /// What the real systems can do.
-fn able(state: &mut State) {
+pub fn able(state: &mut State) {
     let systems = qtop::systems::all(&Described::default());
     state.server.abilities = systems.iter().map(|system| (system.spec().name, system.abilities())).collect();
 }
 
-fn orders(effects: &[Effect]) -> Vec<Order> {
+pub fn orders(effects: &[Effect]) -> Vec<Order> {
     let order = |effect: &Effect| match effect {
         Effect::Change(order) => Some(order.clone()),
         _ => None,
@@ -45,7 +45,7 @@ fn orders(effects: &[Effect]) -> Vec<Order> {
     effects.iter().filter_map(order).collect()
 }
 
-fn plans(effects: &[Effect]) -> Vec<Plan> {
+pub fn plans(effects: &[Effect]) -> Vec<Plan> {
     let plan = |order: Order| match order {
         Order::Run { plan, .. } | Order::Obliterate { plan, .. } => Some(plan),
         _ => None,
@@ -58,20 +58,20 @@ fn ids(plan: &Plan) -> Vec<String> {
     groups.iter().flat_map(|(_, ids)| ids).map(JobId::to_text).collect()
 }
 
-fn press(state: &mut State, keys: &str) -> Vec<Effect> {
+pub fn press(state: &mut State, keys: &str) -> Vec<Effect> {
     let chords = qtop::app::chord::parse_sequence(keys).expect("keys of this test");
     let press =
         |state: &mut State, code, modifiers| update(state, Message::Input(Input::Key(KeyEvent::new(code, modifiers))));
     chords.into_iter().flat_map(|chord| press(state, chord.code, chord.modifiers)).collect()
 }
 
-fn type_in(state: &mut State, text: &str) {
+pub fn type_in(state: &mut State, text: &str) {
     for c in text.chars() {
         update(state, Message::Input(Input::Key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE))));
     }
 }
 
-fn question(state: &State) -> &Question {
+pub fn question(state: &State) -> &Question {
     match &state.overlay {
         Some(Overlay::Ask(question)) => question,
         other => panic!("no question is open but {other:?}"),
@@ -79,7 +79,7 @@ fn question(state: &State) -> &Question {
 }
 
 /// The opened desk after its script, to go on with by hand.
-fn settled() -> State {
+pub fn settled() -> State {
     let mut desk = opened();
     desk.sees("job-1");
     desk.run();
@@ -430,12 +430,28 @@ fn malformed_json_changes_nothing_and_is_not_lost() {
             if times == 2 {
                 assert_eq!(shown, b"{oops", "what was typed is there again");
             }
-            b"{oops".to_vec()
+            b"{oops"[..6 - times].to_vec()
         },
         "esc E",
     );
     assert_eq!(orders(&effects), []);
     assert!(matches!(&state.overlay, Some(Overlay::Problem { text, .. }) if text.contains("is kept")));
+}
+
+#[test]
+fn a_malformed_text_left_as_it_is_is_given_up() {
+    let mut times = 0;
+    let (state, effects) = edited(
+        move |shown| {
+            times += 1;
+            // The second time as an editor leaves it that ends the last line.
+            if times == 1 { b"{oops".to_vec() } else { [shown, b"\n"].concat() }
+        },
+        "esc E",
+    );
+    assert_eq!(orders(&effects), []);
+    assert_eq!(state.changes.kept, None);
+    assert!(state.toasts.iter().any(|toast| toast.text.contains("is given up")), "{:?}", state.toasts);
 }
 
 #[test]

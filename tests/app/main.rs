@@ -1,5 +1,6 @@
 //! The real loop over a fake terminal and fake tasks: keys go in, effects and frames come out.
 
+mod asking;
 mod changes;
 mod desk;
 mod queue_screen;

@@ -80,8 +80,8 @@ fn prompt_and_toasts() {
         Some(Prompt { kind: PromptKind::Filter, text: "rep".into(), at: 3, touched: true, before: String::new() });
     let until = state.clock.mono + Duration::from_secs(3);
     state.toasts = vec![
-        Toast { text: "copied 48197".into(), bad: false, until },
-        Toast { text: "no queue is selected".into(), bad: true, until },
+        Toast { text: "copied 48197".into(), bad: false, until, refusal: false },
+        Toast { text: "no queue is selected".into(), bad: true, until, refusal: false },
     ];
     approve("prompt", &state, &SIZES[..1]);
 }

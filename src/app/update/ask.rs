@@ -3,14 +3,15 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::prompt::edit_line;
-use super::{copy, entry, fetch, notice};
+use super::{copy, entry, fetch, notice, refused, settle_refusals};
 use crate::app::actions::ActionId;
-use crate::app::availability;
+use crate::app::availability::refused_now;
 use crate::app::changes::{Made, What};
 use crate::app::effect::Effect;
 use crate::app::intent;
 use crate::app::list::Motion;
 use crate::app::question::{Deed, Draft, Part, Question};
+use crate::app::safeguard;
 use crate::app::state::{LEAST, Overlay, State};
 use crate::domain::change::{Control, Order, Plan, Progress, Scope, TrashItem};
 use crate::domain::mutation::Change;
@@ -39,8 +40,35 @@ pub(super) fn show(state: &mut State, question: Question) -> Vec<Effect> {
     state.pending.clear();
     state.overlay = Some(Overlay::Ask(Box::new(question)));
     let mut effects = begin_reading(state);
+    effects.extend(read_own_words(state));
     effects.extend(fetch::asked(state, true));
     effects
+}
+
+/// Reads the exact commands of a change of chosen jobs, where an application may have its own way to do it. Ids that are
+/// read by a filter come with theirs.
+fn read_own_words(state: &mut State) -> Vec<Effect> {
+    let Some(Overlay::Ask(question)) = &state.overlay else { return Vec::new() };
+    let Some(draft) = question.draft().filter(|draft| draft.reading.is_none()) else { return Vec::new() };
+    let ways = &state.server.own_ways;
+    let own = draft.parts.iter().filter(|part| ways.iter().any(|way| way.covers(&part.queue)));
+    let parts: Vec<_> = own
+        .filter_map(|part| match &part.scope {
+            Scope::Jobs(groups) => Some((part.queue.clone(), part.change.verb(), groups.clone())),
+            Scope::Queue | Scope::Schedules(_) => None,
+        })
+        .collect();
+    let mut orders = Vec::new();
+    for (queue, verb, groups) in parts {
+        let ticket = state.next_ticket();
+        orders.push(Order::Preview { ticket, queue, verb, groups });
+    }
+    if let Some(Overlay::Ask(question)) = &mut state.overlay
+        && let Some(draft) = question.draft_mut()
+    {
+        draft.own.awaited = orders.iter().map(Order::ticket).collect();
+    }
+    orders.into_iter().map(Effect::Change).collect()
 }
 
 /// Reads the ids a question is about, once everything that selects them is known.
@@ -103,6 +131,7 @@ pub(super) fn key(state: &mut State, event: KeyEvent) -> Vec<Effect> {
             Vec::new()
         }
         KeyCode::Char('a') => attempts(question),
+        KeyCode::Char('F') => force(state),
         KeyCode::Char('+') => pace(question, true),
         KeyCode::Char('-' | '_') => pace(question, false),
         _ => Vec::new(),
@@ -111,6 +140,15 @@ pub(super) fn key(state: &mut State, event: KeyEvent) -> Vec<Effect> {
 
 fn scroll(question: &mut Question, motion: Motion) -> Vec<Effect> {
     question.scroll = motion.from(question.scroll, 200);
+    Vec::new()
+}
+
+/// The same, forced: what a yes takes then has to be typed.
+fn force(state: &mut State) -> Vec<Effect> {
+    let Some(Overlay::Ask(question)) = &state.overlay else { return Vec::new() };
+    let mut forced = (**question).clone();
+    safeguard::force(state, &mut forced);
+    state.overlay = Some(Overlay::Ask(Box::new(forced)));
     Vec::new()
 }
 
@@ -155,9 +193,15 @@ fn yes(state: &mut State) -> Vec<Effect> {
     // Of what the runner is told, only a copy that is pushed back changes a queue.
     let copies = matches!(question.deed, Deed::Runner(RunnerCommand::RunCopy(_)));
     let changes = copies || !matches!(question.deed, Deed::Unlock | Deed::Quit | Deed::Runner(_));
-    let refusal = question.incomplete().or_else(|| availability::refused_now(state).filter(|_| changes));
+    let refusal = question.incomplete().or_else(|| refused_now(state).filter(|_| changes));
     if let Some(reason) = refusal {
-        notice(state, format!("nothing was done: {reason}"), true);
+        let for_now = refused_now(state).as_ref() == Some(&reason);
+        let words = format!("nothing was done: {reason}");
+        if for_now {
+            refused(state, words)
+        } else {
+            notice(state, words, true)
+        }
         return Vec::new();
     }
     let Some(Overlay::Ask(question)) = state.overlay.take() else { return Vec::new() };
@@ -168,6 +212,7 @@ fn yes(state: &mut State) -> Vec<Effect> {
         Deed::Unlock => {
             let until = state.clock.mono + UNLOCKED;
             state.server.unlocked_until = Some(until);
+            settle_refusals(state);
             notice(state, "changes are allowed here for ten minutes", false);
             vec![Effect::Unlock(Some(until))]
         }
@@ -179,11 +224,11 @@ fn yes(state: &mut State) -> Vec<Effect> {
 /// Orders a change, one plan for each queue.
 fn order(state: &mut State, draft: Draft) -> Vec<Effect> {
     super::cursor::clear_marks(state);
-    let Draft { parts, rate, ramp, then_retry, was_paused, .. } = draft;
+    let Draft { parts, rate, ramp, then_retry, was_paused, force, .. } = draft;
     let many = parts.iter().map(|part| part.scope.len()).sum::<usize>() > QUICK;
     let mut effects = Vec::new();
     for Part { queue, change, scope } in parts {
-        let plan = Plan { server: state.server.name.clone(), queue, change, scope, force: false, rate, ramp };
+        let plan = Plan { server: state.server.name.clone(), queue, change, scope, force, rate, ramp };
         let then = then_retry.then(|| Plan { change: Change::Retry { reset_attempts: false }, ..plan.clone() });
         effects.push(send(state, plan, then, was_paused));
     }

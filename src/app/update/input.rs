@@ -2,9 +2,9 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::{ask, cursor, fetch, notice, open, overlay, pace, perform, prompt};
+use super::{ask, cursor, fetch, notice, open, overlay, pace, perform, prompt, refused};
 use crate::app::actions::ActionId;
-use crate::app::availability::{Availability, availability};
+use crate::app::availability::{Availability, availability, refused_now};
 use crate::app::chord::Chord;
 use crate::app::effect::Effect;
 use crate::app::keymap::Lookup;
@@ -109,11 +109,23 @@ pub(super) fn act(state: &mut State, id: ActionId) -> Vec<Effect> {
 
 /// Says why an action cannot be done; what is too long for one line is shown whole.
 fn refuse(state: &mut State, id: ActionId, reason: String) {
+    let for_now = refused_now(state).as_ref() == Some(&reason);
+    let reason = match word(id).filter(|_| reason.starts_with("not possible")) {
+        Some(word) => format!("{word} is {reason}"),
+        None => reason,
+    };
     if reason.chars().count() + 4 <= usize::from(state.size.0) {
-        return notice(state, reason, true);
+        return if for_now { refused(state, reason) } else { notice(state, reason, true) };
     }
     let title = format!("Not possible: {}", id.spec().title);
     state.overlay = Some(Overlay::Problem { title, text: broken(&reason), scroll: 0 });
+}
+
+/// What an action is called in a sentence: as in the footer, or as on the command line.
+fn word(id: ActionId) -> Option<&'static str> {
+    let spec = id.spec();
+    let hint = spec.footer.map(|(_, word)| word);
+    hint.or_else(|| spec.cli?.strip_prefix("qtop "))
 }
 
 /// Words in lines that fit the narrowest screen: a problem is drawn line by line, as it is.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cursor::{self, ListOp};
-use super::{ask, copy, editing, export, fetch, follow, lock, notice, open, prompt, reports, sorting, wish};
+use super::wish;
+use super::{ask, copy, editing, export, fetch, follow, lock, notice, open, prompt, reports, settle_refusals, sorting};
 use crate::app::actions::ActionId;
 use crate::app::effect::Effect;
 use crate::app::list::Motion;
@@ -293,6 +294,7 @@ fn more(state: &mut State) -> Vec<Effect> {
 
 fn freeze(state: &mut State) -> Vec<Effect> {
     if state.frozen.take().is_some() {
+        settle_refusals(state);
         cursor::settle(state);
         return fetch::now(state);
     }

@@ -1,12 +1,13 @@
 //! What became of orders, and the lists of changes, of what can be undone, and of what was changed before.
 
-use super::{ask, cursor, fetch, input, notice};
+use super::{ask, cursor, fetch, input, notice, refused};
 use crate::app::actions::ActionId;
 use crate::app::availability::refused_now;
 use crate::app::changes::Made;
 use crate::app::effect::Effect;
 use crate::app::preview::plural;
 use crate::app::question::{Deed, Question, Reading};
+use crate::app::safeguard;
 use crate::app::state::{Overlay, State};
 use crate::domain::change::{Control, Frozen, Order, Plan, Report, Scope, Summary, TrashItem};
 use crate::domain::fetch::FetchError;
@@ -23,6 +24,7 @@ pub(super) fn reported(state: &mut State, report: Report) -> Vec<Effect> {
             }
         }
         Report::Frozen(ticket, result) => frozen(state, ticket, result),
+        Report::Previewed(ticket, result) => previewed(state, ticket, result),
         Report::Progress(ticket, progress) => {
             if let Some(made) = state.changes.of_mut(ticket) {
                 made.progress = progress;
@@ -68,6 +70,19 @@ fn frozen(state: &mut State, ticket: Ticket, result: Result<Frozen, FetchError>)
     draft.names = frozen.names;
     draft.samples = frozen.samples;
     draft.left_out = frozen.not_eligible;
+    draft.own.lines = frozen.commands;
+}
+
+/// What the change of the open question really is.
+fn previewed(state: &mut State, ticket: Ticket, result: Result<Vec<String>, FetchError>) {
+    let Some(Overlay::Ask(question)) = &mut state.overlay else { return };
+    let Some(own) = question.draft_mut().map(|draft| &mut draft.own) else { return };
+    let Some(index) = own.awaited.iter().position(|awaited| *awaited == ticket) else { return };
+    own.awaited.remove(index);
+    match result {
+        Ok(lines) => own.lines.extend(lines),
+        Err(error) => own.error = Some(error),
+    }
 }
 
 fn finished(state: &mut State, ticket: Ticket, summary: Summary) -> Vec<Effect> {
@@ -102,7 +117,7 @@ fn tell(state: &mut State, made: &Made) {
         && state.prompt.is_none()
     {
         let remedy = error.remedy.as_ref().map(|remedy| format!("\n\n{remedy}")).unwrap_or_default();
-        let text = input::broken(&format!("{}{remedy}", error.text));
+        let text = input::broken(&safeguard::here(&format!("{}{remedy}", error.text)));
         let title = words.split(": 0 done").next().unwrap_or_default().to_owned();
         state.overlay = Some(Overlay::Problem { title, text, scroll: 0 });
         return;
@@ -122,8 +137,10 @@ fn told(made: &Made, summary: &Summary) -> (String, bool) {
     }
     match outcome.refused.as_slice() {
         [] => {}
-        [(_, reason)] => words.push_str(&format!(", refused: {reason}")),
-        [(_, reason), ..] => words.push_str(&format!(", {} refused, first: {reason}", outcome.refused.len())),
+        [(_, reason)] => words.push_str(&format!(", refused: {}", safeguard::here(reason))),
+        [(_, reason), ..] => {
+            words.push_str(&format!(", {} refused, first: {}", outcome.refused.len(), safeguard::here(reason)));
+        }
     }
     if !outcome.unknown.is_empty() {
         words.push_str(&format!(", {} unknown: the answer was lost", outcome.unknown.len()));
@@ -132,7 +149,7 @@ fn told(made: &Made, summary: &Summary) -> (String, bool) {
         words.push_str(&format!(", {} not touched", plural(summary.left, "job")));
     }
     if let Some(error) = &summary.error {
-        words.push_str(&format!("; {}", error.text));
+        words.push_str(&format!("; {}", safeguard::here(&error.text)));
     }
     (words, summary.error.is_some() || !outcome.refused.is_empty() || !outcome.unknown.is_empty())
 }
@@ -207,7 +224,7 @@ fn ask_undo(state: &mut State, item: TrashItem) -> Vec<Effect> {
         return Vec::new();
     }
     if let Some(reason) = refused_now(state) {
-        notice(state, reason, true);
+        refused(state, reason);
         return Vec::new();
     }
     ask::show(state, Question::new(Deed::Undo(item)))

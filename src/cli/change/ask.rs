@@ -1,8 +1,12 @@
 //! The question before a change.
 
-use std::io::{BufRead, IsTerminal, Write};
+use std::fs::File;
+use std::io::{BufRead, BufReader, IsTerminal, Write};
 
 use crate::cli::failure::{Exit, Failure};
+
+/// The terminal of this process, whatever its standard input is.
+const TERMINAL: &str = if cfg!(windows) { "CONIN$" } else { "/dev/tty" };
 
 /// Asks on the terminal; the default is no. Without a terminal to ask on it is a mistake of usage (exit code 2).
 pub fn yes(lines: &[String], question: &str) -> Result<(), Failure> {
@@ -23,10 +27,18 @@ pub fn name(lines: &[String], name: &str) -> Result<(), Failure> {
 }
 
 fn prompt(lines: &[String], question: &str) -> Result<String, Failure> {
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Err(Failure::new(Exit::Usage, "nothing was changed: there is no terminal to ask on")
-            .with_remedy("look with --dry-run first, then say --yes"));
+    let nobody = || {
+        Failure::new(Exit::Usage, "nothing was changed: there is no terminal to ask on")
+            .with_remedy("look with --dry-run first, then say --yes")
+    };
+    if !std::io::stderr().is_terminal() {
+        return Err(nobody());
     }
+    // Ids or a payload may have come over standard input; the person still sits at the terminal.
+    let mut answers: Box<dyn BufRead> = match std::io::stdin().is_terminal() {
+        true => Box::new(std::io::stdin().lock()),
+        false => Box::new(BufReader::new(File::open(TERMINAL).map_err(|_| nobody())?)),
+    };
     let mut stderr = std::io::stderr().lock();
     for line in lines {
         writeln!(stderr, "{}", crate::domain::text::harmless(line))?;
@@ -34,6 +46,6 @@ fn prompt(lines: &[String], question: &str) -> Result<String, Failure> {
     write!(stderr, "{}", crate::domain::text::harmless(question))?;
     stderr.flush()?;
     let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
+    answers.read_line(&mut answer)?;
     Ok(answer)
 }

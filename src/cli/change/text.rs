@@ -3,6 +3,8 @@
 use std::io::Read;
 use std::path::Path;
 
+use bytes::Bytes;
+
 use super::Counter;
 use super::args::{How, plan};
 use crate::cli::failure::{Exit, Failure};
@@ -10,7 +12,7 @@ use crate::cli::session::Session;
 use crate::domain::change::Scope;
 use crate::domain::fetch::{Fetched, Request};
 use crate::domain::ids::{JobRef, QueueId};
-use crate::domain::mutation::Change;
+use crate::domain::mutation::{Change, without_added_newline};
 use crate::domain::state::StateKind;
 
 /// Largest payload that is edited.
@@ -48,8 +50,8 @@ pub async fn edit(
     }
     let old = found.payload.bytes.clone();
     let new = match data {
-        Some(path) => read(path)?,
-        None => in_editor(&old)?,
+        Some(path) => Bytes::from(read(path)?),
+        None => without_added_newline(&old, in_editor(&old)?.into()),
     };
     if new == old {
         return Err(Failure::new(Exit::Refused, "nothing was changed: the payload is the same"));
@@ -61,7 +63,7 @@ pub async fn edit(
     }
     let state = found.row.state;
     let scope = || Scope::Jobs(vec![(state, vec![job.id.clone()])]);
-    let change = Change::Edit { old, new: new.into() };
+    let change = Change::Edit { old, new };
     let exit = counter.ask_and_carry_out(plan(&counter.server, queue, change, scope(), how), &[], how).await?;
     let ended = matches!(found.row.kind, StateKind::Failed | StateKind::Completed);
     if retry && ended && exit == Exit::Good && !how.dry_run {

@@ -60,6 +60,11 @@ pub struct Convention {
 }
 
 impl Convention {
+    /// True if it has a way of its own to change jobs.
+    pub fn changes(&self) -> bool {
+        self.cancel_flag.is_some() || !self.change.is_empty()
+    }
+
     /// True if it holds for the queue.
     pub fn covers(&self, queue: &QueueId) -> bool {
         let texts = [queue.name.to_text(), queue.short_address(), queue.full_address()];

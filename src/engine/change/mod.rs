@@ -9,6 +9,7 @@ pub mod freeze;
 mod hold;
 pub mod import;
 pub mod journal;
+pub mod obliterate;
 pub mod pace;
 pub mod piece;
 pub mod run;

@@ -25,7 +25,7 @@ static HOLD: Script = Script::new(include_str!("scripts/hold.lua"));
 static RESUME: Script = Script::new(include_str!("scripts/resume.lua"));
 
 const fn ability(verb: Verb, states: &'static [StateId], says: &'static str) -> Ability {
-    Ability { verb, states, says, nanos_per_listed: 0 }
+    Ability { verb, states, says, nanos_per_listed: 0, resets: false }
 }
 
 /// What can be done, and what really happens.

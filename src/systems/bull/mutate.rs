@@ -31,17 +31,18 @@ const STRANDED_PIECE: &[u8] = b"2000";
 const EVERY: &[StateId] = &[state::WAITING, state::ACTIVE, state::DELAYED, state::COMPLETED, state::FAILED];
 
 const fn ability(verb: Verb, states: &'static [StateId], nanos_per_listed: u64, says: &'static str) -> Ability {
-    Ability { verb, states, says, nanos_per_listed }
+    Ability { verb, states, says, nanos_per_listed, resets: false }
 }
 
 /// What can be done, and what really happens.
 pub static ABILITIES: &[Ability] = &[
-    ability(
-        Verb::Retry,
-        &[state::FAILED, state::COMPLETED],
-        0,
-        "Goes back to waiting with the same id, data and priority; attempts made are kept unless reset.",
-    ),
+    Ability {
+        verb: Verb::Retry,
+        states: &[state::FAILED, state::COMPLETED],
+        says: "Goes back to waiting with the same id, data and priority; attempts made are kept unless reset.",
+        nanos_per_listed: 0,
+        resets: true,
+    },
     ability(
         Verb::Cancel,
         &[state::WAITING, state::DELAYED],

@@ -41,21 +41,24 @@ const EVERY: &[StateId] = &[
 ];
 
 const fn ability(verb: Verb, states: &'static [StateId], says: &'static str) -> Ability {
-    Ability { verb, states, says, nanos_per_listed: 0 }
+    Ability { verb, states, says, nanos_per_listed: 0, resets: false }
 }
 
 /// What can be done, and what really happens.
 pub static ABILITIES: &[Ability] = &[
-    ability(
-        Verb::Retry,
-        &[state::FAILED, state::COMPLETED],
-        "Goes back to waiting with the same id and data; attempts made are kept unless reset.",
-    ),
+    Ability {
+        verb: Verb::Retry,
+        states: &[state::FAILED, state::COMPLETED],
+        says: "Goes back to waiting with the same id and data; attempts made are kept unless reset.",
+        nanos_per_listed: 0,
+        resets: true,
+    },
     Ability {
         verb: Verb::Cancel,
         states: &[state::WAITING, state::PRIORITIZED, state::DELAYED, state::WAITING_CHILDREN],
         says: "Is removed before it runs; BullMQ keeps no record of cancelled jobs. A running job cannot be cancelled from outside: BullMQ has no such message.",
         nanos_per_listed: NANOS_PER_LISTED,
+        resets: false,
     },
     ability(Verb::Promote, &[state::DELAYED], "Waits now instead of later."),
     ability(Verb::Delay, &[state::DELAYED], "Runs at another time."),
@@ -64,12 +67,14 @@ pub static ABILITIES: &[Ability] = &[
         states: &[state::WAITING, state::PRIORITIZED],
         says: "Gets another place among the waiting; 0 runs first, then 1 upwards.",
         nanos_per_listed: NANOS_PER_LISTED,
+        resets: false,
     },
     Ability {
         verb: Verb::Remove,
         states: EVERY,
         says: "Is deleted with its logs; a parent that waited for it last is released. Not while a worker holds its lock.",
         nanos_per_listed: NANOS_PER_LISTED,
+        resets: false,
     },
     ability(Verb::Duplicate, EVERY, "The same name, data and options are added once more under a new id."),
     ability(

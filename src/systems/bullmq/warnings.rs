@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::domain::queue::{QueueSample, Severity, Warning};
+use crate::domain::queue::{QueueSample, Severity, UNKNOWN_LIBRARY, Warning};
 use crate::domain::text;
 use crate::domain::time::Timestamp;
 
@@ -61,6 +61,12 @@ pub fn of(sample: &QueueSample, memo: &QueueMemo, now: Timestamp) -> Vec<Warning
                 jobs(wait)
             ),
         );
+    }
+    if !memo.meta.version.is_known() {
+        let version = memo.meta.version.spoken();
+        let text =
+            format!("written by {version}, which qtop does not know: it reads this queue and changes it only by force");
+        warnings.push(Warning { severity: Severity::Info, code: UNKNOWN_LIBRARY, text });
     }
     warnings
 }

@@ -43,6 +43,7 @@ pub fn of(convention: &Convention, states: &'static [StateSpec]) -> Vec<Ability>
                 states: std::slice::from_ref(&state.id),
                 says: BY_RECIPE,
                 nanos_per_listed: 0,
+                resets: false,
             };
             states.iter().filter(move |state| named.contains(&state.id)).map(one)
         })
@@ -57,9 +58,10 @@ pub fn with_recipes(system: &dyn System, conventions: &[Convention]) -> &'static
     let other = |pattern: &str| {
         pattern.split_once([':', '@']).is_some_and(|(name, _)| !name.contains(['*', '?', '[']) && name != spec.name)
     };
-    let mut wanted: Vec<(Verb, Vec<StateId>, String, u64)> = base
+    let rest = |ability: &Ability| (ability.nanos_per_listed, ability.resets);
+    let mut wanted: Vec<(Verb, Vec<StateId>, String, (u64, bool))> = base
         .iter()
-        .map(|ability| (ability.verb, ability.states.to_vec(), ability.says.to_owned(), ability.nanos_per_listed))
+        .map(|ability| (ability.verb, ability.states.to_vec(), ability.says.to_owned(), rest(ability)))
         .collect();
     for convention in conventions.iter().filter(|convention| !convention.queues.iter().all(other)) {
         for (verb, states, says) in own(convention, spec.states) {
@@ -71,14 +73,14 @@ pub fn with_recipes(system: &dyn System, conventions: &[Convention]) -> &'static
                         text.push_str(&format!(" Where a convention says so: {said}"));
                     }
                 }
-                None => wanted.push((verb, states, said, 0)),
+                None => wanted.push((verb, states, said, (0, false))),
             }
         }
     }
     let same = |table: &[Ability]| {
         table.len() == wanted.len()
-            && table.iter().zip(&wanted).all(|(known, (verb, states, says, nanos))| {
-                known.verb == *verb && known.states == states && known.says == says && known.nanos_per_listed == *nanos
+            && table.iter().zip(&wanted).all(|(known, (verb, states, says, others))| {
+                known.verb == *verb && known.states == states && known.says == says && rest(known) == *others
             })
     };
     if same(base) {
@@ -90,11 +92,12 @@ pub fn with_recipes(system: &dyn System, conventions: &[Convention]) -> &'static
     }
     let table: Vec<Ability> = wanted
         .into_iter()
-        .map(|(verb, states, says, nanos_per_listed)| Ability {
+        .map(|(verb, states, says, (nanos_per_listed, resets))| Ability {
             verb,
             states: states.leak(),
             says: says.leak(),
             nanos_per_listed,
+            resets,
         })
         .collect();
     let table: &'static [Ability] = table.leak();

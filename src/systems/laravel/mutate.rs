@@ -29,7 +29,7 @@ static PUSH: Script = Script::new(include_str!("scripts/push.lua"));
 const NANOS_PER_LISTED: u64 = 15;
 
 const fn ability(verb: Verb, states: &'static [StateId], says: &'static str) -> Ability {
-    Ability { verb, states, says, nanos_per_listed: NANOS_PER_LISTED }
+    Ability { verb, states, says, nanos_per_listed: NANOS_PER_LISTED, resets: false }
 }
 
 /// What can be done, and what really happens.
@@ -41,11 +41,13 @@ pub static ABILITIES: &[Ability] = &[
     ),
     ability(Verb::Promote, &[DELAYED], "Waits now instead of later."),
     ability(Verb::Delay, &[DELAYED], "Runs at another time."),
-    ability(
-        Verb::Requeue,
-        &[RESERVED],
-        "A lost reservation waits again; attempts start at 0 if none is left. A job that runs longer than retry_after may still end: it then has run twice.",
-    ),
+    Ability {
+        verb: Verb::Requeue,
+        states: &[RESERVED],
+        says: "A lost reservation waits again; attempts start at 0 if none is left. A job that runs longer than retry_after may still end: it then has run twice.",
+        nanos_per_listed: NANOS_PER_LISTED,
+        resets: true,
+    },
     ability(
         Verb::Cancel,
         &[PENDING, DELAYED],

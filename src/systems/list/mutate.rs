@@ -29,16 +29,18 @@ static MOVE: Script = Script::new(concat!(include_str!("../forbidden.lua"), incl
 const NANOS_PER_LISTED: u64 = 15;
 
 const fn ability(verb: Verb, states: &'static [StateId], says: &'static str) -> Ability {
-    Ability { verb, states, says, nanos_per_listed: NANOS_PER_LISTED }
+    Ability { verb, states, says, nanos_per_listed: NANOS_PER_LISTED, resets: false }
 }
 
 /// What can be done, and what really happens.
 pub static ABILITIES: &[Ability] = &[
-    ability(
-        Verb::Requeue,
-        &[DEAD, PROCESSING],
-        "Goes back into its queue with the same bytes; attempts that are spent stay spent unless reset. An item that is being processed would run twice if its worker still lives.",
-    ),
+    Ability {
+        verb: Verb::Requeue,
+        states: &[DEAD, PROCESSING],
+        says: "Goes back into its queue with the same bytes; attempts that are spent stay spent unless reset. An item that is being processed would run twice if its worker still lives.",
+        nanos_per_listed: NANOS_PER_LISTED,
+        resets: true,
+    },
     ability(Verb::Promote, &[DELAYED], "Goes into its queue now instead of later."),
     ability(
         Verb::Kill,
@@ -56,6 +58,7 @@ pub static ABILITIES: &[Ability] = &[
         states: &[],
         says: "The given bytes are pushed as they are, behind all that wait; the name is not stored.",
         nanos_per_listed: 0,
+        resets: false,
     },
 ];
 

@@ -29,7 +29,7 @@ static REMOVE: Script = script!("remove");
 static TRIM: Script = script!("trim");
 
 const fn ability(verb: Verb, states: &'static [StateId], says: &'static str) -> Ability {
-    Ability { verb, states, says, nanos_per_listed: 0 }
+    Ability { verb, states, says, nanos_per_listed: 0, resets: false }
 }
 
 /// What can be done, and what really happens.

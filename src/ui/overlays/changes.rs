@@ -8,6 +8,7 @@ use super::frame;
 use crate::app::actions::ActionId;
 use crate::app::changes::Made;
 use crate::app::preview::plural;
+use crate::app::safeguard;
 use crate::domain::change::Control;
 use crate::domain::ids::{QueueId, Ticket};
 use crate::domain::text;
@@ -15,6 +16,7 @@ use crate::theme::{Glyphs, Role};
 use crate::ui::canvas::{Canvas, Phrase};
 use crate::ui::scene::Scene;
 use crate::ui::widgets::bar::blocks;
+use crate::ui::widgets::empty::wrap;
 use crate::ui::widgets::footer::key_name;
 use crate::ui::widgets::lines::scrolled;
 use crate::ui::widgets::table::first_visible;
@@ -141,15 +143,28 @@ fn results(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect, made: &Made, 
     let glyphs = canvas.glyphs();
     let mut lines = vec![line(scene, glyphs, made, width)];
     if let Some((summary, _)) = &made.ended {
+        let room = usize::from(width);
+        let broken = |role, words: &str| wrap(words, room).into_iter().map(move |line| Phrase::of(role, line));
         if let Some(error) = &summary.error {
-            lines.push(Phrase::of(Role::Error, &error.text));
-            lines.extend(error.remedy.iter().map(|remedy| Phrase::of(Role::Info, remedy)));
+            lines.extend(broken(Role::Error, &safeguard::here(&error.text)));
+            lines.extend(error.remedy.iter().flat_map(|remedy| broken(Role::Info, remedy)));
         }
         lines.extend(summary.undo.iter().map(|token| Phrase::of(Role::Muted, format!("undo token {token}"))));
         let outcome = &summary.outcome;
         for (id, reason) in outcome.refused.iter().take(LISTED) {
-            let id = Phrase::of(Role::Text, format!("{id}  "));
-            lines.push(Phrase::of(Role::Warn, "refused  ").joined(id).and(Role::Muted, reason));
+            let id = Phrase::of(Role::Warn, "refused  ").and(Role::Text, format!("{id}  "));
+            let reason = safeguard::here(reason);
+            if usize::from(id.width()) + text::width(&reason) <= room {
+                lines.push(id.and(Role::Muted, reason));
+                continue;
+            }
+            lines.push(id);
+            let under = wrap(&reason, room.saturating_sub(9)).into_iter();
+            lines.extend(under.map(|line| Phrase::of(Role::Muted, format!("         {line}"))));
+        }
+        if outcome.refused.len() > LISTED {
+            let rest = plural((outcome.refused.len() - LISTED) as u64, "more job");
+            lines.push(Phrase::of(Role::Warn, "refused  ").and(Role::Muted, rest));
         }
         for (label, role, ids) in [
             ("unknown  ", Role::Error, &outcome.unknown),

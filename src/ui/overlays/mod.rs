@@ -74,10 +74,10 @@ fn frame(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect, size: (u16, u16
     }
     place.push(Role::Muted, " ");
     let inside = width.saturating_sub(4);
-    let title = Phrase::of(Role::Title, format!(" {title} "));
-    if title.width() + place.width() + 2 <= inside {
-        canvas.phrase_right(at.x + 2, at.y, inside, &place);
-    }
+    // The place is said whatever the title; ids make titles long.
+    let room = usize::from(inside.saturating_sub(place.width() + 4));
+    let title = Phrase::of(Role::Title, format!(" {} ", text::fit(title, room)));
+    canvas.phrase_right(at.x + 2, at.y, inside, &place);
     canvas.phrase(at.x + 2, at.y, inside, &title);
     Rect { x: at.x + 2, y: at.y + 1, width: inside, height: height.saturating_sub(2) }
 }

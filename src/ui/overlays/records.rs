@@ -23,7 +23,11 @@ pub fn trash(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect, index: usiz
             .and(Role::Muted, text::size(item.bytes))
             .and(Role::Muted, if here { String::new() } else { format!("  on {}", item.server) })
     };
-    let words = ("What can be undone", "Nothing is in the local trash.", "Enter puts it back, asks first  Esc closes");
+    let words = (
+        "What can be undone",
+        "Nothing is in the local trash.",
+        "Enter puts it back, asks first  times in UTC  Esc closes",
+    );
     list(scene, canvas, area, (loaded, index), words, line, |_| None);
 }
 
@@ -57,7 +61,7 @@ pub fn audit(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect, index: usiz
         let error = entry.error.as_ref().map(|error| format!("  {error}")).unwrap_or_default();
         Some(format!("{} on {}{error}{ids}", entry.operator, entry.server))
     };
-    let words = ("What was changed", "Nothing was changed yet.", "newest first  Esc closes");
+    let words = ("What was changed", "Nothing was changed yet.", "newest first, times in UTC  Esc closes");
     list(scene, canvas, area, (loaded, index), words, line, more);
 }
 

@@ -1,86 +1,44 @@
-//! What a question says: a heading, and facts with labels. The screen breaks and colours them; the words are here.
+//! What a question says of a change: what, on what, what really happens, for how long, and whether it can be undone.
 
 use std::time::Duration;
 
-use super::command;
-use super::question::{Deed, Draft, One, Question};
-use super::state::State;
+use super::{Fact, Tone, fact, plural, toned};
+use crate::app::actions::ActionId;
+use crate::app::command;
+use crate::app::question::{Draft, One, Part};
+use crate::app::safeguard;
+use crate::app::state::State;
 use crate::domain::change::Scope;
-use crate::domain::ids::{JobRef, QueueId, Ticket};
+use crate::domain::ids::{QueueId, Ticket};
 use crate::domain::job::JobRow;
-use crate::domain::mutation::{Ability, Change, End, Verb};
+use crate::domain::mutation::{Ability, Change, End, Limits, Verb};
 use crate::domain::queue::Count;
-use crate::domain::runner::RunnerCommand;
 use crate::domain::state::StateId;
 use crate::domain::text;
 
+/// What is typed into a question at this moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Typing {
+    /// Its value.
+    Value,
+    /// A name that a yes takes.
+    Name,
+    /// Nothing: keys mean what the last line says.
+    Nothing,
+}
+
 /// Parts of a list that are named; the rest is counted.
 const NAMED: usize = 4;
+/// Characters of a new job's data that are shown.
+const SHOWN: usize = 160;
 
-/// How a fact is meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tone {
-    /// As it is.
-    Plain,
-    /// By the way.
-    Muted,
-    /// Look at it before saying yes.
-    Warn,
-    /// It stands in the way.
-    Bad,
-}
-
-/// A line of a question, perhaps a long one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fact {
-    /// What it is about; at most ten characters.
-    pub label: &'static str,
-    /// The words.
-    pub text: String,
-    /// How they are meant.
-    pub tone: Tone,
-}
-
-fn fact(label: &'static str, text: impl Into<String>) -> Fact {
-    Fact { label, text: text.into(), tone: Tone::Plain }
-}
-
-fn toned(tone: Tone, label: &'static str, text: impl Into<String>) -> Fact {
-    Fact { label, text: text.into(), tone }
-}
-
-/// `1 job`, `3 jobs`.
-pub fn plural(count: u64, word: &str) -> String {
-    if count == 1 { format!("1 {word}") } else { format!("{} {word}s", text::count(count)) }
-}
-
-/// The question in one line.
-pub fn heading(question: &Question) -> String {
-    match &question.deed {
-        Deed::Change(draft) => of_change(draft),
-        Deed::Undo(item) => format!("Undo: {}", item.action.replace('_', " ")),
-        Deed::Resume(_) => "Go on with an interrupted change".to_owned(),
-        Deed::Unlock => "Allow changes here".to_owned(),
-        Deed::Quit => "Quit while changes are under way".to_owned(),
-        Deed::Runner(command) => match command {
-            RunnerCommand::Cancel(job) => format!("End job {} now", text::fit_middle(&job.id.to_text(), 24)),
-            RunnerCommand::RunCopy(job) => {
-                format!("Run a copy of job {} here", text::fit_middle(&job.id.to_text(), 24))
-            }
-            _ => "Drain the runner".to_owned(),
-        },
-    }
-}
-
-/// `2026-01-02 03:04:05 UTC` of a time in RFC 3339; other words stay as they are.
-pub fn moment(time: &str) -> String {
-    let is_time = time.len() > 19 && time.as_bytes().get(10) == Some(&b'T') && time.ends_with('Z');
-    if is_time { format!("{} UTC", time.get(..19).unwrap_or(time).replace('T', " ")) } else { time.to_owned() }
-}
-
-fn of_change(draft: &Draft) -> String {
+/// The change in one line.
+pub(super) fn heading(draft: &Draft) -> String {
     let Some(change) = draft.change() else { return "Nothing to do".to_owned() };
     let doing = doing(change);
+    if let Some((command, _)) = &draft.command {
+        return of_command(draft, command, doing);
+    }
     match (&draft.one, draft.parts.first().map(|part| &part.scope)) {
         (Some(one), _) => {
             let name = one.seen.name.as_deref().map(|name| format!(" ({})", text::fit(name, 24))).unwrap_or_default();
@@ -90,7 +48,10 @@ fn of_change(draft: &Draft) -> String {
             [part] => format!("{doing} {}", text::fit(&part.queue.name.to_text(), 30)),
             parts => format!("{doing} {}", plural(parts.len() as u64, "queue")),
         },
-        (None, Some(Scope::Schedules(_))) => format!("{doing} {}", plural(draft.count() as u64, "schedule")),
+        (None, Some(Scope::Schedules(ids))) => match (ids.as_slice(), draft.parts.len()) {
+            ([id], 1) => format!("{doing} schedule {}", text::fit_middle(&id.to_text(), 30)),
+            _ => format!("{doing} {}", plural(draft.count() as u64, "schedule")),
+        },
         _ if draft.reading.as_ref().is_some_and(|reading| !reading.done) => {
             let queue = draft.parts.first().map(|part| part.queue.name.to_text()).unwrap_or_default();
             format!("{doing} jobs of {}", text::fit(&queue, 30))
@@ -103,14 +64,26 @@ fn of_change(draft: &Draft) -> String {
     }
 }
 
+/// `Drain mail: delete 19 jobs`; the count once it is known.
+fn of_command(draft: &Draft, command: &str, doing: &str) -> String {
+    let queue = draft.parts.first().map(|part| part.queue.name.to_text()).unwrap_or_default();
+    let head = format!("{}{} {}", command[..1].to_uppercase(), &command[1..], text::fit(&queue, 30));
+    match &draft.reading {
+        Some(reading) if reading.done => {
+            format!("{head}: {} {}", doing.to_lowercase(), plural(draft.count() as u64, "job"))
+        }
+        _ => head,
+    }
+}
+
 /// What a change does, as the beginning of a heading.
 fn doing(change: &Change) -> &'static str {
     match change {
         Change::Retry { .. } => "Retry",
         Change::Cancel => "Cancel",
         Change::Promote => "Run now:",
-        Change::Delay { .. } => "Delay",
-        Change::Prioritize { .. } => "Give another priority to",
+        Change::Delay { .. } => "Give another time to",
+        Change::Prioritize { .. } => "Set the priority of",
         Change::Remove { .. } => "Delete",
         Change::Kill { .. } => "Move to the dead letters:",
         Change::Duplicate => "Duplicate",
@@ -131,85 +104,9 @@ fn doing(change: &Change) -> &'static str {
     }
 }
 
-/// All facts of a question, the most important first.
-pub fn facts(state: &State, question: &Question) -> Vec<Fact> {
-    let server = &state.server;
-    let environment = server.environment.as_deref().map(|name| format!(" {}", name.to_uppercase()));
-    let place = format!("{}{}", server.name, environment.unwrap_or_default());
-    let place = toned(if server.is_production() { Tone::Warn } else { Tone::Plain }, "server", place);
-    match &question.deed {
-        Deed::Change(draft) => {
-            let mut facts = of_draft(state, draft);
-            facts.insert(0, place);
-            if let Some(command) = command::of_question(state, question) {
-                facts.push(toned(Tone::Muted, "same as", command));
-            }
-            facts
-        }
-        Deed::Undo(item) => vec![
-            place,
-            fact("queue", &item.queue),
-            fact("what", format!("{}, {}", item.action.replace('_', " "), moment(&item.time))),
-            fact("copy", format!("in the local trash, {}", item.token)),
-            fact("happens", "What was deleted is put back in state and order. An id taken since is refused."),
-            toned(Tone::Muted, "same as", command::undo(state, &item.token)),
-        ],
-        Deed::Resume(plans) => {
-            let mut facts = vec![place];
-            facts.extend(plans.iter().map(|plan| {
-                let left = plural(plan.scope.len() as u64, "job");
-                fact("left", format!("{} {left} of {}", plan.change.verb().word(), plan.queue.full_address()))
-            }));
-            let words = "qtop ended before it was through. The first of them goes on where it was; each job is looked \
-                         at again before it is touched.";
-            facts.push(fact("happens", words));
-            facts.push(toned(Tone::Muted, "same as", command::resume(state)));
-            facts
-        }
-        Deed::Runner(command) => of_runner(state, place, command),
-        Deed::Unlock => vec![
-            place,
-            fact("happens", "For ten minutes keys may change queues here; each still asks. Then it locks by itself."),
-            toned(Tone::Muted, "lock", "the same action locks it again at once"),
-        ],
-        Deed::Quit => {
-            let mut facts = vec![place];
-            facts.extend(state.changes.running().map(|made| {
-                let queue = made.queue.as_ref().map(QueueId::short_address).unwrap_or_default();
-                fact("under way", format!("{} {queue}", made.what.word()))
-            }));
-            facts.push(fact("happens", "The present piece is ended; the next start offers to go on with the rest."));
-            facts
-        }
-    }
-}
-
-fn of_runner(state: &State, place: Fact, command: &RunnerCommand) -> Vec<Fact> {
-    let queue = |job: &JobRef| fact("queue", job.queue.short_address());
-    match command {
-        RunnerCommand::Cancel(job) => vec![
-            place,
-            queue(job),
-            fact(
-                "happens",
-                "Its process group is asked to end and then killed; the queue is told that it was cancelled.",
-            ),
-        ],
-        RunnerCommand::RunCopy(job) => vec![
-            place,
-            queue(job),
-            fact("happens", "Its handler runs here with the job's data, outside the queue; the job stays where it is."),
-            fact("passes", "A failed job that passes is put back into its queue to be run again."),
-        ],
-        _ => vec![
-            place,
-            fact("running", plural(state.running_here() as u64, "job")),
-            fact("happens", "It takes no more jobs, and ends when the last has ended. Then qtop must be started anew."),
-        ],
-    }
-}
-
-fn of_draft(state: &State, draft: &Draft) -> Vec<Fact> {
+/// All facts of a change. While its value is still typed there is none to be told; while a name is typed, no key
+/// changes the pace.
+pub(super) fn facts(state: &State, draft: &Draft, typing: Typing) -> Vec<Fact> {
     let mut facts = Vec::new();
     if let Some(one) = &draft.one {
         facts.extend(meanwhile(one).map(|text| toned(Tone::Bad, "meanwhile", text)));
@@ -218,6 +115,8 @@ fn of_draft(state: &State, draft: &Draft) -> Vec<Fact> {
         facts.push(fact("group", group));
     }
     facts.push(queues(state, draft));
+    facts.extend(schedules(draft));
+    facts.extend(forced(state, draft));
     if let Some(reading) = &draft.reading {
         if let Some(error) = &reading.error {
             let remedy = error.remedy.as_ref().map(|remedy| format!("; {remedy}")).unwrap_or_default();
@@ -244,15 +143,18 @@ fn of_draft(state: &State, draft: &Draft) -> Vec<Fact> {
         let text = format!("{} of the marked are not on the screen now", text::count(draft.out_of_sight));
         facts.push(toned(Tone::Warn, "marked", text));
     }
-    facts.extend(argument(draft).map(|text| fact("value", text)));
-    facts.extend(attempts(draft).map(|text| fact("attempts", text)));
+    if typing != Typing::Value {
+        facts.extend(argument(draft).map(|text| fact("value", text)));
+        facts.extend(data(draft));
+    }
+    facts.extend(attempts(state, draft).map(|text| fact("attempts", text)));
     facts.extend(contents(state, draft));
     facts.extend(happens(state, draft));
     facts.extend(blocking(state, draft).map(|text| toned(Tone::Warn, "blocks", text)));
     if draft.is_of_jobs() && (draft.count() > 1 || draft.reading.is_some()) {
-        facts.push(fact("pace", pace(draft)));
+        facts.push(fact("pace", pace(draft, typing == Typing::Nothing)));
     }
-    facts.extend(undo(draft));
+    facts.extend(undo(state, draft));
     facts
 }
 
@@ -276,7 +178,7 @@ fn queues(state: &State, draft: &Draft) -> Fact {
     match draft.parts.as_slice() {
         [part] => fact("queue", of_queue(&part.queue)),
         parts => {
-            let counted = |part: &super::question::Part| match part.scope {
+            let counted = |part: &Part| match part.scope {
                 Scope::Queue => of_queue(&part.queue),
                 _ => format!("{} {}", of_queue(&part.queue), text::count(part.scope.len() as u64)),
             };
@@ -287,6 +189,32 @@ fn queues(state: &State, draft: &Draft) -> Fact {
             fact("queues", words.join(", "))
         }
     }
+}
+
+/// Schedules by their names.
+fn schedules(draft: &Draft) -> Option<Fact> {
+    let of_part = |part: &Part| match &part.scope {
+        Scope::Schedules(ids) => ids.iter().map(|id| id.to_text()).collect(),
+        Scope::Queue | Scope::Jobs(_) => Vec::new(),
+    };
+    let names: Vec<String> = draft.parts.iter().flat_map(of_part).collect();
+    let mut words = names.iter().take(NAMED * 2).cloned().collect::<Vec<_>>();
+    words.extend((names.len() > words.len()).then(|| format!("and {} more", names.len() - words.len())));
+    // A single one stands in the heading.
+    (names.len() > 1).then(|| fact("schedules", words.join(", ")))
+}
+
+/// Why it has to be forced, and what that means.
+fn forced(state: &State, draft: &Draft) -> Vec<Fact> {
+    let unknown = safeguard::unknown_library(state, draft).map(|text| toned(Tone::Bad, "library", text));
+    let means = draft.force.then(|| {
+        let words = match unknown {
+            Some(_) => "done although qtop does not know how this version keeps its jobs: that may break them",
+            None => "done also where it is refused otherwise, for example for a job that a worker may still have",
+        };
+        toned(Tone::Warn, "forced", words)
+    });
+    unknown.into_iter().chain(means).collect()
 }
 
 fn states(draft: &Draft) -> Vec<(StateId, u64)> {
@@ -333,7 +261,8 @@ fn sample(row: &JobRow) -> String {
 /// The value that was typed, in words.
 fn argument(draft: &Draft) -> Option<String> {
     match draft.change()? {
-        Change::Delay { by } if !by.is_zero() => Some(format!("runs in {}", text::span(*by))),
+        Change::Delay { by } if by.is_zero() => Some("runs at once".to_owned()),
+        Change::Delay { by } => Some(format!("runs in {}", text::span(*by))),
         Change::Prioritize { priority } => Some(format!("priority {priority}")),
         Change::Claim { consumer, min_idle } if min_idle.is_zero() => Some(format!("for the consumer {consumer}")),
         Change::Claim { consumer, min_idle } => {
@@ -341,7 +270,7 @@ fn argument(draft: &Draft) -> Option<String> {
             Some(format!("for the consumer {consumer}, if its present one has had it for {idle}"))
         }
         Change::Trim { keep } => Some(format!("keeps about {} of the newest", text::count(*keep))),
-        Change::Limit(limits) => Some(command::limits(limits).join(" ")),
+        Change::Limit(limits) => Some(limited(limits)),
         Change::Edit { old, new } => Some(format!(
             "{} instead of {}{}",
             text::size(new.len() as u64),
@@ -354,14 +283,38 @@ fn argument(draft: &Draft) -> Option<String> {
             words.extend((job.priority != 0).then(|| format!("priority {}", job.priority)));
             words.extend(job.attempts.map(|attempts| plural(attempts, "attempt")));
             words.extend(job.dedup.as_ref().map(|id| format!("deduplicated by {id}")));
+            words.extend(job.id.as_ref().map(|id| format!("as {id}")));
             Some(words.join(", "))
         }
         _ => None,
     }
 }
 
+/// `at most 5 at once, no rate limit any more`.
+fn limited(limits: &Limits) -> String {
+    let at_once = limits.concurrency.map(|limit| match limit {
+        Some(limit) => format!("at most {} at once", text::count(limit)),
+        None => "any number at once".to_owned(),
+    });
+    let rate = limits.rate.map(|rate| match rate {
+        Some((max, per)) => format!("at most {} started in {}", text::count(max), command::span(per)),
+        None => "as many started as workers can take".to_owned(),
+    });
+    at_once.into_iter().chain(rate).collect::<Vec<_>>().join(", ")
+}
+
+/// The data of a new job as it was typed.
+fn data(draft: &Draft) -> Option<Fact> {
+    let Change::Add(job) = draft.change()? else { return None };
+    let text = text::harmless_bytes(&job.data);
+    Some(toned(Tone::Muted, "data", text::fit(&text, SHOWN)))
+}
+
 /// What becomes of the attempts that were made.
-fn attempts(draft: &Draft) -> Option<&'static str> {
+fn attempts(state: &State, draft: &Draft) -> Option<&'static str> {
+    if !abilities(state, draft).iter().any(|ability| ability.resets) {
+        return None;
+    }
     match draft.change()? {
         Change::Retry { reset_attempts: true } | Change::Requeue { reset_attempts: true, .. } => {
             Some("count from zero again; a keeps them")
@@ -398,6 +351,22 @@ fn abilities<'a>(state: &'a State, draft: &Draft) -> Vec<&'a Ability> {
 }
 
 fn happens(state: &State, draft: &Draft) -> Vec<Fact> {
+    if let Some(Change::Obliterate) = draft.change() {
+        let words = "The queue is paused, its schedules and jobs are deleted as by any other change, each with its copy; \
+                     then the keys of the queue itself go. If something is left, the queue stays.";
+        return vec![fact("happens", words)];
+    }
+    if let Some(error) = &draft.own.error {
+        let remedy = error.remedy.as_ref().map(|remedy| format!("; {remedy}")).unwrap_or_default();
+        return vec![toned(Tone::Bad, "not read", format!("{}{remedy}", error.text))];
+    }
+    if let [says, commands @ ..] = draft.own.lines.as_slice() {
+        // The application's own way stands in the place of the system's.
+        let mut facts = vec![fact("happens", says)];
+        let label = |index: usize| if index == 0 { "commands" } else { "" };
+        facts.extend(commands.iter().enumerate().map(|(index, line)| fact(label(index), line)));
+        return facts;
+    }
     abilities(state, draft).into_iter().map(|ability| fact("happens", ability.says)).collect()
 }
 
@@ -420,7 +389,7 @@ fn blocking(state: &State, draft: &Draft) -> Option<String> {
     })
 }
 
-fn pace(draft: &Draft) -> String {
+fn pace(draft: &Draft, may_change: bool) -> String {
     let rate = match draft.rate {
         Some(rate) => {
             let seconds = (draft.count() as u64).div_ceil(u64::from(rate.max(1)));
@@ -428,17 +397,22 @@ fn pace(draft: &Draft) -> String {
         }
         None => "as fast as calls of under 5 ms allow".to_owned(),
     };
+    if !may_change && !draft.ramp {
+        return rate;
+    }
     let ramp = if draft.ramp { "[x] ramp 1, 10, rest" } else { "[ ] ramp 1, 10, rest" };
     format!("{rate}   {ramp}")
 }
 
-fn undo(draft: &Draft) -> Option<Fact> {
+fn undo(state: &State, draft: &Draft) -> Option<Fact> {
     let verb = draft.change()?.verb();
     match verb {
-        Verb::Remove | Verb::Cancel | Verb::Obliterate => {
-            Some(toned(Tone::Muted, "undo", "a copy goes to the local trash first; z puts it back"))
+        Verb::Trim => Some(toned(Tone::Warn, "undo", "this cannot be undone")),
+        verb if verb.destroys() => {
+            let key = state.keymap.key(ActionId::Undo);
+            let back = key.map_or_else(|| "app.undo puts it back".to_owned(), |key| format!("{key} puts it back"));
+            Some(toned(Tone::Muted, "undo", format!("a copy goes to the local trash first; {back}")))
         }
-        Verb::Unschedule | Verb::Trim => Some(toned(Tone::Warn, "undo", "this cannot be undone")),
         _ => None,
     }
 }
