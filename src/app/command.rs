@@ -164,7 +164,7 @@ fn flag(set: bool, word: &str) -> String {
 /// A time as the command line reads it: whole seconds, or milliseconds.
 pub fn span(time: Duration) -> String {
     let millis = time.as_millis();
-    if millis % 1_000 == 0 { format!("{}s", millis / 1_000) } else { format!("{millis}ms") }
+    if millis.is_multiple_of(1_000) { format!("{}s", millis / 1_000) } else { format!("{millis}ms") }
 }
 
 /// Limits as the options of the command line write them, without the dashes.

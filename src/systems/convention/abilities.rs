@@ -50,6 +50,9 @@ pub fn of(convention: &Convention, states: &'static [StateSpec]) -> Vec<Ability>
         .collect()
 }
 
+/// An ability that is being put together: verb, states, words, and what does not come from a recipe.
+type Wanted = (Verb, Vec<StateId>, String, (u64, bool));
+
 /// The system's own abilities, widened by every recipe that may apply to its queues.
 pub fn with_recipes(system: &dyn System, conventions: &[Convention]) -> &'static [Ability] {
     let spec = system.spec();
@@ -59,7 +62,7 @@ pub fn with_recipes(system: &dyn System, conventions: &[Convention]) -> &'static
         pattern.split_once([':', '@']).is_some_and(|(name, _)| !name.contains(['*', '?', '[']) && name != spec.name)
     };
     let rest = |ability: &Ability| (ability.nanos_per_listed, ability.resets);
-    let mut wanted: Vec<(Verb, Vec<StateId>, String, (u64, bool))> = base
+    let mut wanted: Vec<Wanted> = base
         .iter()
         .map(|ability| (ability.verb, ability.states.to_vec(), ability.says.to_owned(), rest(ability)))
         .collect();
