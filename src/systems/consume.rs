@@ -33,6 +33,8 @@ pub struct Seat {
     pub keep: Retention,
     /// Globs over the names of the jobs that may be taken, for systems that leave others where they are; none: all.
     pub names: Arc<[String]>,
+    /// Attempts the pool allows, if its configuration says.
+    pub attempts: Option<u32>,
 }
 
 /// How many finished jobs to keep, and how long.
@@ -69,6 +71,8 @@ pub enum OwnBackoff {
     Listed(Vec<Duration>),
     /// A kind only the application's own code knows; the text names it.
     Foreign(String),
+    /// None: a failure is final unless the job itself asks for another attempt.
+    OnRequest,
 }
 
 /// What a job itself says about how it may run, where its system knows such things.
@@ -149,11 +153,25 @@ pub enum Verdict {
         message: String,
         /// Lines of a stack trace.
         stack: Vec<String>,
+        /// What it died of, for systems that tell these apart.
+        fate: Fate,
     },
     /// Back to where it came from, next to run, as if it had not been taken.
     Return,
     /// Back, but not before this wait is over; no attempt is counted.
     Postpone(Duration),
+}
+
+/// What a job that is given up died of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Fate {
+    /// It failed.
+    #[default]
+    Failed,
+    /// Somebody asked for its end.
+    Cancelled,
+    /// It took too long.
+    TimedOut,
 }
 
 /// Whether the outcome was stored.
@@ -210,6 +228,28 @@ pub trait Consume: Send + Sync {
     /// True if jobs of other names than those of [`Seat::names`] stay untouched for other workers.
     fn picks_by_name(&self) -> bool {
         false
+    }
+
+    /// What a handler is given of a job that is stored like this; else what it cannot be made of.
+    fn handed(&self, stored: &Bytes) -> Result<Bytes, String> {
+        Ok(stored.clone())
+    }
+
+    /// What a person should know of the jobs that this seat leaves untouched.
+    fn remark(&self, seat: &Seat) -> Option<String> {
+        let _ = seat;
+        None
+    }
+
+    /// How often to look whether somebody wants running jobs to end; `None`: the system has no such request.
+    fn heeds_every(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Which of the running jobs somebody wants to end; what was read is not told again.
+    fn asked_to_end<'a>(&'a self, link: &'a Link, seat: &'a Seat, claims: &'a [Claim]) -> Answer<'a, Vec<bool>> {
+        let _ = (link, seat);
+        Box::pin(async { Ok(vec![false; claims.len()]) })
     }
 
     /// Takes up to `want` jobs without waiting.

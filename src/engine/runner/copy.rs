@@ -59,13 +59,15 @@ impl Pool {
         let name = job.row.name.clone().unwrap_or_default();
         let handler =
             self.parts.handlers.choose(&name).ok_or_else(|| format!("no handler takes jobs named {name:?}"))?;
+        let consumer = self.parts.system.consumer().ok_or("jobs of this queue cannot be run here")?;
+        let payload = consumer.handed(&job.payload.bytes)?;
         let made = job.row.attempts_made.and_then(|made| u32::try_from(made).ok()).unwrap_or(0);
         let work = Work {
             queue: queue.clone(),
             address: self.parts.address.clone(),
             id: id.clone(),
             name: name.clone(),
-            payload: job.payload.bytes.clone(),
+            payload,
             attempt: made + 1,
             attempts: job.row.attempts_max.and_then(|most| u32::try_from(most).ok()),
             created_at: job.row.created_at,

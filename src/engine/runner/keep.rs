@@ -1,7 +1,7 @@
 //! Keeping what a pool holds: renews claims, ends jobs whose claim is lost, and shows that this runner lives.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
@@ -28,7 +28,7 @@ impl Pool {
             }
             tokio::select! {
                 () = over.cancelled() => break,
-                () = tokio::time::sleep(every) => {}
+                () = self.rest_and_heed(every) => {}
             }
         }
         let goodbye = async {
@@ -39,13 +39,46 @@ impl Pool {
         drop(tokio::time::timeout(GOODBYE, goodbye).await);
     }
 
+    /// Until the next renewal; meanwhile somebody may want a running job to end.
+    async fn rest_and_heed(&self, every: Duration) {
+        let end = Instant::now() + every;
+        let step = self.consumer().heeds_every().unwrap_or(every);
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            tokio::time::sleep(left.min(step)).await;
+            if left > step
+                && let Err(error) = self.heed().await
+            {
+                tracing::debug!(queue = self.parts.address, %error, "nobody could be asked whether jobs are to end");
+            }
+        }
+    }
+
+    async fn heed(&self) -> Result<(), SystemError> {
+        let claims = self.held();
+        if claims.is_empty() {
+            return Ok(());
+        }
+        let link = self.parts.wire.control().await?;
+        let asked = self.consumer().asked_to_end(&link, &self.parts.seat, &claims).await?;
+        for (claim, _) in claims.iter().zip(asked).filter(|(_, asked)| *asked) {
+            tracing::info!(queue = self.parts.address, job = %claim.id, "somebody asked for its end");
+            self.end(claim, Cause::Person);
+        }
+        Ok(())
+    }
+
     async fn renew(&self, generation: &mut Option<u64>) -> Result<(), SystemError> {
         let link = self.parts.wire.control().await?;
         let claims = self.held();
         if !claims.is_empty() {
             let held = self.consumer().extend(&link, &self.parts.seat, &claims).await?;
             for (claim, _) in claims.iter().zip(held).filter(|(_, held)| !held) {
-                self.lose(claim);
+                let why = "its claim was lost: another worker has it, or somebody removed it";
+                self.end(claim, Cause::Lost(why.to_owned()));
             }
         }
         let tended = self.consumer().tend(&link, &self.parts.seat).await?;
@@ -63,14 +96,14 @@ impl Pool {
         Ok(())
     }
 
-    /// Ends a job whose claim is gone, unless it has ended meanwhile.
-    fn lose(&self, claim: &crate::systems::consume::Claim) {
+    /// Ends a running job, unless it has ended meanwhile.
+    fn end(&self, claim: &crate::systems::consume::Claim, cause: Cause) {
         let mut state = self.state();
         let same = |slot: &&mut super::slot::Slot| slot.claim.token == claim.token && slot.claim.id == claim.id;
         if let Some(slot) = state.slots.values_mut().find(same)
             && !slot.is_storing()
         {
-            slot.end(Cause::Lost("its claim was lost: another worker has it, or somebody removed it".to_owned()));
+            slot.end(cause);
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::error::RunnerError;
 use super::execute::{Entry, Execute, Handlers};
 use super::gate::Gate;
+use super::policy;
 use super::pool::{Parts, Pool};
 use super::wire::Wire;
 use crate::config::{self, Kept, Runner, Unmatched};
@@ -84,6 +85,7 @@ pub fn pool(common: &Common, runner: &Runner, config: &config::Pool) -> Result<A
         max_deaths: config.max_crashes,
         keep: Retention { done: keep(config.keep_done), failed: keep(config.keep_failed) },
         names: if consumer.picks_by_name() { names(config) } else { Arc::default() },
+        attempts: config.retry.as_ref().and_then(policy::said),
     };
     Ok(Pool::new(Parts {
         address: config.queue.clone(),

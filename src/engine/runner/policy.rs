@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::work::{Ending, Failure};
 use crate::config::{Backoff, Retry};
 use crate::domain::runner::Ended;
-use crate::systems::consume::{Claim, OwnBackoff, Verdict};
+use crate::systems::consume::{Claim, Fate, OwnBackoff, Verdict};
 
 /// The wait before the attempt after `attempt` (from 1). `random` is from 0 to 1.
 pub fn wait(retry: &Retry, attempt: u32, random: f64) -> Duration {
@@ -36,7 +36,7 @@ fn own_wait(backoff: &OwnBackoff, attempt: u32, random: f64) -> Option<Duration>
             Duration::try_from_secs_f64(doubled * (1.0 - jitter) + doubled * jitter * random).ok()
         }
         OwnBackoff::Listed(waits) => waits.get(attempt.max(1) as usize - 1).or(waits.last()).copied(),
-        OwnBackoff::Foreign(_) => None,
+        OwnBackoff::Foreign(_) | OwnBackoff::OnRequest => None,
     }
 }
 
@@ -51,11 +51,19 @@ pub fn used_up(retry: Option<&Retry>, claim: &Claim) -> Option<String> {
 
 /// Attempts allowed in all: what the pool says, else the job, else as many as there are waits, else one.
 pub fn allowed(retry: Option<&Retry>, claim: &Claim) -> u32 {
-    let listed = retry.and_then(|retry| match &retry.backoff {
+    retry.and_then(|retry| retry.attempts).or(claim.attempts).or(retry.and_then(listed)).unwrap_or(1).max(1)
+}
+
+/// Attempts a pool's configuration allows, if it says.
+pub fn said(retry: &Retry) -> Option<u32> {
+    retry.attempts.or(listed(retry))
+}
+
+fn listed(retry: &Retry) -> Option<u32> {
+    match &retry.backoff {
         Backoff::List(waits) => u32::try_from(waits.len() + 1).ok(),
         _ => None,
-    });
-    retry.and_then(|retry| retry.attempts).or(claim.attempts).or(listed).unwrap_or(1).max(1)
+    }
 }
 
 /// What is stored for an ending, and how it counts.
@@ -71,7 +79,7 @@ pub struct Decision {
 
 /// Decides. An interruption that is the runner's own (lost lease, end of the grace time) never gets here.
 pub fn decide(ending: Ending, claim: &Claim, retry: Option<&Retry>, max_crashes: u32, random: f64) -> Decision {
-    let (failure, after) = match ending {
+    let (failure, after, fate) = match ending {
         Ending::Done { result } => {
             let message = result.as_deref().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
             let verdict = Verdict::Done(result);
@@ -79,12 +87,12 @@ pub fn decide(ending: Ending, claim: &Claim, retry: Option<&Retry>, max_crashes:
         }
         Ending::Cancelled => {
             let failure = Failure::new("cancelled by a person");
-            return Decision { ended: Ended::Cancelled, ..dead(failure) };
+            return Decision { ended: Ended::Cancelled, ..given_up(failure, Fate::Cancelled) };
         }
         Ending::Failed(failure) => return dead(failure),
-        Ending::TimedOut(failure) if claim.limits.fail_on_timeout => return dead(failure),
-        Ending::TimedOut(failure) => (failure, None),
-        Ending::Retry { failure, after } => (failure, after),
+        Ending::TimedOut(failure) if claim.limits.fail_on_timeout => return given_up(failure, Fate::TimedOut),
+        Ending::TimedOut(failure) => (failure, None, Fate::TimedOut),
+        Ending::Retry { failure, after } => (failure, after, Fate::Failed),
     };
     let deaths = claim.deaths + u32::from(failure.crashed);
     if failure.crashed && deaths >= max_crashes {
@@ -93,7 +101,7 @@ pub fn decide(ending: Ending, claim: &Claim, retry: Option<&Retry>, max_crashes:
     }
     let attempt = claim.attempts_made + 1;
     if attempt >= allowed(retry, claim) {
-        return dead(failure);
+        return given_up(failure, fate);
     }
     let delay = match (after, retry, &claim.backoff) {
         (Some(after), _, _) => after,
@@ -105,6 +113,7 @@ pub fn decide(ending: Ending, claim: &Claim, retry: Option<&Retry>, max_crashes:
             );
             return dead(Failure { message, ..failure });
         }
+        (None, None, Some(OwnBackoff::OnRequest)) => return given_up(failure, fate),
         (None, None, Some(own)) => own_wait(own, attempt, random).unwrap_or_default(),
         (None, None, None) => Duration::ZERO,
     };
@@ -115,8 +124,12 @@ pub fn decide(ending: Ending, claim: &Claim, retry: Option<&Retry>, max_crashes:
 
 /// Given up.
 pub fn dead(failure: Failure) -> Decision {
+    given_up(failure, Fate::Failed)
+}
+
+fn given_up(failure: Failure, fate: Fate) -> Decision {
     let Failure { message, stack, .. } = failure;
-    Decision { verdict: Verdict::Dead { message: message.clone(), stack }, ended: Ended::Failed, message }
+    Decision { verdict: Verdict::Dead { message: message.clone(), stack, fate }, ended: Ended::Failed, message }
 }
 
 #[cfg(test)]

@@ -380,7 +380,11 @@ impl Pool {
             history: state.stats.history(),
             mean,
             handlers: self.parts.handlers.0.iter().map(|entry| entry.label.clone()).collect(),
-            note: state.hold.clone().or_else(|| state.trouble.clone()),
+            note: state
+                .hold
+                .clone()
+                .or_else(|| state.trouble.clone())
+                .or_else(|| self.consumer().remark(&self.parts.seat)),
         }
     }
 

@@ -19,7 +19,7 @@ use crate::domain::job::Progress;
 use crate::domain::runner::{Ended, OutputKind, OutputLine, ResultView, SlotView};
 use crate::domain::text::first_line;
 use crate::domain::time::Timestamp;
-use crate::systems::consume::{Claim, Settled, Verdict};
+use crate::systems::consume::{Claim, Fate, Settled, Verdict};
 
 /// Lines of output that are kept of a job.
 const LINES: usize = 200;
@@ -302,7 +302,7 @@ impl Pool {
                         Verdict::Retry { stack, .. } => stack,
                         _ => Vec::new(),
                     };
-                    verdict = Verdict::Dead { message: reason.clone(), stack };
+                    verdict = Verdict::Dead { message: reason.clone(), stack, fate: Fate::Failed };
                     (ended, message) = (Ended::Failed, reason);
                 }
                 Err(error) => {

@@ -128,3 +128,19 @@ fn a_job_may_say_that_its_first_timeout_is_the_end() {
     assert_eq!(decide(late(), &strict, None, 2, 0.5).ended, Ended::Failed);
     assert_eq!(decide(late(), &Claim { attempts: Some(5), ..claim(0) }, None, 2, 0.5).ended, Ended::Retried);
 }
+
+#[test]
+fn where_a_failure_is_final_only_a_job_that_asks_is_tried_again() {
+    let own = Claim { attempts: Some(5), backoff: Some(OwnBackoff::OnRequest), ..claim(0) };
+    let failed = |after| Ending::Retry { failure: Failure::new("no"), after };
+    let dead = decide(failed(None), &own, None, 2, 0.5);
+    assert!(matches!(dead.verdict, Verdict::Dead { fate: Fate::Failed, .. }), "{dead:?}");
+    let again = decide(failed(Some(Duration::from_secs(7))), &own, None, 2, 0.5);
+    assert!(matches!(again.verdict, Verdict::Retry { delay, .. } if delay.as_secs() == 7), "{again:?}");
+    let again = decide(failed(None), &own, Some(&retry("attempts = 2\nbase = '3s'")), 2, 0.5);
+    assert!(matches!(again.verdict, Verdict::Retry { delay, .. } if delay.as_secs() == 3), "{again:?}");
+    let late = decide(Ending::TimedOut(Failure::new("late")), &own, None, 2, 0.5);
+    assert!(matches!(late.verdict, Verdict::Dead { fate: Fate::TimedOut, .. }), "{late:?}");
+    let ended = decide(Ending::Cancelled, &own, None, 2, 0.5);
+    assert!(matches!(ended.verdict, Verdict::Dead { fate: Fate::Cancelled, .. }), "{ended:?}");
+}

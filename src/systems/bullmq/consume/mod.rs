@@ -122,7 +122,7 @@ impl Consume for BullMq {
                     let value = result.as_ref().map_or_else(|| b"null".to_vec(), |result| result.to_vec());
                     (&FINISH, finish(seat, claim, id, token, "completed", value, Vec::new()))
                 }
-                Verdict::Dead { message, stack } => {
+                Verdict::Dead { message, stack, .. } => {
                     let value = message.clone().into_bytes();
                     (&FINISH, finish(seat, claim, id, token, "failed", value, trace(message, stack)))
                 }
