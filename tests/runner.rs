@@ -2,6 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may fail a test as directly as tests do")]
 
+#[path = "runner/arq.rs"]
+mod arq;
+#[allow(dead_code, reason = "shared with the tests of changes, which use all of it")]
+#[path = "changes/arq_library.rs"]
+mod arq_library;
 #[path = "runner/bench.rs"]
 mod bench;
 #[path = "runner/bullmq.rs"]

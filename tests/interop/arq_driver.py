@@ -19,7 +19,8 @@ import msgpack
 from arq import Retry, Worker, create_pool
 from arq.connections import RedisSettings
 from arq.constants import result_key_prefix
-from arq.jobs import Job
+from arq.jobs import Job, SerializationError
+from arq.worker import async_check_health
 
 PORT, KIND = int(sys.argv[1]), sys.argv[2]
 SETTINGS = RedisSettings(port=PORT)
@@ -119,6 +120,25 @@ class Driver:
         by = None if defer is None else datetime.timedelta(seconds=defer)
         job = await pool.enqueue_job(function, *args, _job_id=id, _defer_by=by, **(kwargs or {}))
         return job and job.job_id
+
+    async def add_many(self, queue, function, count):
+        pool = await self.pool(queue)
+        for number in range(count):
+            await pool.enqueue_job(function, number, _job_id=f"{function}-{number}")
+
+    async def abort(self, queue, id, seconds=10):
+        job = Job(id, await self.pool(queue), _queue_name=queue, _deserializer=LOADS)
+        try:
+            return await job.abort(timeout=seconds, poll_delay=0.05)
+        except SerializationError as error:  # without classes there is no exception to raise
+            return repr(error)
+
+    async def successes(self, queue):
+        results = await (await self.pool(queue)).all_job_results()
+        return sum(result.success and result.queue_name == queue for result in results)
+
+    async def check_health(self, queue):
+        return await async_check_health(SETTINGS, None, queue) == 0
 
     async def work(self, queue, aborts=False, burst=False, health=3600, tries=5, jobs=10):
         worker = Worker(

@@ -7,6 +7,7 @@
 mod hex;
 mod json;
 mod msgpack;
+pub mod packed;
 mod php;
 pub mod pickle;
 mod python;
@@ -22,6 +23,7 @@ pub use tree::{Child, Key, Kind, NodeRef, Tree};
 pub use view::{Folds, Line};
 
 use super::job::Blob;
+use to_json::quote;
 use tree::Stop;
 use unpack::Unpacked;
 

@@ -47,6 +47,7 @@ fn write(node: NodeRef<'_>, out: &mut String) {
     }
 }
 
-fn quote(text: &str, out: &mut String) {
+/// Text as JSON.
+pub(super) fn quote(text: &str, out: &mut String) {
     out.push_str(&serde_json::to_string(text).expect("every text has a form in JSON"));
 }

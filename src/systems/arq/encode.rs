@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use rmp::encode as pack;
+use rmp::encode::{self as packing, ValueWriteError};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -49,7 +49,7 @@ pub fn definition(stored: &[u8], fresh: bool) -> Option<Vec<u8>> {
 }
 
 /// Names and raw values of a MessagePack map.
-fn entries(bytes: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
+pub fn entries(bytes: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
     let (count, mut at) = match bytes {
         [first @ 0x80..=0x8f, ..] => (usize::from(first & 0x0f), 1),
         [0xde, high, low, ..] => (usize::from(*high) << 8 | usize::from(*low), 3),
@@ -153,7 +153,7 @@ pub fn write(
         Serializer::Msgpack => {
             let failed = |error: &dyn std::fmt::Display| format!("the arguments cannot be written: {error}");
             let value = serde_json::json!({ "t": null, "f": function, "a": args, "k": kwargs, "et": enqueued });
-            packed(&mut out, &value).map_err(|error| failed(&error))?;
+            pack(&mut out, &value).map_err(|error| failed(&error))?;
         }
         Serializer::Pickle => {
             out.extend_from_slice(b"\x80\x04}(");
@@ -175,7 +175,8 @@ pub fn write(
     Ok(out)
 }
 
-fn pickled(out: &mut Vec<u8>, value: &Value) {
+/// Appends a value as instructions of a pickle.
+pub fn pickled(out: &mut Vec<u8>, value: &Value) {
     match value {
         Value::Null => out.push(b'N'),
         Value::Bool(on) => out.push(if *on { 0x88 } else { 0x89 }),
@@ -206,13 +207,15 @@ fn dict(out: &mut Vec<u8>, map: &Map<String, Value>) {
     out.push(b'u');
 }
 
-fn text(out: &mut Vec<u8>, value: &str) {
+/// Appends a text as an instruction of a pickle.
+pub fn text(out: &mut Vec<u8>, value: &str) {
     out.push(b'X');
     out.extend_from_slice(&u32::try_from(value.len()).unwrap_or(u32::MAX).to_le_bytes());
     out.extend_from_slice(value.as_bytes());
 }
 
-fn number(out: &mut Vec<u8>, value: i128) {
+/// Appends a whole number as an instruction of a pickle.
+pub fn number(out: &mut Vec<u8>, value: i128) {
     match i32::try_from(value) {
         Ok(small) => {
             out.push(b'J');
@@ -226,26 +229,27 @@ fn number(out: &mut Vec<u8>, value: i128) {
     }
 }
 
-fn packed(out: &mut Vec<u8>, value: &Value) -> Result<(), pack::ValueWriteError> {
+/// Appends a value as MessagePack.
+pub fn pack(out: &mut Vec<u8>, value: &Value) -> Result<(), ValueWriteError> {
     let length = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
     match value {
-        Value::Null => pack::write_nil(out).map_err(pack::ValueWriteError::InvalidMarkerWrite),
-        Value::Bool(on) => pack::write_bool(out, *on).map_err(pack::ValueWriteError::InvalidMarkerWrite),
+        Value::Null => packing::write_nil(out).map_err(ValueWriteError::InvalidMarkerWrite),
+        Value::Bool(on) => packing::write_bool(out, *on).map_err(ValueWriteError::InvalidMarkerWrite),
         Value::Number(value) => match (value.as_i64(), value.as_u64()) {
-            (Some(value), _) => pack::write_sint(out, value).map(drop),
-            (None, Some(value)) => pack::write_uint(out, value).map(drop),
-            (None, None) => pack::write_f64(out, value.as_f64().unwrap_or(f64::NAN)),
+            (Some(value), _) => packing::write_sint(out, value).map(drop),
+            (None, Some(value)) => packing::write_uint(out, value).map(drop),
+            (None, None) => packing::write_f64(out, value.as_f64().unwrap_or(f64::NAN)),
         },
-        Value::String(value) => pack::write_str(out, value),
+        Value::String(value) => packing::write_str(out, value),
         Value::Array(items) => {
-            pack::write_array_len(out, length(items.len()))?;
-            items.iter().try_for_each(|item| packed(out, item))
+            packing::write_array_len(out, length(items.len()))?;
+            items.iter().try_for_each(|item| pack(out, item))
         }
         Value::Object(map) => {
-            pack::write_map_len(out, length(map.len()))?;
+            packing::write_map_len(out, length(map.len()))?;
             map.iter().try_for_each(|(key, item)| {
-                pack::write_str(out, key)?;
-                packed(out, item)
+                packing::write_str(out, key)?;
+                pack(out, item)
             })
         }
     }

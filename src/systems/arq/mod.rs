@@ -7,6 +7,7 @@
 //! arq 0.28.
 
 mod blob;
+mod consume;
 mod detail;
 mod encode;
 mod health;
@@ -40,6 +41,8 @@ use crate::domain::time::Timestamp;
 use crate::domain::worker::Worker;
 use crate::link::{Batch, Link, Replies};
 
+use self::keys::Keys;
+use super::consume::Consume;
 use super::record::{self, Guard};
 use super::{Answer, Instance, Memo, ReadError, ScanPass, Sighting, System, SystemSpec};
 
@@ -111,11 +114,22 @@ pub struct Arq {
     /// An empty queue has no key, so that what was found once must be remembered; and a worker that stops takes away
     /// the health key that others share, so that a lock taken since is the better sign.
     met: Mutex<HashMap<Name, Timestamp>>,
+    /// What runners of this process remember of their work, by their names.
+    shifts: Mutex<HashMap<Name, consume::Shift>>,
 }
 
 impl Arq {
     fn met(&self) -> MutexGuard<'_, HashMap<Name, Timestamp>> {
         self.met.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shifts(&self) -> MutexGuard<'_, HashMap<Name, consume::Shift>> {
+        self.shifts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The key in which a queue's workers show that they live.
+    fn health(&self, queue: &Name) -> Vec<u8> {
+        Keys { queue: queue.as_bytes().to_vec() }.health()
     }
 
     /// Notes that a key is a queue.
@@ -247,6 +261,10 @@ impl System for Arq {
 
     fn record<'a>(&'a self, link: &'a Link, queue: &'a QueueId, ids: &'a [JobId]) -> Answer<'a, Vec<Record>> {
         Box::pin(records::take(self, link, queue, ids))
+    }
+
+    fn consumer(&self) -> Option<&dyn Consume> {
+        Some(self)
     }
 
     fn restore<'a>(

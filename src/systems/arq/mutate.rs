@@ -270,7 +270,7 @@ async fn abort(arq: &Arq, link: &Link, queue: &QueueId, ids: &[JobId]) -> Result
 }
 
 /// The serializer of a queue's other jobs; the library's own where there are none.
-async fn serializer(link: &Link, keys: &Keys) -> Result<Serializer, SystemError> {
+pub async fn serializer(link: &Link, keys: &Keys) -> Result<Serializer, SystemError> {
     let mut ids = Vec::new();
     for key in [&keys.queue, &keys.held()] {
         let members = link.ask(cmd("ZRANGE").arg(key).arg(-3).arg(-1).to_owned()).await?;

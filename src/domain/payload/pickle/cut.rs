@@ -25,9 +25,14 @@ pub fn head_of_map(bytes: &[u8], until: &str) -> Option<Vec<u8>> {
     }
 }
 
-/// The same pickled dict with the value of `key` replaced by None, where that value is a plain number or None. `None`:
-/// not such a dict, no such key, or another value.
+/// The same pickled dict with the value of `key` forgotten, as [`with_value`] does it.
 pub fn with_none(bytes: &[u8], key: &str) -> Option<Vec<u8>> {
+    with_value(bytes, key, None)
+}
+
+/// The same pickled dict with the value of `key` replaced by a number or None, where that value is a plain number or
+/// None. `None`: not such a dict, no such key, or another value.
+pub fn with_value(bytes: &[u8], key: &str, value: Option<u32>) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(bytes.len());
     let mut walk = Walk::new(bytes);
     let (mut wanted, mut done) = (false, false);
@@ -40,7 +45,14 @@ pub fn with_none(bytes: &[u8], key: &str) -> Option<Vec<u8>> {
             if !matches!(op.code, b'N' | b'K' | b'M' | b'J' | 0x8a | b'I' | b'L') {
                 return None;
             }
-            out.push(b'N');
+            match value {
+                Some(value) => {
+                    // Five bytes hold it with its sign.
+                    out.extend_from_slice(&[0x8a, 5]);
+                    out.extend_from_slice(&i64::from(value).to_le_bytes()[..5]);
+                }
+                None => out.push(b'N'),
+            }
             (wanted, done) = (false, true);
             continue;
         }

@@ -122,7 +122,7 @@ fn write_repr(graph: &Graph, id: Id, depth: usize, most: usize, out: &mut String
 }
 
 /// Moments, spans, numbers and ids.
-fn meaning(graph: &Graph, class: &str, object: &Object) -> Option<String> {
+pub(super) fn meaning(graph: &Graph, class: &str, object: &Object) -> Option<String> {
     let args = object.args.as_slice();
     match class {
         "datetime.datetime" => {

@@ -8,6 +8,7 @@ mod cut;
 mod known;
 mod machine;
 mod ops;
+mod plain;
 mod text;
 
 use std::collections::HashMap;
@@ -19,7 +20,8 @@ use super::hex::hex_start;
 use super::tree::{Builder, Kind, Span, Stop, Tree, Writing};
 use machine::{Graph, Id, Node, Object};
 
-pub use cut::{head_of_map, with_none};
+pub use cut::{head_of_map, with_none, with_value};
+pub use plain::values;
 
 /// Bytes of a binary value that the tree shows.
 const SHOWN_BYTES: usize = 256;
