@@ -4,6 +4,8 @@
 
 #[path = "runner/arq.rs"]
 mod arq;
+#[path = "runner/arq_faults.rs"]
+mod arq_faults;
 #[allow(dead_code, reason = "shared with the tests of changes, which use all of it")]
 #[path = "changes/arq_library.rs"]
 mod arq_library;
@@ -15,6 +17,8 @@ mod bullmq;
 mod chaos;
 #[path = "runner/faults.rs"]
 mod faults;
+#[path = "runner/leases.rs"]
+mod leases;
 #[allow(dead_code, reason = "shared with the tests of changes, which use all of it")]
 #[path = "changes/library.rs"]
 mod library;

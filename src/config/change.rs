@@ -50,7 +50,8 @@ impl Changes {
             chosen: old.origin.chosen != new.origin.chosen,
             refresh: old.refresh != new.refresh,
             discovery: (&old.discovery, &old.systems) != (&new.discovery, &new.systems),
-            lists: (&old.lists, &old.laravel, &old.conventions) != (&new.lists, &new.laravel, &new.conventions),
+            lists: (&old.lists, &old.arq, &old.laravel, &old.conventions)
+                != (&new.lists, &new.arq, &new.laravel, &new.conventions),
             log: (&old.log, &old.origin.logs) != (&new.log, &new.origin.logs),
             runner: old.runner != new.runner,
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::document::{Document, Step};
 use super::keys::KeyProblem;
 use super::schema::Config;
+use crate::domain::described::ArqQueue;
 use crate::domain::problem::{Problem, nearest};
 
 /// Shortest interval between two refreshes.
@@ -59,6 +60,7 @@ pub(super) fn check(config: &Config, document: &Document<'_>, known: &Known) -> 
     check.lists(config);
     check.conventions(config);
     check.laravel(config);
+    check.arq(config);
     check.runner(config);
     check.problems
 }
@@ -311,6 +313,33 @@ impl Check<'_> {
         if config.log.keep_days == 0 {
             let expected = Some("1 or more".to_owned());
             self.add(&["log".into(), "keep_days".into()], "the file of today is always kept", expected, None);
+        }
+    }
+
+    fn arq(&mut self, config: &Config) {
+        let names: Vec<&str> = config.servers.keys().map(String::as_str).collect();
+        for (index, queue) in config.arq.iter().enumerate() {
+            let at = |field: &str| -> Vec<Step> { vec!["arq".into(), index.into(), field.into()] };
+            let lost = |check: &Self| check.document.lost_from(&["arq".into(), index.into()]);
+            let earlier = &config.arq[..index];
+            let apart = |other: &ArqQueue| {
+                let named = |server: &str| other.servers.is_empty() || other.servers.iter().any(|name| name == server);
+                !queue.servers.is_empty() && !queue.servers.iter().any(named)
+            };
+            if queue.queue.is_empty() {
+                self.add(&at("queue"), "a queue needs its key", None, Some("write queue = \"arq:queue\"".to_owned()));
+            } else if earlier.iter().any(|other| other.queue == queue.queue && !apart(other)) && !lost(self) {
+                let remedy = "keep one table for each queue of a server".to_owned();
+                self.add(&at("queue"), "another [[arq]] is about this queue", None, Some(remedy));
+            }
+            if queue.health_check_key.as_deref() == Some("") {
+                let remedy = "leave it out where the workers have none of their own".to_owned();
+                self.add(&at("health_check_key"), "this key is empty", None, Some(remedy));
+            }
+            for (server, name) in queue.servers.iter().enumerate() {
+                let path = ["arq".into(), index.into(), "servers".into(), server.into()];
+                self.one_of(&path, "server", name, &names);
+            }
         }
     }
 

@@ -22,7 +22,7 @@ pub const RECIPES: &[(&str, &str)] = &[
 ];
 
 /// What an included file may hold.
-const INCLUDED: &[&str] = &["list", "convention", "laravel", "discovery"];
+const INCLUDED: &[&str] = &["list", "convention", "arq", "laravel", "discovery"];
 
 impl Check<'_> {
     pub(super) fn conventions(&mut self, config: &Config) {
@@ -120,6 +120,7 @@ pub(super) fn include(
         let before = (config.lists.len(), config.conventions.len());
         config.lists.extend(included.lists);
         config.conventions.extend(included.conventions);
+        config.arq.extend(included.arq);
         config.laravel.extend(included.laravel);
         config.discovery.ignore.extend(included.discovery.ignore);
         problems.extend(taken_names(config, before, &name));

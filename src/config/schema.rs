@@ -12,7 +12,7 @@ use super::runner::Runner;
 use super::server::Server;
 use super::values;
 use crate::domain::appearance::{ColourChoice, GlyphChoice};
-use crate::domain::described::{Application, Convention, Described, ListSpec};
+use crate::domain::described::{Application, ArqQueue, Convention, Described, ListSpec};
 
 /// The whole configuration: file, environment and arguments laid over the defaults.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
@@ -48,6 +48,9 @@ pub struct Config {
     /// Plain lists used as queues.
     #[serde(rename = "list", skip_serializing_if = "Vec::is_empty")]
     pub lists: Vec<ListSpec>,
+    /// What Redis does not tell about ARQ queues.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub arq: Vec<ArqQueue>,
     /// What Redis does not tell about Laravel applications.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub laravel: Vec<Application>,
@@ -275,6 +278,11 @@ pub struct Origin {
 impl Config {
     /// Descriptions for the adapters, of all servers; see [`Described::for_server`].
     pub fn described(&self) -> Described {
-        Described { lists: self.lists.clone(), laravel: self.laravel.clone(), conventions: self.conventions.clone() }
+        Described {
+            lists: self.lists.clone(),
+            arq: self.arq.clone(),
+            laravel: self.laravel.clone(),
+            conventions: self.conventions.clone(),
+        }
     }
 }

@@ -83,6 +83,8 @@ pub struct Conditions {
 pub struct WorkerCount {
     /// Alive, as far as known.
     pub alive: Option<u64>,
+    /// There may be more: those that are alive show it together and cannot be counted.
+    pub at_least: bool,
     /// Busy among those.
     pub busy: Option<u64>,
 }

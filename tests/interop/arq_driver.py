@@ -85,6 +85,14 @@ async def sleep(ctx, seconds=60):
     return "slept"
 
 
+async def mark(ctx, number, file):
+    """A side effect that others can count."""
+    ran.append([ctx["job_id"], ctx["job_try"], [number], {}])
+    with open(file, "a") as out:
+        out.write(f"{number}\n")
+    await asyncio.sleep(0.05)
+
+
 RICH = [
     "text",
     7,
@@ -121,10 +129,10 @@ class Driver:
         job = await pool.enqueue_job(function, *args, _job_id=id, _defer_by=by, **(kwargs or {}))
         return job and job.job_id
 
-    async def add_many(self, queue, function, count):
+    async def add_many(self, queue, function, count, more=()):
         pool = await self.pool(queue)
         for number in range(count):
-            await pool.enqueue_job(function, number, _job_id=f"{function}-{number}")
+            await pool.enqueue_job(function, number, *more, _job_id=f"{function}-{number}")
 
     async def abort(self, queue, id, seconds=10):
         job = Job(id, await self.pool(queue), _queue_name=queue, _deserializer=LOADS)
@@ -142,7 +150,7 @@ class Driver:
 
     async def work(self, queue, aborts=False, burst=False, health=3600, tries=5, jobs=10):
         worker = Worker(
-            functions=[note, fail, again, sleep],
+            functions=[note, fail, again, sleep, mark],
             queue_name=queue,
             redis_settings=SETTINGS,
             job_serializer=DUMPS,

@@ -55,13 +55,28 @@ pub fn runner_on(queue: &str, pool: &str) -> Runner {
 
 /// Starts a runner with a function as the only handler.
 pub fn begin(url: &str, runner: Runner, job: Arc<Job>) -> Result<Bench, RunnerError> {
+    begin_with(url, runner, job, &described())
+}
+
+/// The same with other descriptions.
+pub fn begin_with(url: &str, runner: Runner, job: Arc<Job>, described: &Described) -> Result<Bench, RunnerError> {
+    begin_on(url, runner, job, qtop::systems::all(described))
+}
+
+/// The same with other systems.
+pub fn begin_on(
+    url: &str,
+    runner: Runner,
+    job: Arc<Job>,
+    systems: Vec<Arc<dyn qtop::systems::System>>,
+) -> Result<Bench, RunnerError> {
     let mut connect = ConnectOptions::new(url);
     connect.mode = Mode::ReadWrite;
     connect.lenient_gate = false;
     let config = RunnerConfig {
         connect,
         server: "test".to_owned(),
-        systems: Arc::new(qtop::systems::all(&described())),
+        systems: Arc::new(systems),
         runner,
         build: Arc::new(move |_| Ok(Arc::new(Function(Arc::clone(&job))) as Arc<dyn Execute>)),
     };

@@ -137,3 +137,38 @@ fn a_person_can_pause_resize_and_cancel() {
     assert_eq!(end.cut, 3, "what ran went back");
     assert_eq!(server.int("LLEN mail"), 5);
 }
+
+#[test]
+fn p3_a_record_is_read_whole_only_if_it_is_small() {
+    let server = TestServer::start();
+    let proxy = Proxy::start(server.port());
+    let mut client = server.client();
+    for id in ["small", "wide", "heavy"] {
+        redis::cmd("LPUSH").arg("mail").arg(id).exec(&mut client).unwrap();
+    }
+    server.run("HSET record:small to ada");
+    for number in 0..300 {
+        server.run(&format!("HSET record:wide f{number} x"));
+    }
+    redis::cmd("HSET").arg("record:heavy").arg("to").arg(vec![b'x'; 20 << 20]).exec(&mut client).unwrap();
+    let mut list: toml::Table = toml::from_str(crate::bench::LIST).unwrap();
+    list.insert("item".to_owned(), "id".into());
+    list.insert(
+        "record".to_owned(),
+        toml::from_str::<toml::Table>("key = 'record:{id}'\nkind = 'hash'").unwrap().into(),
+    );
+    let notes = Notes::default();
+    let described = qtop::domain::described::Described { lists: vec![list.try_into().unwrap()], ..Default::default() };
+    let bench = crate::bench::begin_with(&proxy.url(), runner(""), noting(&notes), &described).unwrap();
+    bench.until("three outcomes", |view| {
+        view.pools.first().is_some_and(|pool| pool.counts.done + pool.counts.failed == 3)
+    });
+    assert_eq!(notes.all(), ["{\"to\":\"ada\"}"]);
+    let reasons: Vec<String> = bench.view().recent.iter().map(|result| result.message.clone()).collect();
+    assert!(reasons.iter().filter(|reason| reason.contains("too large to be read whole")).count() == 2, "{reasons:?}");
+    bench.stop();
+    assert_eq!(server.int("LLEN mail:dead"), 2, "kept as they were");
+    let whole: Vec<String> =
+        proxy.sent().iter().filter(|sent| sent.name == "HGETALL").map(|sent| sent.text()).collect();
+    assert_eq!(whole, ["HGETALL record:small"]);
+}

@@ -186,6 +186,10 @@ fn workers(instance: &InstanceSample, queue: &QueueSample, report: &WorkerReport
     if !instance.caps.contains(Caps::WORKERS) || !report.notes.is_empty() {
         return Some((Status::Unknown, "min_workers", "it is not known how many workers are alive".to_owned()));
     }
+    if alive > 0 && queue.workers.at_least {
+        let text = format!("{alive} or more workers are alive: they show it together and cannot be counted");
+        return Some((Status::Unknown, "min_workers", text));
+    }
     Some((Status::Critical, "min_workers", format!("{alive} workers are alive, fewer than {least}")))
 }
 

@@ -3,6 +3,7 @@
 //! Read from the configuration's `[[list]]` tables and handed to the adapters as plain data. Nothing here is guessed:
 //! what a description does not say is unknown to qtop.
 
+mod arq;
 mod check;
 mod check_convention;
 mod convention;
@@ -11,6 +12,7 @@ mod laravel;
 mod list;
 mod slots;
 
+pub use arq::ArqQueue;
 pub use check::{Problem, literal_prefix};
 pub use convention::{
     Absence, AddJob, CancelFlag, Convention, Edit, Meaning, OutcomeRule, Owner, OwnerKind, ProgressSource,
@@ -29,6 +31,8 @@ pub use slots::{Allowed, Slot, Slots, Values};
 pub struct Described {
     /// Plain lists.
     pub lists: Vec<ListSpec>,
+    /// ARQ queues.
+    pub arq: Vec<ArqQueue>,
     /// Laravel applications.
     pub laravel: Vec<Application>,
     /// What applications agree upon beside their queue systems.
@@ -41,6 +45,7 @@ impl Described {
         let holds = |servers: &Paths| servers.is_empty() || servers.iter().any(|name| name == server);
         Self {
             lists: self.lists.iter().filter(|list| holds(&list.servers)).cloned().collect(),
+            arq: self.arq.iter().filter(|queue| holds(&queue.servers)).cloned().collect(),
             laravel: self.laravel.iter().filter(|application| holds(&application.servers)).cloned().collect(),
             conventions: self.conventions.iter().filter(|convention| holds(&convention.servers)).cloned().collect(),
         }

@@ -30,6 +30,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::domain::caps::Caps;
+use crate::domain::described::ArqQueue;
 use crate::domain::ids::{JobId, Name, QueueId, SystemName};
 use crate::domain::job::{Job, JobRow, Page, PageRequest, Schedule, Search, SearchStep};
 use crate::domain::mutation::{Ability, Mutation, Outcome};
@@ -114,6 +115,8 @@ pub struct Arq {
     /// An empty queue has no key, so that what was found once must be remembered; and a worker that stops takes away
     /// the health key that others share, so that a lock taken since is the better sign.
     met: Mutex<HashMap<Name, Timestamp>>,
+    /// Queues that the configuration describes, each with the key of its health check.
+    described: HashMap<Name, Option<Vec<u8>>>,
     /// What runners of this process remember of their work, by their names.
     shifts: Mutex<HashMap<Name, consume::Shift>>,
 }
@@ -123,13 +126,31 @@ impl Arq {
         self.met.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// With what the configuration says.
+    pub fn new(described: &[ArqQueue]) -> Self {
+        let health = |queue: &ArqQueue| queue.health_check_key.as_ref().map(|key| key.as_bytes().to_vec());
+        let described = described.iter().map(|queue| (Name::from(queue.queue.as_str()), health(queue))).collect();
+        Self { described, ..Self::default() }
+    }
+
+    /// True if the configuration says that this key is a queue.
+    fn is_described(&self, queue: &Name) -> bool {
+        self.described.contains_key(queue)
+    }
+
     fn shifts(&self) -> MutexGuard<'_, HashMap<Name, consume::Shift>> {
         self.shifts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The key in which a queue's workers show that they live.
     fn health(&self, queue: &Name) -> Vec<u8> {
-        Keys { queue: queue.as_bytes().to_vec() }.health()
+        let own = self.described.get(queue).and_then(Clone::clone);
+        own.unwrap_or_else(|| Keys { queue: queue.as_bytes().to_vec() }.health())
+    }
+
+    /// That key for people.
+    fn show_health(&self, queue: &Name) -> String {
+        String::from_utf8_lossy(&self.health(queue)).into_owned()
     }
 
     /// Notes that a key is a queue.
@@ -174,7 +195,10 @@ impl System for Arq {
     }
 
     fn described(&self) -> Vec<QueueId> {
-        self.met().keys().map(|name| QueueId::new(NAME, "", name.clone())).collect()
+        let mut names: Vec<Name> = self.met().keys().chain(self.described.keys()).cloned().collect();
+        names.sort();
+        names.dedup();
+        names.into_iter().map(|name| QueueId::new(NAME, "", name)).collect()
     }
 
     fn is_settled(&self, memo: &Memo) -> bool {
@@ -182,7 +206,7 @@ impl System for Arq {
     }
 
     fn plan(&self, instance: &Instance, memo: &Memo, batch: &mut Batch) {
-        for ask in plan::questions(instance, memo.peek(), memo.tick) {
+        for ask in plan::questions(self, instance, memo.peek(), memo.tick) {
             batch.ask(ask.command());
         }
     }

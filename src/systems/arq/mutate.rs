@@ -108,7 +108,8 @@ pub async fn mutate(arq: &Arq, link: &Link, mutation: &Mutation) -> Result<Outco
     match (&mutation.change, &mutation.target) {
         (Change::Retry { .. }, Target::Jobs { state: state::STALLED, ids }) => {
             let force: &[u8] = if mutation.force { b"1" } else { b"0" };
-            let reply = RELEASE.run(link, &[keys.queue.clone(), keys.health()], &with_ids(&[force], ids)).await?;
+            let reply =
+                RELEASE.run(link, &[keys.queue.clone(), arq.health(&queue.name)], &with_ids(&[force], ids)).await?;
             Ok(verdicts(&reply, ids, refusal))
         }
         (Change::Retry { .. }, Target::Jobs { state, ids }) => retry(link, &keys, *state, ids).await,

@@ -11,6 +11,7 @@ use crate::domain::time::Timestamp;
 use crate::link::{Cmd, cmd};
 use crate::systems::Instance;
 
+use super::Arq;
 use super::keys::{self, Keys};
 use super::memo::{InstanceMemo, Nature, QueueMemo};
 
@@ -56,8 +57,8 @@ pub enum Ask {
     Locks(Name, Vec<JobId>),
     /// How often they were started.
     Starts(Name, Vec<JobId>),
-    /// What a worker wrote.
-    Health(Name),
+    /// What a worker wrote, in this key.
+    Health(Name, Vec<u8>),
     /// Jobs held back.
     Held(Name),
 }
@@ -95,7 +96,7 @@ impl Ask {
                 return named("MGET", ids.iter().map(|id| keys::in_progress(id.as_bytes())).collect());
             }
             Self::Starts(_, ids) => return named("MGET", ids.iter().map(|id| keys::retry(id.as_bytes())).collect()),
-            Self::Health(name) => return cmd("GET").arg(of(name).health()).to_owned(),
+            Self::Health(_, key) => return cmd("GET").arg(key).to_owned(),
             Self::Held(name) => return cmd("ZCARD").arg(of(name).held()).to_owned(),
             Self::Total(_) => cmd("ZCARD"),
             Self::Head(_) => cmd("ZRANGE"),
@@ -129,7 +130,7 @@ impl Ask {
             | Self::Next(name, _)
             | Self::Locks(name, _)
             | Self::Starts(name, _)
-            | Self::Health(name)
+            | Self::Health(name, _)
             | Self::Held(name) => Some(name),
         }
     }
@@ -146,7 +147,7 @@ pub fn names(instance: &Instance, own: Option<&InstanceMemo>) -> BTreeSet<Name> 
 }
 
 /// The questions of one tick.
-pub fn questions(instance: &Instance, own: Option<&InstanceMemo>, tick: u64) -> Vec<Ask> {
+pub fn questions(arq: &Arq, instance: &Instance, own: Option<&InstanceMemo>, tick: u64) -> Vec<Ask> {
     let mut asks = vec![Ask::Time];
     let (mut first, mut second) = (FIRST_LOOKS, SECOND_LOOKS);
     let mut queues = 0;
@@ -155,18 +156,20 @@ pub fn questions(instance: &Instance, own: Option<&InstanceMemo>, tick: u64) -> 
         match memo.map_or(&Nature::Unknown, |memo| &memo.nature) {
             Nature::Unknown if first > 0 => {
                 first -= 1;
+                let health = arq.health(&name);
                 let peeks = [Ask::Peek(name.clone(), false), Ask::Peek(name.clone(), true)];
-                asks.extend(peeks.into_iter().chain([Ask::Health(name)]));
+                asks.extend(peeks.into_iter().chain([Ask::Health(name, health)]));
             }
             Nature::Foreign { since } if tick.saturating_sub(*since) >= SECOND_LOOK_AFTER && second > 0 => {
                 second -= 1;
-                asks.extend([Ask::Peek(name.clone(), false), Ask::Health(name)]);
+                let health = arq.health(&name);
+                asks.extend([Ask::Peek(name.clone(), false), Ask::Health(name, health)]);
             }
             Nature::Candidate(ids) => asks.push(Ask::Defined(name.clone(), ids.clone())),
             Nature::Queue => {
                 queues += 1;
                 if let (Some(memo), Some(own)) = (memo, own) {
-                    asks.extend(of_queue(&name, memo, own, tick));
+                    asks.extend(of_queue(arq, &name, memo, own, tick));
                 }
             }
             Nature::Unknown | Nature::Foreign { .. } => {}
@@ -183,7 +186,7 @@ pub fn questions(instance: &Instance, own: Option<&InstanceMemo>, tick: u64) -> 
     asks
 }
 
-fn of_queue(name: &Name, memo: &QueueMemo, own: &InstanceMemo, tick: u64) -> Vec<Ask> {
+fn of_queue(arq: &Arq, name: &Name, memo: &QueueMemo, own: &InstanceMemo, tick: u64) -> Vec<Ask> {
     let mut asks = vec![Ask::Total(name.clone()), Ask::Head(name.clone())];
     if !memo.head.is_empty() {
         asks.push(Ask::Locks(name.clone(), memo.head.clone()));
@@ -201,7 +204,7 @@ fn of_queue(name: &Name, memo: &QueueMemo, own: &InstanceMemo, tick: u64) -> Vec
         }
     }
     if tick.is_multiple_of(2) || memo.health.is_none() {
-        asks.push(Ask::Health(name.clone()));
+        asks.push(Ask::Health(name.clone(), arq.health(name)));
     }
     if !tick.is_multiple_of(2) || memo.held.is_none() {
         asks.push(Ask::Held(name.clone()));

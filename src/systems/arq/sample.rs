@@ -29,7 +29,7 @@ pub fn read(
 ) -> Result<InstanceSample, ReadError> {
     let (tick, before) = (memo.tick, memo.server_time);
     let own = memo.own::<InstanceMemo>();
-    let asks = plan::questions(instance, Some(own), tick);
+    let asks = plan::questions(arq, instance, Some(own), tick);
     let names = plan::names(instance, Some(own));
     let mut seen: HashMap<Name, Seen> = HashMap::new();
     let mut now = before;
@@ -56,6 +56,9 @@ pub fn read(
             own.newest = tick;
         }
         let queue = own.queues.entry(name.clone()).or_default();
+        if arq.is_described(&name) && queue.nature == Nature::Unknown {
+            queue.nature = Nature::Queue;
+        }
         let seen = seen.remove(&name).unwrap_or_default();
         let mut sample = QueueSample::unknown(instance.queue(&name), STATES);
         sample.error.clone_from(&seen.error);
@@ -142,7 +145,7 @@ impl Seen {
                 let starts = ids.iter().zip(values).filter_map(|(id, value)| Some((id.clone(), reply::count(value)?)));
                 self.starts = starts.collect();
             }
-            Ask::Health(_) => self.health = Some(reply::text(value).as_deref().and_then(Health::parse)),
+            Ask::Health(..) => self.health = Some(reply::text(value).as_deref().and_then(Health::parse)),
             Ask::Held(_) => self.held = reply::count(value),
             Ask::Time | Ask::Aborts | Ask::Scan(_) | Ask::Result(..) => {}
         }
@@ -238,11 +241,12 @@ impl Told<'_> {
         let seen = self.arq.saw_worker(self.name, self.now);
         let health = matches!(memo.health, Some(Some(_)));
         sample.workers.alive = match &memo.health {
-            // All workers share one key: there is at least one, and no more can be known.
             Some(Some(_)) => Some(1),
             Some(None) if !seen => Some(0),
             _ => None,
         };
+        // All workers share one key: there is one, and no more can be known.
+        sample.workers.at_least = true;
         health || seen
     }
 
@@ -340,10 +344,10 @@ impl Told<'_> {
         let stalled = sample.count(state::STALLED).value().unwrap_or(0);
         if stalled > 0 {
             let text = format!(
-                "{} locked, but no worker shows a sign of life (no key {}:health-check): a worker runs them again once \
+                "{} locked, but no worker shows a sign of life (no key {}): a worker runs them again once \
                  their locks have run out",
                 jobs_of(stalled),
-                self.name
+                self.arq.show_health(self.name)
             );
             sample.warnings.push(Warning { severity: Severity::Warn, code: "stalled", text });
         }

@@ -71,7 +71,7 @@ pub fn ended_state(facts: &Facts) -> Option<StateId> {
 /// Server time, and whether a worker of the queue gave a sign of life.
 pub async fn moment(arq: &Arq, link: &Link, queue: &QueueId) -> Result<Moment, SystemError> {
     let mut batch = Batch::new();
-    batch.ask(cmd("TIME")).ask(cmd("EXISTS").arg(Keys::of(queue).health()).to_owned());
+    batch.ask(cmd("TIME")).ask(cmd("EXISTS").arg(arq.health(&queue.name)).to_owned());
     let answers = link.send(&batch).await?;
     let mut replies = Replies::new(&answers);
     let now = time(replies.next().map_err(ReadError::from)?);

@@ -36,6 +36,7 @@ struct Facts {
     due: u64,
     held: u64,
     next: Option<Timestamp>,
+    health_key: String,
     health: Option<Health>,
     health_left: Option<Duration>,
 }
@@ -49,8 +50,8 @@ impl Facts {
             .ask(cmd("ZCARD").arg(&keys.queue).to_owned())
             .ask(cmd("ZCOUNT").arg(&keys.queue).arg("-inf").arg(moment.now.0).to_owned())
             .ask(cmd("ZCARD").arg(keys.held()).to_owned())
-            .ask(cmd("GET").arg(keys.health()).to_owned())
-            .ask(cmd("PTTL").arg(keys.health()).to_owned());
+            .ask(cmd("GET").arg(arq.health(&queue.name)).to_owned())
+            .ask(cmd("PTTL").arg(arq.health(&queue.name)).to_owned());
         let mut next = cmd("ZRANGEBYSCORE");
         next.arg(&keys.queue)
             .arg(format!("({}", moment.now.0))
@@ -69,7 +70,7 @@ impl Facts {
         let health_left = replies.next().ok().and_then(reply::count).map(Duration::from_millis);
         let next = replies.next().ok().and_then(reply::scored);
         let next = next.and_then(|next| next.first().map(|(_, score)| Timestamp(*score as i64)));
-        Ok(Self { keys, moment, total, due, held, next, health, health_left })
+        Ok(Self { keys, moment, total, due, held, next, health_key: arq.show_health(&queue.name), health, health_left })
     }
 
     fn of_queue(&self) -> Vec<Reason> {
@@ -113,7 +114,7 @@ impl Facts {
     }
 
     fn health_words(&self) -> String {
-        let key = format!("{}:health-check", self.keys.show());
+        let key = &self.health_key;
         match (&self.health, self.health_left) {
             (Some(health), Some(left)) => {
                 format!(

@@ -24,8 +24,8 @@ pub async fn list(arq: &Arq, link: &Link, instance: &Instance) -> Result<Vec<Wor
     for name in &instance.queues {
         let keys = Keys { queue: name.as_bytes().to_vec() };
         batch
-            .ask(cmd("GET").arg(keys.health()).to_owned())
-            .ask(cmd("PTTL").arg(keys.health()).to_owned())
+            .ask(cmd("GET").arg(arq.health(name)).to_owned())
+            .ask(cmd("PTTL").arg(arq.health(name)).to_owned())
             .ask(cmd("ZRANGE").arg(&keys.queue).arg(0).arg(HEAD - 1).to_owned());
     }
     let answers = link.send(&batch).await?;
@@ -63,7 +63,8 @@ pub async fn list(arq: &Arq, link: &Link, instance: &Instance) -> Result<Vec<Wor
                 (Liveness::Live, text.to_owned())
             }
             None if !running.is_empty() => {
-                let text = format!("no key {name}:health-check, but jobs are locked: the worker stopped or was killed");
+                let text =
+                    format!("no key {}, but jobs are locked: the worker stopped or was killed", arq.show_health(name));
                 (Liveness::Gone, text)
             }
             None => continue,

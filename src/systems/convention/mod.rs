@@ -74,7 +74,9 @@ impl Conventional {
                     let text = "no worker, and none is expected here".to_owned();
                     sample.warnings.push(Warning { severity: Severity::Info, code: NONE_EXPECTED, text });
                 }
-            } else if let Some(alive) = alive.filter(|alive| *alive < expected) {
+            } else if let Some(alive) = alive.filter(|alive| *alive < expected)
+                && (alive == 0 || !sample.workers.at_least)
+            {
                 let severity = if alive == 0 { Severity::Critical } else { Severity::Warn };
                 let text = format!("{alive} of {expected} expected workers give a sign of life");
                 sample.warnings.push(Warning { severity, code: "workers_missing", text });

@@ -26,7 +26,7 @@ const LOOKED_AT_BYTES: u64 = 8 * 1024 * 1024;
 const LPOS_MAXLEN: u64 = 100_000;
 
 /// Fields and bytes of a hash record that are read whole.
-const HASH_FIELDS: u64 = 256;
+pub const HASH_FIELDS: u64 = 256;
 
 /// Where an item was found.
 pub struct Place<'a> {

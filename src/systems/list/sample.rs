@@ -293,6 +293,7 @@ impl Reader<'_> {
         WorkerCount {
             alive: Some(beats.iter().filter(|beat| beat.alive).count() as u64),
             busy: beats.iter().map(|beat| beat.busy).try_fold(0, |sum, busy| Some(sum + u64::from(busy?))),
+            at_least: false,
         }
     }
 
@@ -301,7 +302,7 @@ impl Reader<'_> {
         let known = |key: &crate::domain::ids::Name| memo.finds.values().any(|find| find.known().contains(key));
         queue.beats.retain(|key, _| known(key));
         let busy = queue.beats.values().filter(|beat| beat.alive && beat.busy == Some(true)).count() as u64;
-        WorkerCount { alive: None, busy: (busy > 0).then_some(busy) }
+        WorkerCount { busy: (busy > 0).then_some(busy), ..WorkerCount::default() }
     }
 
     fn warn(&mut self) {

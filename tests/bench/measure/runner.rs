@@ -19,6 +19,9 @@ use qtop_testkit::TestServer;
 /// Jobs of one measurement.
 const JOBS: usize = 20_000;
 
+/// Jobs that the worker in Python gets: it would need a minute for all.
+const JOBS_OF_PYTHON: usize = 4_000;
+
 /// Ends every job at once.
 struct Nothing;
 
@@ -80,6 +83,35 @@ fn fill_bullmq(server: &TestServer, jobs: usize) {
     version.and_then(|()| redis::cmd("SET").arg("bull:bench:id").arg(jobs).exec(&mut client)).expect("it is written");
 }
 
+/// What `pickle.dumps` makes of `{'t': None, 'f': 'noop', 'a': (1,), 'k': {}, 'et': 1700000000000}`.
+const DEFINITION: &[u8] =
+    b"\x80\x04\x95\x30\0\0\0\0\0\0\0}\x94(\x8c\x01t\x94N\x8c\x01f\x94\x8c\x04noop\x94\x8c\x01a\x94K\x01\x85\x94\
+    \x8c\x01k\x94}\x94\x8c\x02et\x94\x8a\x06\0h\xe5\xcf\x8b\x01u.";
+
+fn fill_arq(server: &TestServer, jobs: usize) {
+    let mut client = server.client();
+    for chunk in (0..jobs).collect::<Vec<_>>().chunks(2_000) {
+        let mut pipe = redis::pipe();
+        for n in chunk {
+            pipe.set(format!("arq:job:{n}"), DEFINITION).ignore();
+            pipe.zadd("arq:bench", n, 1_700_000_000_000_u64 + *n as u64).ignore();
+        }
+        pipe.query::<()>(&mut client).expect("the queue is filled");
+    }
+}
+
+/// ARQ's own worker, counted in its own process.
+fn python(server: &TestServer, concurrency: usize, jobs: usize) -> Option<f64> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let output = Command::new(root.join("target/python/bin/python"))
+        .arg(root.join("tests/interop/arq_drain.py"))
+        .args([server.port().to_string(), concurrency.to_string(), jobs.to_string()])
+        .stderr(Stdio::inherit())
+        .output()
+        .ok()?;
+    String::from_utf8(output.stdout).ok()?.trim().parse().ok()
+}
+
 /// The library's own worker, with the same jobs, counted in its own process.
 fn node(server: &TestServer, concurrency: usize) -> Option<f64> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop");
@@ -108,6 +140,16 @@ pub fn throughput() {
         let (theirs, ratio) =
             theirs.map_or(("-".to_owned(), "-".to_owned()), |n| (format!("{n:.0}"), format!("{:.2}", own / n)));
         println!("| BullMQ 6.7 | {concurrency} | {own:.0} | {theirs} | {ratio} |");
+    }
+    for concurrency in [1, 10, 50] {
+        let server = TestServer::start();
+        fill_arq(&server, JOBS);
+        let own = run(&server, "arq:arq:bench", concurrency, "", JOBS);
+        let server = TestServer::start();
+        fill_arq(&server, JOBS_OF_PYTHON);
+        let (theirs, ratio) = python(&server, concurrency, JOBS_OF_PYTHON)
+            .map_or(("-".to_owned(), "-".to_owned()), |n| (format!("{n:.0}"), format!("{:.2}", own / n)));
+        println!("| ARQ 0.28 | {concurrency} | {own:.0} | {theirs} | {ratio} |");
     }
     for concurrency in [1, 50] {
         let server = TestServer::start();

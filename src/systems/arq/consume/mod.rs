@@ -7,16 +7,17 @@
 //! `qtop:arq:begun:ID`.
 
 mod definition;
+mod exchange;
 mod outcome;
 mod shift;
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::Value as Json;
 
 use self::definition::{Definition, MOST_BYTES};
+use self::exchange::{JOB_VALUES, OFFERS, Step, Taken, Taking, claim_moment, ending, lock_start, own, wall};
 use self::outcome::{Outcome, Returned};
 use self::shift::Candidate;
 pub use self::shift::Shift;
@@ -65,18 +66,11 @@ const PAGES: usize = 5;
 const HEAD: u64 = 512;
 /// Wait between two requests that only looked at jobs of others.
 const ON: Duration = Duration::from_millis(20);
-/// Most jobs offered to one claim, for each that is wanted, and to one that comes with an outcome.
-const OFFERS: usize = 2;
 /// Requests that may follow one another because others were quicker.
 const TURNS: usize = 3;
-/// Values a script answers for each job.
-const JOB_VALUES: usize = 7;
 /// Why a job is not run: somebody asked for its end before.
 const ABORTED: &str = "aborted before it started";
 const EXPIRED: &str = "job expired";
-
-/// Numbers the locks of this process, so that no two are alike.
-static TOKENS: AtomicU64 = AtomicU64::new(0);
 
 impl Consume for Arq {
     fn check(&self, queue: &QueueId) -> Result<(), String> {
@@ -291,16 +285,6 @@ impl Consume for Arq {
     }
 }
 
-/// Start of the values of a seat's locks.
-fn lock_start(seat: &Seat) -> String {
-    format!("qtop:{}:", seat.worker)
-}
-
-/// A key of qtop's own beside the queue.
-fn own(keys: &Keys, part: &str) -> Vec<u8> {
-    [&keys.queue, &b":qtop:"[..], part.as_bytes()].concat()
-}
-
 /// True if the seat's handlers take jobs of this function.
 fn wanted(seat: &Seat, function: &str) -> bool {
     seat.names.is_empty() || seat.names.iter().any(|pattern| glob(pattern, function))
@@ -506,95 +490,6 @@ impl Arq {
 
 type Hold = Option<(Duration, String)>;
 
-/// What becomes of a job, for the script.
-#[derive(Debug, Default)]
-struct Step {
-    word: &'static str,
-    result: Vec<u8>,
-    keep: Duration,
-    lock: Duration,
-    wait: Duration,
-    crashed: bool,
-}
-
-fn ending(id: &[u8], lock: &[u8], step: Step) -> Vec<Vec<u8>> {
-    vec![
-        id.to_vec(),
-        lock.to_vec(),
-        step.word.into(),
-        step.result,
-        millis(step.keep),
-        millis(step.lock),
-        millis(step.wait),
-        u8::from(step.crashed).to_string().into(),
-    ]
-}
-
-/// A request for jobs.
-struct Taking {
-    keys: [Vec<u8>; 2],
-    arguments: Vec<Vec<u8>>,
-}
-
-impl Taking {
-    fn of(seat: &Seat, want: usize, offered: &[Candidate]) -> Self {
-        let keys = Keys::of(&seat.queue);
-        let (most, window) = seat.rate.unwrap_or((0, Duration::ZERO));
-        // A script numbers its locks by the places of its arguments.
-        let first = TOKENS.fetch_add(2 * (offered.len() + OFFERS) as u64 + 20, Ordering::Relaxed);
-        let arguments = vec![
-            format!("{}{}", lock_start(seat), wall()).into_bytes(),
-            first.to_string().into_bytes(),
-            millis(seat.lease),
-            want.to_string().into_bytes(),
-            most.to_string().into_bytes(),
-            millis(window),
-        ];
-        let mut taking = Self { keys: [keys.queue.clone(), own(&keys, "rate")], arguments };
-        taking.offer(offered);
-        taking
-    }
-
-    fn offer(&mut self, offered: &[Candidate]) {
-        for candidate in offered {
-            self.arguments.extend([candidate.id.clone(), candidate.tries.to_string().into_bytes()]);
-        }
-    }
-
-    /// How many of what was offered the script came to look at, judging by the last it took.
-    fn reach(&self, claims: &[Claim], offered: &[Candidate]) -> usize {
-        let last = claims.last().map(|claim| claim.id.as_bytes());
-        offered.iter().rposition(|candidate| Some(candidate.id.as_slice()) == last).map_or(0, |at| at + 1)
-    }
-}
-
-/// One job as the script took it.
-struct Taken {
-    id: Vec<u8>,
-    lock: Vec<u8>,
-    score: i64,
-    starts: u32,
-    deaths: u32,
-    aborted: bool,
-    definition: Option<Vec<u8>>,
-}
-
-impl Taken {
-    fn read(values: &[Value; JOB_VALUES]) -> Option<Self> {
-        let [id, lock, score, starts, deaths, aborted, definition] = values;
-        let small = |value: &Value| reply::count(value).map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX));
-        Some(Self {
-            id: reply::bytes(id)?.to_vec(),
-            lock: reply::bytes(lock)?.to_vec(),
-            score: reply::text(score).and_then(|score| score.parse().ok()).unwrap_or_default(),
-            starts: small(starts),
-            deaths: small(deaths),
-            aborted: reply::int(aborted) == Some(1),
-            definition: reply::bytes(definition).filter(|stored| !stored.is_empty()).map(<[u8]>::to_vec),
-        })
-    }
-}
-
 /// A job that may be tried, or a note of why it is left.
 fn candidate(shift: &mut Shift, seat: &Seat, id: &Value, bytes: &Value, head: &Value) -> Option<Candidate> {
     let (id, head) = (reply::bytes(id)?.to_vec(), reply::bytes(head).unwrap_or_default());
@@ -619,19 +514,6 @@ fn candidate(shift: &mut Shift, seat: &Seat, id: &Value, bytes: &Value, head: &V
         tracing::warn!(queue = %seat.queue.name, job = %id, reason, "left for other workers");
     }
     None
-}
-
-/// This machine's clock when a lock was taken: `qtop:WORKER:MOMENT:NUMBER`.
-fn claim_moment(lock: &[u8]) -> Option<i64> {
-    std::str::from_utf8(lock).ok()?.rsplit(':').nth(1)?.parse().ok()
-}
-
-fn wall() -> i64 {
-    jiff::Timestamp::now().as_millisecond()
-}
-
-fn millis(span: Duration) -> Vec<u8> {
-    span.as_millis().to_string().into_bytes()
 }
 
 fn shape(what: &str) -> ReadError {

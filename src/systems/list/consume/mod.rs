@@ -15,13 +15,15 @@ use serde_json::json;
 use self::item::{Entry, Told, rewritten};
 use self::place::Place;
 use super::List;
+use super::detail::HASH_FIELDS;
 use super::keys::fill;
+use super::plan::memory;
 use crate::domain::described::{End, ItemKind, ListSpec, Paths, ProgressKind, RecordKind};
 use crate::domain::ids::QueueId;
 use crate::domain::job::Progress;
 use crate::domain::text::first_line;
 use crate::domain::time::Timestamp;
-use crate::link::{Batch, Link, Script, Value, cmd};
+use crate::link::{Batch, CommandError, Link, MAX_VALUE_BYTES, Script, Value, cmd};
 use crate::systems::consume::{Claim, Claimed, Consume, Firing, Limits, Seat, Settled, Tended, Verdict};
 use crate::systems::{Answer, ReadError, SystemError, reply};
 
@@ -36,6 +38,9 @@ static FIRE: Script = Script::new(include_str!("fire.lua"));
 const SEVERAL: Duration = Duration::from_secs(1);
 /// Characters of an error that are written into an item.
 const ERROR_CHARACTERS: usize = 2_000;
+
+/// A record as the server told it, or why it was not read.
+type Record = Result<Value, String>;
 
 impl Consume for List {
     fn check(&self, queue: &QueueId) -> Result<(), String> {
@@ -301,13 +306,8 @@ impl List {
     async fn claimed(&self, link: &Link, spec: &ListSpec, taken: Taken) -> Result<Claimed, SystemError> {
         let records = match (spec.item, &spec.record) {
             (ItemKind::Id, Some(record)) if !taken.items.is_empty() => {
-                let mut batch = Batch::new();
-                for (item, _, _) in &taken.items {
-                    let key = fill(&record.key, item);
-                    let command = if record.kind == RecordKind::Json { "GET" } else { "HGETALL" };
-                    batch.ask(cmd(command).arg(key).to_owned());
-                }
-                Some(link.send(&batch).await?)
+                let keys: Vec<_> = taken.items.iter().map(|(item, _, _)| fill(&record.key, item)).collect();
+                Some(read_records(link, record.kind, &keys).await?)
             }
             _ => None,
         };
@@ -320,8 +320,8 @@ impl List {
                     (item.clone(), told, None)
                 }
                 Some(Ok(value)) => place::record(spec, value, &item),
-                Some(Err(error)) => {
-                    (Bytes::new(), Told::default(), Some(format!("its record cannot be read: {error}")))
+                Some(Err(reason)) => {
+                    (Bytes::new(), Told::default(), Some(format!("its record cannot be read: {reason}")))
                 }
             };
             claims.push(Claim {
@@ -347,6 +347,48 @@ impl List {
             hold: taken.hold.map(|left| (left, "the rate limit is reached".to_owned())),
         })
     }
+}
+
+/// Records of items: strings, or hashes that are small enough to be read whole (P3).
+async fn read_records(link: &Link, kind: RecordKind, keys: &[Vec<u8>]) -> Result<Vec<Record>, SystemError> {
+    let mut batch = Batch::new();
+    for key in keys {
+        match kind {
+            RecordKind::Json => batch.ask(cmd("GET").arg(key).to_owned()),
+            RecordKind::Hash => batch.ask(cmd("HLEN").arg(key).to_owned()).ask(memory(key)),
+        };
+    }
+    let told = |reply: Result<Value, CommandError>| reply.map_err(|error| error.to_string());
+    let replies = link.send(&batch).await?;
+    if kind == RecordKind::Json {
+        return Ok(replies.into_iter().map(told).collect());
+    }
+    let (sizes, _) = replies.as_chunks::<2>();
+    let fit: Vec<Result<(), String>> = sizes.iter().map(|[fields, bytes]| fits(fields, bytes)).collect();
+    let mut batch = Batch::new();
+    for (key, _) in keys.iter().zip(&fit).filter(|(_, fit)| fit.is_ok()) {
+        batch.ask(cmd("HGETALL").arg(key).to_owned());
+    }
+    let mut hashes = link.send(&batch).await?.into_iter();
+    let read = |fit: Result<(), String>| {
+        fit.and_then(|()| hashes.next().map_or_else(|| Err("there was no answer".to_owned()), told))
+    };
+    Ok(fit.into_iter().map(read).collect())
+}
+
+/// Whether a hash of so many fields and bytes may be read whole.
+fn fits(fields: &Result<Value, CommandError>, bytes: &Result<Value, CommandError>) -> Result<(), String> {
+    let number = |reply: &Result<Value, CommandError>| match reply {
+        Ok(value) => Ok(reply::count(value).unwrap_or(0)),
+        Err(error) => Err(error.to_string()),
+    };
+    let fields = number(fields)?;
+    // A server that does not tell the size is believed to hold what belongs there.
+    let bytes = number(bytes).unwrap_or(0);
+    if fields > HASH_FIELDS || bytes > MAX_VALUE_BYTES {
+        return Err(format!("it is a hash of {fields} fields and {bytes} bytes, too large to be read whole"));
+    }
+    Ok(())
 }
 
 /// Where an item goes, and as what.

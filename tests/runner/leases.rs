@@ -1,0 +1,154 @@
+//! Systems whose claims cannot be renewed: a job must not be allowed to outlive its claim.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use qtop::config::Runner;
+use qtop::domain::ids::{JobId, QueueId};
+use qtop::domain::job::{Job, JobRow, Page, PageRequest, Progress, Schedule, Search, SearchStep};
+use qtop::domain::mutation::{Mutation, Outcome};
+use qtop::domain::reason::Reason;
+use qtop::domain::snapshot::InstanceSample;
+use qtop::domain::state::StateId;
+use qtop::domain::worker::Worker;
+use qtop::engine::runner::error::RunnerError;
+use qtop::link::{Batch, Link, Replies};
+use qtop::systems::consume::{Claim, Claimed, Consume, Seat, Settled, Tended, Verdict};
+use qtop::systems::{Answer, Instance, Memo, ReadError, Sighting, System, SystemSpec};
+use qtop_testkit::TestServer;
+
+use crate::bench::{Notes, begin_on, described, noting, runner};
+
+/// Plain lists, but for their claims, which end after ten seconds.
+struct Short(Arc<dyn System>);
+
+impl Short {
+    fn inner(&self) -> &dyn Consume {
+        self.0.consumer().unwrap()
+    }
+}
+
+impl System for Short {
+    fn spec(&self) -> &'static SystemSpec {
+        self.0.spec()
+    }
+    fn recognise(&self, key: &[u8]) -> Option<Sighting> {
+        self.0.recognise(key)
+    }
+    fn plan(&self, instance: &Instance, memo: &Memo, batch: &mut Batch) {
+        self.0.plan(instance, memo, batch);
+    }
+    fn read(&self, one: &Instance, memo: &mut Memo, replies: &mut Replies<'_>) -> Result<InstanceSample, ReadError> {
+        self.0.read(one, memo, replies)
+    }
+    fn jobs<'a>(&'a self, link: &'a Link, of: &'a QueueId, in_: StateId, at: PageRequest) -> Answer<'a, Page<JobRow>> {
+        self.0.jobs(link, of, in_, at)
+    }
+    fn job<'a>(&'a self, link: &'a Link, of: &'a QueueId, id: &'a JobId, most: u64) -> Answer<'a, Option<Job>> {
+        self.0.job(link, of, id, most)
+    }
+    fn search<'a>(
+        &'a self,
+        link: &'a Link,
+        of: &'a QueueId,
+        in_: StateId,
+        search: &'a Search,
+        at: PageRequest,
+    ) -> Answer<'a, SearchStep> {
+        self.0.search(link, of, in_, search, at)
+    }
+    fn workers<'a>(&'a self, link: &'a Link, one: &'a Instance, clients: Option<&'a str>) -> Answer<'a, Vec<Worker>> {
+        self.0.workers(link, one, clients)
+    }
+    fn schedules<'a>(&'a self, link: &'a Link, of: &'a QueueId, at: PageRequest) -> Answer<'a, Page<Schedule>> {
+        self.0.schedules(link, of, at)
+    }
+    fn why<'a>(&'a self, link: &'a Link, of: &'a QueueId, job: Option<&'a JobId>) -> Answer<'a, Vec<Reason>> {
+        self.0.why(link, of, job)
+    }
+    fn mutate<'a>(&'a self, link: &'a Link, mutation: &'a Mutation) -> Answer<'a, Outcome> {
+        self.0.mutate(link, mutation)
+    }
+    fn consumer(&self) -> Option<&dyn Consume> {
+        Some(self)
+    }
+}
+
+impl Consume for Short {
+    fn check(&self, queue: &QueueId) -> Result<(), String> {
+        self.inner().check(queue)
+    }
+    fn fixed_lease(&self, _: &QueueId) -> Option<Duration> {
+        Some(Duration::from_secs(10))
+    }
+    fn claim<'a>(&'a self, link: &'a Link, seat: &'a Seat, want: usize) -> Answer<'a, Claimed> {
+        self.inner().claim(link, seat, want)
+    }
+    fn wait<'a>(&'a self, own: &'a Link, seat: &'a Seat, limit: Duration) -> Answer<'a, Claimed> {
+        self.inner().wait(own, seat, limit)
+    }
+    fn extend<'a>(&'a self, link: &'a Link, seat: &'a Seat, claims: &'a [Claim]) -> Answer<'a, Vec<bool>> {
+        self.inner().extend(link, seat, claims)
+    }
+    fn settle<'a>(
+        &'a self,
+        link: &'a Link,
+        seat: &'a Seat,
+        claim: &'a Claim,
+        verdict: &'a Verdict,
+        next: bool,
+    ) -> Answer<'a, Settled> {
+        self.inner().settle(link, seat, claim, verdict, next)
+    }
+    fn tend<'a>(&'a self, link: &'a Link, seat: &'a Seat) -> Answer<'a, Tended> {
+        self.inner().tend(link, seat)
+    }
+    fn leave<'a>(&'a self, link: &'a Link, seat: &'a Seat) -> Answer<'a, ()> {
+        self.inner().leave(link, seat)
+    }
+    fn tell<'a>(
+        &'a self,
+        link: &'a Link,
+        seat: &'a Seat,
+        claim: &'a Claim,
+        progress: Option<&'a Progress>,
+        lines: &'a [String],
+    ) -> Answer<'a, ()> {
+        self.inner().tell(link, seat, claim, progress, lines)
+    }
+}
+
+#[test]
+fn r14_a_timeout_that_outlives_a_claim_is_refused_with_both_numbers() {
+    let server = TestServer::start();
+    let short = || -> Vec<Arc<dyn System>> {
+        let lists = qtop::systems::all(&described()).into_iter().find(|system| system.spec().name == "list").unwrap();
+        vec![Arc::new(Short(lists))]
+    };
+    // Which timeout is fine for claims of ten seconds, and what is said of the others.
+    let table = [
+        ("timeout = '9s'", None),
+        ("timeout = '10s'", Some("10s")),
+        ("timeout = '60s'", Some("60s")),
+        ("", Some("any time")),
+    ];
+    for (pool, said) in table {
+        let config: Runner = runner(pool);
+        let begun = begin_on(&server.url(), config, noting(&Notes::default()), short());
+        match (said, begun) {
+            (None, Ok(bench)) => drop(bench.stop()),
+            (Some(said), Err(error @ RunnerError::Lease { .. })) => {
+                let text = error.to_string();
+                assert!(text.contains("list:mail") && text.contains("10s") && text.contains(said), "{pool}: {text}");
+            }
+            (_, Err(other)) => panic!("{pool}: {other}"),
+            (Some(_), Ok(_)) => panic!("{pool}: it must not start"),
+        }
+    }
+    // Where claims are renewed, as everywhere else, no timeout is too long.
+    for pool in ["timeout = '600s'", ""] {
+        begin_on(&server.url(), runner(pool), noting(&Notes::default()), qtop::systems::all(&described()))
+            .unwrap()
+            .stop();
+    }
+}
