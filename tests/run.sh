@@ -100,6 +100,8 @@ tools() {
   if ! have redis-server && ! have valkey-server; then missing+=(redis-server); fi
   if [[ -f tests/interop/package-lock.json ]] && ! node_is_new_enough; then missing+=(nodejs npm); fi
   if [[ -f tests/interop/requirements.txt ]] && ! python_makes_environments; then missing+=(python3 python3-venv); fi
+  # It watches what the program starts while it reads hostile data.
+  if ! have strace && can_install; then missing+=(strace); fi
   # rustls' cryptography and the build scripts of some crates need a C compiler.
   if ! have cc; then missing+=(build-essential); fi
   if [[ -f tests/interop/laravel/artisan.php ]]; then missing+=($(laravel_packages)); fi

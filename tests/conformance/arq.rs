@@ -119,6 +119,36 @@ async fn workers_and_cron_jobs_are_told_by_their_traces() {
     assert_eq!((schedules.rows[0].name.as_deref(), schedules.rows[0].rule.as_str()), (Some("tidy"), "unknown"));
 }
 
+#[tokio::test]
+async fn the_configured_key_of_the_health_check_tells_running_from_stalled() {
+    let table = "[[arq]]\nqueue = 'images'\nhealth_check_key = 'shop:health'\n[[arq]]\nqueue = 'empty'\n\
+                 [[convention]]\nname = 'shop'\nqueues = ['arq:images']\nexpected_workers = 2";
+    let config: qtop::config::Config = toml::from_str(table).unwrap();
+    let seeded = |server: &TestServer| {
+        seed(server);
+        run(server, "SET shop:health x~j_complete=0~j_failed=0~j_retried=0~j_ongoing=1~queued=1");
+    };
+    let bench = Bench::new("arq", &config.described(), seeded).await;
+    let samples = bench.ticks(6).await;
+    let names: Vec<String> = samples[0].queues.iter().map(|queue| queue.id.name.to_text()).collect();
+    assert_eq!(names, ["arq:queue", "empty", "images"], "a described queue is there while it is empty");
+    let images = &samples[0].queues[2];
+    assert_eq!(
+        (images.count(StateId("running")), images.count(StateId("stalled"))),
+        (Count::Exact(1), Count::Exact(0))
+    );
+    assert_eq!((images.workers.alive, images.workers.at_least), (Some(1), true));
+    assert!(images.warnings.is_empty(), "how many live is not known, so none is missed: {:?}", images.warnings);
+    let workers = bench.system.workers(&bench.link, &bench.instances[0], None).await.unwrap();
+    assert_eq!(workers.iter().map(|worker| worker.state).collect::<Vec<_>>(), [Liveness::Live, Liveness::Live]);
+    run(&bench.server, "DEL shop:health");
+    let samples = bench.ticks(6).await;
+    let codes: Vec<&str> = samples[0].queues[2].warnings.iter().map(|warning| warning.code).collect();
+    assert_eq!(codes, ["stalled", "workers_missing"]);
+    let reasons = bench.system.why(&bench.link, &samples[0].queues[2].id, Some(&"s1".into())).await.unwrap();
+    assert!(format!("{reasons:?}").contains("shop:health"), "{reasons:?}");
+}
+
 /// Jobs of a large backlog.
 const MANY: usize = 30_000;
 
