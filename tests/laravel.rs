@@ -16,5 +16,7 @@ mod everyday;
 mod horizon;
 #[path = "laravel/jobs.rs"]
 mod jobs;
+#[path = "laravel/runner.rs"]
+mod runner;
 #[path = "laravel/stores.rs"]
 mod stores;

@@ -17,6 +17,10 @@ mod bullmq;
 mod chaos;
 #[path = "runner/faults.rs"]
 mod faults;
+#[path = "runner/laravel.rs"]
+mod laravel;
+#[path = "runner/laravel_limits.rs"]
+mod laravel_limits;
 #[path = "runner/leases.rs"]
 mod leases;
 #[allow(dead_code, reason = "shared with the tests of changes, which use all of it")]

@@ -187,6 +187,9 @@ fn fill(application: &mut Application, folder: &Path, settings: &Settings) {
             }
         }
     }
+    if application.retry_after.is_none() {
+        application.retry_after = settings.get("REDIS_QUEUE_RETRY_AFTER").and_then(|seconds| seconds.parse().ok());
+    }
     if application.horizon_prefix.is_none() {
         application.horizon_prefix = settings.get("HORIZON_PREFIX").map(str::to_owned);
     }

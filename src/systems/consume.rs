@@ -23,6 +23,8 @@ pub struct Seat {
     pub worker: Name,
     /// Its process id, for signs of life that tell it.
     pub process: u32,
+    /// The machine it runs on, for the same; empty if it is not known.
+    pub host: Arc<str>,
     /// How long a claim holds without being renewed.
     pub lease: Duration,
     /// At most so many jobs of the queue a time, on all its workers together where the system can do that.
@@ -127,7 +129,8 @@ pub struct Claimed {
     pub claims: Vec<Claim>,
     /// Wait no longer than this before asking again; `None`: as long as the runner likes.
     pub patience: Option<Duration>,
-    /// Nothing may be taken before this is over, for example because of a rate limit.
+    /// Nothing may be taken before this is over, for example because of a rate limit. Without words: waiting would be of
+    /// no use, and that is no news to anybody.
     pub hold: Option<(Duration, String)>,
 }
 

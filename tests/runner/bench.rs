@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use qtop::config::Runner;
 use qtop::domain::described::Described;
-use qtop::domain::runner::RunnerView;
+use qtop::domain::runner::{PoolView, RunnerView};
 use qtop::engine::runner::error::RunnerError;
 use qtop::engine::runner::execute::Execute;
 use qtop::engine::runner::work::{Ending, Failure, Room, Work};
@@ -98,6 +98,11 @@ impl Bench {
     /// Waits until the view is as wanted.
     pub fn until(&self, what: &str, wanted: impl Fn(&RunnerView) -> bool) {
         wait_until(what, Duration::from_secs(30), || wanted(&self.view()));
+    }
+
+    /// Waits until its first pool is as wanted.
+    pub fn until_pool(&self, what: &str, wanted: impl Fn(&PoolView) -> bool) {
+        self.until(what, |view| view.pools.first().is_some_and(&wanted));
     }
 
     /// Stops it in good order.

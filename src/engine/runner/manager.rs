@@ -303,10 +303,9 @@ impl Manager {
                 })
             })
             .collect();
-        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         let sign = json!({
             "name": self.common.name,
-            "host": host.trim(),
+            "host": plan::host(),
             "pid": std::process::id(),
             "since": self.since.0,
             "pools": pools,

@@ -80,6 +80,7 @@ pub fn pool(common: &Common, runner: &Runner, config: &config::Pool) -> Result<A
         // A pool that is set up anew while its predecessor drains must not be taken for it.
         worker: Name::from(format!("{}-{:04x}", common.name, fastrand::u16(..))),
         process: std::process::id(),
+        host: Arc::from(host().as_str()),
         lease: fixed.unwrap_or(runner.lease),
         rate: config.rate.map(|rate| (rate.jobs, rate.per)),
         max_deaths: config.max_crashes,
@@ -122,6 +123,11 @@ fn names(config: &config::Pool) -> Arc<[String]> {
         return Arc::default();
     }
     config.handlers.iter().flat_map(config::Handler::globs).collect()
+}
+
+/// This machine's name; empty if it tells none.
+pub fn host() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()
 }
 
 /// A unique name for one start of a runner.

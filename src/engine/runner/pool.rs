@@ -159,7 +159,7 @@ impl Pool {
         let link = self.parts.wire.control().await?;
         let claimed = self.consumer().claim(&link, &self.parts.seat, free.min(BATCH)).await;
         let claimed = claimed.inspect_err(|error| self.suspect(error))?;
-        self.answered(claimed.hold.as_ref().map(|(_, reason)| reason.clone()));
+        self.answered(claimed.hold.as_ref().map(|(_, reason)| reason.clone()).filter(|reason| !reason.is_empty()));
         let Claimed { claims, patience, hold } = claimed;
         let enough = claims.len() >= free.min(BATCH);
         self.admit(claims, tasks).await;

@@ -5,6 +5,7 @@
 //! job beside its payload: what is popped and ends is nowhere. A job is known by its `uuid` and acted upon by its exact
 //! bytes; the reserved text is the server's own re-encoding of the one that waited.
 
+mod consume;
 mod detail;
 mod failed;
 mod horizon;
@@ -21,6 +22,7 @@ mod workers;
 
 use futures_util::future::BoxFuture;
 
+use super::consume::Consume;
 use super::record::{self, Guard};
 use super::{Answer, Instance, Memo, ReadError, ScanPass, Sighting, System, SystemError, SystemSpec, unsupported};
 use crate::domain::caps::Caps;
@@ -56,7 +58,7 @@ static SPEC: SystemSpec = SystemSpec {
     name: NAME,
     title: "Laravel",
     states: STATES,
-    caps: Caps::LIST.union(Caps::DETAIL).union(Caps::WORKERS).union(Caps::CHANGES),
+    caps: Caps::LIST.union(Caps::DETAIL).union(Caps::WORKERS).union(Caps::CHANGES).union(Caps::CONSUME),
     scans: &[ScanPass { pattern: "*queues:*", kind: None }],
 };
 
@@ -299,6 +301,10 @@ impl System for Laravel {
             }
             Ok(outcome)
         })
+    }
+
+    fn consumer(&self) -> Option<&dyn Consume> {
+        Some(self)
     }
 
     fn beside(&self) -> Option<BoxFuture<'_, ()>> {

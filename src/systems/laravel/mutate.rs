@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::horizon;
 use super::items::{Container, Item, seek};
 use super::keys::Keys;
-use super::payload::{Payload, copy_of, new_uuid, quoted};
+use super::payload::{Payload, copy_of, new_uuid, quoted, wrapped};
 use super::plan::{RESTART, find_cache, one, pause_all_key, pause_keys};
 use super::{DELAYED, FAILED, PENDING, RESERVED};
 use crate::domain::described::Application;
@@ -270,13 +270,7 @@ async fn add(link: &Link, queue: &QueueId, job: &NewJob) -> Result<Outcome, Syst
             if job.name.is_empty() {
                 return Err(bad("a job needs the name of its handler, written Class@method"));
             }
-            let tries = job.attempts.map_or("null".to_owned(), |tries| tries.to_string());
-            let (name, uuid) = (quoted(&job.name), quoted(&uuid));
-            format!(
-                "{{\"uuid\":{uuid},\"displayName\":{name},\"job\":{name},\"maxTries\":{tries},\"maxExceptions\":null,\
-                 \"failOnTimeout\":false,\"backoff\":null,\"timeout\":null,\"data\":{text},\"id\":{uuid},\"attempts\":0}}"
-            )
-            .into_bytes()
+            wrapped(&job.name, text, job.attempts, &uuid)
         }
     };
     let id = Payload::read(&bytes).and_then(|payload| payload.id()).unwrap_or(uuid);

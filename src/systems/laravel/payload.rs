@@ -153,6 +153,17 @@ pub fn new_uuid() -> String {
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 
+/// The payload of a job whose handler is a name, `Class@method`, and whose data is this JSON.
+pub fn wrapped(handler: &str, data: &str, tries: Option<u64>, uuid: &str) -> Vec<u8> {
+    let tries = tries.map_or("null".to_owned(), |tries| tries.to_string());
+    let (name, uuid) = (quoted(handler), quoted(uuid));
+    format!(
+        "{{\"uuid\":{uuid},\"displayName\":{name},\"job\":{name},\"maxTries\":{tries},\"maxExceptions\":null,\
+         \"failOnTimeout\":false,\"backoff\":null,\"timeout\":null,\"data\":{data},\"id\":{uuid},\"attempts\":0}}"
+    )
+    .into_bytes()
+}
+
 /// The same job as one that was never tried, under a new identity; the new id comes with it.
 pub fn copy_of(payload: &Payload<'_>) -> (String, Vec<u8>) {
     let uuid = new_uuid();

@@ -68,18 +68,21 @@ pub fn pause_all_key(cache: &[u8]) -> Vec<u8> {
     [cache, b"illuminate:queues:paused"].concat()
 }
 
-/// Queues of a tick: those met by the scan, and those that were there before.
-pub fn queues(instance: &Instance, memo: Option<&LaravelMemo>) -> Vec<Name> {
+/// Queues of a tick: those met by the scan, those that were named, and those that were there before.
+pub fn queues(instance: &Instance, application: Option<&Application>, memo: Option<&LaravelMemo>) -> Vec<Name> {
     let mut names = instance.queues.clone();
+    let named = application.into_iter().flat_map(|application| application.queues.iter()).map(Name::from);
+    names.extend(named.filter(|name| !instance.queues.contains(name)));
     if let Some(memo) = memo {
         names.extend(memo.remembered.iter().filter(|name| !instance.queues.contains(name)).cloned());
     }
     names.sort();
+    names.dedup();
     names
 }
 
 /// Prefixes under which the cache may lie.
-fn caches(instance: &InstanceId, application: Option<&Application>) -> Vec<Vec<u8>> {
+pub fn caches(instance: &InstanceId, application: Option<&Application>) -> Vec<Vec<u8>> {
     let prefix = instance.name.as_bytes();
     match application.and_then(|application| application.cache_prefix.as_deref()) {
         Some(cache) => vec![[prefix, cache.as_bytes()].concat()],

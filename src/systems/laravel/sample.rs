@@ -42,7 +42,7 @@ fn questions(
 ) -> Vec<(QueueId, Vec<Ask>)> {
     let cache = memo.and_then(|memo| memo.cache.as_deref());
     let mut all = plan::about_all(&instance.id, application, memo, tick);
-    plan::queues(instance, memo)
+    plan::queues(instance, application, memo)
         .into_iter()
         .map(|name| {
             let queue = memo.and_then(|memo| memo.queues.get(&name));
@@ -88,7 +88,11 @@ pub fn read(
                 ask => reader.take(ask, reply),
             }
         }
-        let (sample, queue) = reader.finish(memo.remembered.contains(&name));
+        let (sample, queue) = reader.finish(
+            memo.remembered.contains(&name)
+                || application
+                    .is_some_and(|application| application.queues.iter().any(|known| name == Name::from(known))),
+        );
         memo.queues.insert(name.clone(), queue);
         if let Some(mut sample) = sample.filter(|_| !foreign) {
             // Counted beside the ticks a few seconds ago: exact then.
@@ -243,7 +247,7 @@ impl Reader {
         }
     }
 
-    fn finish(mut self, remembered: bool) -> (Option<QueueSample>, QueueMemo) {
+    fn finish(mut self, known: bool) -> (Option<QueueSample>, QueueMemo) {
         self.judge();
         let exact = |count: Option<u64>| count.map_or(Count::Unknown, Count::Exact);
         self.sample.set_count(PENDING, exact(self.length));
@@ -270,7 +274,7 @@ impl Reader {
         let shown = match self.memo.nature {
             Nature::Queue => true,
             // Named by hand or met while it had something: shown until a look says what it is.
-            Nature::Unknown => remembered || !empty || self.token || self.sample.error.is_some(),
+            Nature::Unknown => known || !empty || self.token || self.sample.error.is_some(),
             Nature::Foreign { .. } => false,
         };
         if self.memo.nature == Nature::Unknown && shown && !empty {

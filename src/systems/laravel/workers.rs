@@ -1,27 +1,35 @@
 //! Workers. A plain `queue:work` leaves no trace of who it is, so this tells what points to workers, and says what.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::RESERVED;
+use super::consume;
 use super::items::{Container, Ids, walk};
 use super::jobs::server_time;
-use crate::domain::ids::{InstanceId, JobRef, Name};
+use super::plan::one;
+use crate::domain::ids::{InstanceId, JobId, JobRef, Name};
 use crate::domain::time::Timestamp;
 use crate::domain::worker::{Liveness, Worker};
-use crate::link::Link;
-use crate::systems::{Instance, SystemError};
+use crate::link::{Link, Value};
+use crate::systems::{Instance, SystemError, reply};
 
 /// Running jobs read of each queue.
 const RUNNING: usize = 100;
 /// Bytes read for them.
 const RUNNING_BYTES: u64 = 1024 * 1024;
+/// Seconds within which a runner of qtop gives its next sign of life, with room for a slow one.
+const SIGN: u64 = 15;
+/// Seconds after which a runner that gives none is not told of any more.
+const FORGOTTEN: u64 = 600;
 /// A worker without `block_for` polls every few seconds.
 const POLLS_WITHIN: u64 = 10;
 
 /// What points to workers of an application.
 pub async fn workers(link: &Link, instance: &Instance, clients: Option<&str>) -> Result<Vec<Worker>, SystemError> {
-    let mut workers = Vec::new();
     let now = server_time(link).await?;
+    let mut workers = runners(link, instance, now).await?;
+    let held: BTreeSet<JobRef> = workers.iter().flat_map(|worker| worker.running.iter().cloned()).collect();
     for name in &instance.queues {
         let queue = instance.queue(name);
         let container = Container::of(&queue, RESERVED)?;
@@ -33,6 +41,7 @@ pub async fn workers(link: &Link, instance: &Instance, clients: Option<&str>) ->
             .map(|item| (ids.next(item), item.score))
             .filter(|(_, score)| score.is_some_and(|score| Timestamp((score * 1_000.0) as i64) > now))
             .map(|(id, _)| JobRef { queue: queue.clone(), id })
+            .filter(|job| !held.contains(job))
             .collect();
         if running.is_empty() {
             continue;
@@ -50,6 +59,41 @@ pub async fn workers(link: &Link, instance: &Instance, clients: Option<&str>) ->
     }
     workers.extend(connected(&instance.id, clients.unwrap_or_default()));
     Ok(workers)
+}
+
+/// Runners of qtop, which say who they are and what they hold.
+async fn runners(link: &Link, instance: &Instance, now: Timestamp) -> Result<Vec<Worker>, SystemError> {
+    let value = link.ask(one("HGETALL", &consume::runners(&instance.id))).await?;
+    let mut workers = Vec::new();
+    for (name, told) in pairs(&value) {
+        let Some((silent, told)) = consume::sign(&told, now).filter(|(silent, _)| *silent < FORGOTTEN) else {
+            continue;
+        };
+        let queue = instance.queue(&Name::from(told["queue"].as_str().unwrap_or_default()));
+        let held = link.ask(one("HGETALL", &consume::held(&instance.id, &name))).await?;
+        let running = pairs(&held).into_iter().map(|(_, id)| JobRef { queue: queue.clone(), id: JobId::from(id) });
+        workers.push(Worker {
+            queues: vec![queue.name.clone()],
+            state: if silent <= SIGN { Liveness::Live } else { Liveness::Stale },
+            heartbeat: Some(Duration::from_secs(silent)),
+            running: running.collect(),
+            host: told["host"].as_str().filter(|host| !host.is_empty()).map(str::to_owned),
+            pid: told["pid"].as_u64(),
+            evidence: "a runner of qtop: its own sign of life".to_owned(),
+            ..blank(&instance.id, String::from_utf8_lossy(&name).into_owned())
+        });
+    }
+    Ok(workers)
+}
+
+/// Fields and values of a hash, in both protocol forms.
+fn pairs(value: &Value) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let bytes = |value: &Value| reply::bytes(value).map(<[u8]>::to_vec);
+    if let Value::Map(pairs) = value {
+        return pairs.iter().filter_map(|(name, value)| Some((bytes(name)?, bytes(value)?))).collect();
+    }
+    let (pairs, _) = reply::list(value).unwrap_or(&[]).as_chunks::<2>();
+    pairs.iter().filter_map(|[name, value]| Some((bytes(name)?, bytes(value)?))).collect()
 }
 
 /// Connections that behave like workers, by the address they come from.

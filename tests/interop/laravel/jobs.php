@@ -41,10 +41,43 @@ class Fragile extends Note
     }
 }
 
+/** Takes its time, so that several workers have to do. */
+class Slow extends Note
+{
+    public function handle()
+    {
+        usleep(20000);
+        parent::handle();
+    }
+}
+
+/** Writes down how often it was started, too. */
+class Counted extends Note
+{
+    public $tries = 3;
+
+    public $backoff = 1;
+
+    public function handle()
+    {
+        Redis::rpush('ran', "{$this->name}:{$this->attempts()}");
+    }
+}
+
+/** A handler that is called by its name. */
+class Shop
+{
+    public function report($job, $data)
+    {
+        Redis::rpush('ran', $data['name']);
+        $job->delete();
+    }
+}
+
 /** Makes the table of failed jobs and fills the queues. */
 class FillCommand extends Command
 {
-    protected $signature = 'qtop:fill {--table} {--pending=0} {--delayed=0} {--fragile=0} {--deadly=0} {--queue=default}';
+    protected $signature = 'qtop:fill {--table} {--pending=0} {--delayed=0} {--fragile=0} {--deadly=0} {--slow=0} {--soon=0} {--counted=0} {--reports=0} {--queue=default}';
 
     public function handle()
     {
@@ -70,6 +103,18 @@ class FillCommand extends Command
         }
         for ($n = 1; $n <= $this->option('fragile'); $n++) {
             Queue::pushOn($queue, new Fragile("fragile-$n"));
+        }
+        for ($n = 1; $n <= $this->option('slow'); $n++) {
+            Queue::pushOn($queue, new Slow("slow-$n"));
+        }
+        for ($n = 1; $n <= $this->option('soon'); $n++) {
+            Queue::laterOn($queue, 1, new Slow("soon-$n"));
+        }
+        for ($n = 1; $n <= $this->option('counted'); $n++) {
+            Queue::pushOn($queue, new Counted("counted-$n"));
+        }
+        for ($n = 1; $n <= $this->option('reports'); $n++) {
+            Queue::pushOn($queue, 'Shop@report', ['name' => "report-$n"]);
         }
         for ($n = 1; $n <= $this->option('deadly'); $n++) {
             Queue::pushOn($queue, new Deadly("deadly-$n"));

@@ -16,6 +16,8 @@ const MOST_BYTES: u64 = 64 << 20;
 /// One file.
 pub struct File {
     path: PathBuf,
+    /// Held by a change of this program, so that two do not meet.
+    writing: tokio::sync::Mutex<()>,
 }
 
 /// What was read, and the state of the file at that moment.
@@ -27,7 +29,7 @@ struct Read {
 impl File {
     /// Nothing is read before it is used.
     pub fn new(path: &Path) -> Self {
-        Self { path: path.to_owned() }
+        Self { path: path.to_owned(), writing: tokio::sync::Mutex::default() }
     }
 
     fn error(&self, what: &str, cause: impl std::fmt::Display) -> StoreError {
@@ -79,6 +81,7 @@ impl File {
 
     /// Takes a row out; true if it was this call that did.
     pub async fn delete(&self, gone: &Row) -> Result<bool, StoreError> {
+        let _alone = self.writing.lock().await;
         let Read { mut entries, mark } = self.read().await?;
         let before = entries.len();
         entries.retain(|entry| row(entry, 0).is_none_or(|known| known.uuid != gone.uuid));
@@ -89,8 +92,9 @@ impl File {
         Ok(true)
     }
 
-    /// Puts a row back as the newest; false if it is there.
-    pub async fn insert(&self, back: &Row) -> Result<bool, StoreError> {
+    /// Puts a row in as the newest; false if it is there. `zone`: the application's, for the moment as a number.
+    pub async fn insert(&self, back: &Row, zone: &str) -> Result<bool, StoreError> {
+        let _alone = self.writing.lock().await;
         let Read { mut entries, mark } = self.read().await?;
         if entries.iter().any(|entry| row(entry, 0).is_some_and(|known| known.uuid == back.uuid)) {
             return Ok(false);
@@ -103,7 +107,7 @@ impl File {
         entry.insert("payload".to_owned(), text(&back.payload));
         entry.insert("exception".to_owned(), text(&back.exception));
         entry.insert("failed_at".to_owned(), text(&back.failed_at));
-        let seconds = super::moment(&back.failed_at, "UTC").map(|moment| moment.0 / 1_000);
+        let seconds = super::moment(&back.failed_at, zone).map(|moment| moment.0 / 1_000);
         entry.insert("failed_at_timestamp".to_owned(), seconds.map_or(Value::Null, Value::from));
         let raw =
             RawValue::from_string(Value::Object(entry).to_string()).map_err(|error| self.error("written", error))?;

@@ -22,6 +22,9 @@ const REST: Duration = Duration::from_secs(3);
 /// Counting may take this part of the time.
 const SHARE: u32 = 20;
 
+/// `queue:retry` pushes first and deletes the row a moment later.
+const RETRY_ENDS: Duration = Duration::from_secs(1);
+
 /// Number of failed jobs by queue.
 pub type Summary = BTreeMap<String, u64>;
 
@@ -53,6 +56,21 @@ impl Row {
     }
 }
 
+/// A job that failed for good just now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The job's own identity.
+    pub uuid: String,
+    /// Laravel's name of the queue connection.
+    pub connection: String,
+    /// The queue.
+    pub queue: String,
+    /// The payload as it stood in the list before its last run.
+    pub payload: String,
+    /// What went wrong.
+    pub exception: String,
+}
+
 /// Why failed jobs could not be read or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -74,7 +92,7 @@ impl From<StoreError> for SystemError {
 }
 
 enum Backend {
-    Sql(sql::Table),
+    Sql(Box<sql::Table>),
     File(file::File),
     /// The description or what it names is missing.
     Broken(String),
@@ -107,7 +125,7 @@ impl Failed {
             (FailedDriver::File, _, Some(path), _) => Backend::File(file::File::new(path)),
             (FailedDriver::File, ..) => Backend::Broken("the driver \"file\" needs `path`".to_owned()),
             (_, Some(url), ..) => match sql::Table::new(url.expose(), store) {
-                Ok(table) => Backend::Sql(table),
+                Ok(table) => Backend::Sql(Box::new(table)),
                 Err(error) => Backend::Broken(error.to_string()),
             },
             (_, None, ..) => Backend::Broken("the description names no URL of the database".to_owned()),
@@ -198,10 +216,70 @@ impl Failed {
         }
     }
 
+    /// Says why nothing could be kept; what only the database itself can tell is not asked.
+    pub fn usable(&self) -> Result<(), String> {
+        match &self.backend {
+            Backend::Broken(why) => Err(why.clone()),
+            Backend::Sql(_) | Backend::File(_) => Ok(()),
+        }
+    }
+
+    /// Writes a failure as Laravel does. A row the job has already is that of an earlier failure: of a retry that is
+    /// about to delete it, which is waited for, or of an outcome that was written but not settled, which is replaced.
+    pub async fn log(&self, failure: &Failure) -> Result<(), StoreError> {
+        let mut row = self.row_of(failure);
+        // A database has no place for this sign.
+        for text in [&mut row.payload, &mut row.exception] {
+            *text = text.replace('\0', "\u{fffd}");
+        }
+        if self.earlier(failure).await?.is_some() {
+            tokio::time::sleep(RETRY_ENDS).await;
+            if let Some(old) = self.earlier(failure).await? {
+                self.delete(&old).await?;
+            }
+        }
+        match &self.backend {
+            Backend::Sql(table) => table.log(&row).await,
+            Backend::File(file) => file.insert(&row, &self.time_zone).await.map(drop),
+            Backend::Broken(why) => Err(StoreError::Described(why.clone())),
+        }
+    }
+
+    /// Deletes the row of a failure that turned out to be none of ours. Rows without uuids cannot be told apart; then it
+    /// stays.
+    pub async fn take_back(&self, failure: &Failure) -> Result<(), StoreError> {
+        if let Some(row) = self.earlier(failure).await? {
+            self.delete(&row).await?;
+        }
+        Ok(())
+    }
+
+    /// The row a job has already, where rows are known by uuids.
+    async fn earlier(&self, failure: &Failure) -> Result<Option<Row>, StoreError> {
+        let row = self.row(&failure.queue, &failure.uuid).await?;
+        Ok(row.filter(|row| row.uuid.as_deref() == Some(&failure.uuid)))
+    }
+
+    fn row_of(&self, failure: &Failure) -> Row {
+        let Failure { uuid, connection, queue, payload, exception } = failure.clone();
+        let now = jiff::Timestamp::now();
+        let local = now.in_tz(&self.time_zone).unwrap_or_else(|_| now.to_zoned(jiff::tz::TimeZone::UTC));
+        Row {
+            number: 0,
+            uuid: Some(uuid),
+            connection,
+            queue,
+            payload_bytes: payload.len() as u64,
+            payload,
+            exception,
+            failed_at: local.strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        }
+    }
+
     async fn insert(&self, row: &Row) -> Result<bool, StoreError> {
         match &self.backend {
             Backend::Sql(table) => table.insert(row).await,
-            Backend::File(file) => file.insert(row).await,
+            Backend::File(file) => file.insert(row, &self.time_zone).await,
             Backend::Broken(why) => Err(StoreError::Described(why.clone())),
         }
     }

@@ -4,6 +4,7 @@
 //! [`Dialect`]. A handful of connections, each use with a time limit: a database that hangs holds up nobody but its user.
 
 use std::str::FromStr;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlPoolOptions};
@@ -31,6 +32,12 @@ enum Bind<'a> {
 }
 
 type TextRow = Vec<Option<String>>;
+
+enum Options {
+    Sqlite(Box<SqliteConnectOptions>),
+    MySql(Box<MySqlConnectOptions>),
+    Postgres(Box<PgConnectOptions>),
+}
 
 enum Pool {
     Sqlite(SqlitePool),
@@ -76,7 +83,9 @@ const POSTGRES: Dialect = Dialect {
 
 /// One table.
 pub struct Table {
-    pool: Pool,
+    options: Options,
+    /// Made at the first use: a pool belongs to the runtime in which it is made.
+    pool: OnceLock<Pool>,
     dialect: Dialect,
     name: String,
     /// Whether the table has a column `uuid`; asked once.
@@ -88,21 +97,18 @@ impl Table {
     pub fn new(url: &str, store: &FailedStore) -> Result<Self, StoreError> {
         let wrong = |error: sqlx::Error| StoreError::Described(format!("the database's URL cannot be read: {error}"));
         let scheme = url.split(':').next().unwrap_or_default();
-        let (pool, dialect) = match scheme {
+        let (options, dialect) = match scheme {
             "sqlite" => {
                 let options = SqliteConnectOptions::from_str(url).map_err(wrong)?.disable_statement_logging();
-                let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(CONNECT);
-                (Pool::Sqlite(pool.connect_lazy_with(options)), SQLITE)
+                (Options::Sqlite(Box::new(options)), SQLITE)
             }
             "mysql" | "mariadb" => {
                 let options = MySqlConnectOptions::from_str(url).map_err(wrong)?.disable_statement_logging();
-                let pool = MySqlPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(CONNECT);
-                (Pool::MySql(pool.connect_lazy_with(options)), MYSQL)
+                (Options::MySql(Box::new(options)), MYSQL)
             }
             "postgres" | "postgresql" => {
                 let options = PgConnectOptions::from_str(url).map_err(wrong)?.disable_statement_logging();
-                let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(CONNECT);
-                (Pool::Postgres(pool.connect_lazy_with(options)), POSTGRES)
+                (Options::Postgres(Box::new(options)), POSTGRES)
             }
             other => {
                 return Err(StoreError::Described(format!(
@@ -116,7 +122,24 @@ impl Table {
             .split('.')
             .map(|part| format!("{quote}{}{quote}", part.replace(quote, &format!("{quote}{quote}"))))
             .collect();
-        Ok(Self { pool, dialect, name: quoted.join("."), has_uuid: OnceCell::new() })
+        Ok(Self { options, pool: OnceLock::new(), dialect, name: quoted.join("."), has_uuid: OnceCell::new() })
+    }
+
+    fn pool(&self) -> &Pool {
+        self.pool.get_or_init(|| match &self.options {
+            Options::Sqlite(options) => {
+                let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(CONNECT);
+                Pool::Sqlite(pool.connect_lazy_with(options.as_ref().clone()))
+            }
+            Options::MySql(options) => {
+                let pool = MySqlPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(CONNECT);
+                Pool::MySql(pool.connect_lazy_with(options.as_ref().clone()))
+            }
+            Options::Postgres(options) => {
+                let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(CONNECT);
+                Pool::Postgres(pool.connect_lazy_with(options.as_ref().clone()))
+            }
+        })
     }
 
     /// Number of failed jobs by queue, of these connections; none: of all.
@@ -186,9 +209,23 @@ impl Table {
         if self.one(row.id().as_str()).await?.is_some() {
             return Ok(false);
         }
+        self.add(row, true).await
+    }
+
+    /// Writes a row of a job that failed just now; the table numbers it.
+    pub async fn log(&self, row: &Row) -> Result<(), StoreError> {
+        self.uuids().await?;
+        self.add(row, false).await.map(drop)
+    }
+
+    async fn add(&self, row: &Row, numbered: bool) -> Result<bool, StoreError> {
         let number = row.number.to_string();
-        let mut columns = vec!["id", "connection", "queue", "payload", "exception", "failed_at"];
-        let mut binds = vec![&number, &row.connection, &row.queue, &row.payload, &row.exception, &row.failed_at];
+        let mut columns = vec!["connection", "queue", "payload", "exception", "failed_at"];
+        let mut binds = vec![&row.connection, &row.queue, &row.payload, &row.exception, &row.failed_at];
+        if numbered {
+            columns.push("id");
+            binds.push(&number);
+        }
         if let Some(uuid) = row.uuid.as_ref().filter(|_| self.has_uuid.get() == Some(&true)) {
             columns.push("uuid");
             binds.push(uuid);
@@ -296,7 +333,7 @@ impl Table {
             }};
         }
         in_time(async {
-            match &self.pool {
+            match self.pool() {
                 Pool::Sqlite(pool) => fetch!(pool),
                 Pool::MySql(pool) => fetch!(pool),
                 Pool::Postgres(pool) => fetch!(pool),
@@ -307,7 +344,7 @@ impl Table {
 
     async fn execute(&self, sql: &str, binds: &[Bind<'_>]) -> Result<u64, StoreError> {
         in_time(async {
-            Ok(match &self.pool {
+            Ok(match self.pool() {
                 Pool::Sqlite(pool) => prepared!(sql, binds).execute(pool).await?.rows_affected(),
                 Pool::MySql(pool) => prepared!(sql, binds).execute(pool).await?.rows_affected(),
                 Pool::Postgres(pool) => prepared!(sql, binds).execute(pool).await?.rows_affected(),
