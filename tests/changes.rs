@@ -28,6 +28,8 @@ mod bytes;
 mod command_line;
 #[path = "changes/cuts.rs"]
 mod cuts;
+#[path = "changes/editing.rs"]
+mod editing;
 #[path = "changes/exports.rs"]
 mod exports;
 #[path = "changes/fuzz.rs"]

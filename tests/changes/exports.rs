@@ -110,3 +110,100 @@ fn a_list_is_exported_and_imported_by_its_bytes() {
     let item: String = redis::cmd("LINDEX").arg("audio:jobs").arg(0).query(&mut server.client()).unwrap();
     assert!(item.starts_with("{\"n\":18446744073709551616,\"id\":\"x"), "{item}");
 }
+
+/// An export of so many jobs with whole numbers as ids, which a system never takes over.
+fn numbered(count: usize) -> String {
+    let job = |n: usize| {
+        format!(
+            "{{\"id\":\"{n}\",\"queue\":\"bullmq@bull:mail\",\"name\":\"n\",\"run_at\":null,\"priority\":null,\
+             \"attempts_max\":null,\"payload\":{{\"n\":{n}}},\"payload_encoding\":\"json\",\"payload_cut\":false}}\n"
+        )
+    };
+    (1..=count).map(job).collect()
+}
+
+fn added(server: &TestServer) -> Vec<String> {
+    let mut client = server.client();
+    let ids: Vec<String> = redis::cmd("LRANGE").arg("bull:mail:wait").arg(0).arg(-1).query(&mut client).unwrap();
+    let data = |id: &String| redis::cmd("HGET").arg(format!("bull:mail:{id}")).arg("data").query(&mut client).unwrap();
+    let mut found: Vec<String> = ids.iter().map(data).collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn r2_an_import_that_was_killed_goes_on_and_adds_nothing_twice() {
+    const JOBS: usize = 1_500;
+    let server = TestServer::start();
+    server.run("HSET bull:mail:meta version bullmq:6.7.0");
+    let shell = Shell::at(&server.url());
+    let file = shell.home.path().join("jobs.ndjson");
+    std::fs::write(&file, numbered(JOBS)).unwrap();
+    let path = file.to_str().unwrap();
+    let mut in_doubt = 0;
+    for stop in [1, 60, 400] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_qtop"));
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", shell.home.path());
+        command.args(["--url", &server.url(), "import", path, "--yes"]);
+        let mut child =
+            command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
+        qtop_testkit::wait_until("some jobs", std::time::Duration::from_secs(20), || {
+            server.int("LLEN bull:mail:wait") >= stop
+        });
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    assert!(added(&server).len() < JOBS, "it was killed in the middle");
+    let dry = shell.run(&["import", path, "--dry-run"]);
+    assert!(String::from_utf8_lossy(&dry.stdout).contains("goes on behind them"), "{dry:?}");
+    let (_, said) = shell.json(&["import", path, "--yes", "--json"]);
+    for refused in said["refused"].as_array().unwrap() {
+        assert!(refused["reason"].as_str().unwrap().contains("look for it"), "{refused}");
+        in_doubt += 1;
+    }
+    // One for each kill at most: all others are known.
+    assert!(in_doubt <= 3, "{said}");
+    let found = added(&server);
+    let mut once = found.clone();
+    once.dedup();
+    assert_eq!(found, once, "nothing twice");
+    assert!((JOBS - in_doubt..=JOBS).contains(&found.len()), "{} of {JOBS}, {in_doubt} in doubt", found.len());
+    assert_eq!(std::fs::read_dir(shell.home.path().join(".local/state/qtop/imports")).unwrap().count(), 0);
+    // It is over, so the same again is a new import.
+    let dry = shell.run(&["import", path, "--dry-run"]);
+    assert!(!String::from_utf8_lossy(&dry.stdout).contains("goes on behind them"), "{dry:?}");
+}
+
+#[test]
+fn an_import_can_begin_anew_after_it_was_interrupted() {
+    let server = TestServer::start();
+    server.run("HSET bull:mail:meta version bullmq:6.7.0");
+    let shell = Shell::at(&server.url());
+    let file = shell.home.path().join("jobs.ndjson");
+    std::fs::write(&file, numbered(3)).unwrap();
+    let path = file.to_str().unwrap();
+    // A server that takes no more after the first: the rest is left.
+    server.run("CONFIG SET maxmemory 1");
+    server.run("CONFIG SET maxmemory-policy noeviction");
+    let output = shell.run(&["import", path, "--yes"]);
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(text.contains("OOM") && text.contains("goes on with the rest"), "{text}");
+    server.run("CONFIG SET maxmemory 0");
+    let (code, said) = shell.json(&["import", path, "--yes", "--json"]);
+    assert_eq!((code, &said["done"]), (0, &json!(3)), "{said}");
+    // The first of three is known to have been added; anew, it is added like the others.
+    let log = |known: &str| {
+        let folder = shell.home.path().join(".local/state/qtop/imports");
+        let name = std::fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
+        std::fs::write(name, known).unwrap();
+    };
+    for (options, done) in [(&["--new-ids"][..], 2), (&["--new-ids", "--anew"], 3)] {
+        server.run("CONFIG SET maxmemory 1");
+        shell.run(&["import", path, "--yes", "--new-ids"]);
+        server.run("CONFIG SET maxmemory 0");
+        log("sending x 0\nadded 0\n");
+        let arguments: Vec<&str> = ["import", path, "--yes", "--json"].iter().chain(options).copied().collect();
+        let (code, said) = shell.json(&arguments);
+        assert_eq!((code, &said["done"]), (0, &json!(done)), "{said}");
+    }
+}

@@ -406,6 +406,10 @@ fn pace(draft: &Draft, may_change: bool) -> String {
 
 fn undo(state: &State, draft: &Draft) -> Option<Fact> {
     let verb = draft.change()?.verb();
+    if verb == Verb::Cancel && !draft.own.lines.is_empty() {
+        // A flag or a recipe is no deletion; what it writes is not taken back by putting a copy back.
+        return None;
+    }
     match verb {
         Verb::Trim => Some(toned(Tone::Warn, "undo", "this cannot be undone")),
         verb if verb.destroys() => {

@@ -21,10 +21,14 @@ use crate::domain::ids::{JobId, QueueId};
 use crate::domain::mutation::{Change, NewJob};
 use crate::domain::time::Timestamp;
 use crate::engine::change::import::{Guest, import};
-use crate::engine::executor::told;
+use crate::engine::change::import_log::{ImportLog, Known, look};
+use crate::engine::executor::{told, told_change};
 
 /// Ids looked for in one go.
 const PIECE: usize = 50;
+/// Said of a job that was sent when an earlier run was ended.
+const IN_DOUBT: &str = "it was being added when qtop was ended, and nothing tells whether it was: look for it, and add it \
+                        by `qtop add` if it is not there";
 /// Jobs named in a preview.
 const SAMPLES: usize = 5;
 
@@ -38,6 +42,9 @@ pub struct ImportArgs {
     /// Give every job an id of its own, also where the old one is free.
     #[arg(long)]
     pub new_ids: bool,
+    /// Begin from the first job again, also where an earlier run of the same import was interrupted.
+    #[arg(long)]
+    pub anew: bool,
     #[command(flatten)]
     pub how: How,
 }
@@ -60,6 +67,8 @@ struct Exported {
 #[derive(Debug)]
 pub struct Cargo {
     jobs: Vec<Exported>,
+    /// Of the file's bytes.
+    digest: String,
     /// The queue they go to, as it was typed or as the file names it.
     pub queue: String,
 }
@@ -86,7 +95,7 @@ pub fn load(args: &ImportArgs) -> Result<Cargo, Failure> {
         None if jobs.iter().all(|job| job.queue == first.queue) => first.queue.clone(),
         None => return Err(wrong("its jobs come from several queues; name one".to_owned())),
     };
-    Ok(Cargo { jobs, queue })
+    Ok(Cargo { jobs, digest: sha1_smol::Sha1::from(&bytes).digest().to_string(), queue })
 }
 
 /// The bytes that were exported.
@@ -113,11 +122,22 @@ pub async fn run(
     let mut counter = Counter::open(config, state, args.how.unlock, output)?;
     let how = &args.how;
     let now = session.snapshot().taken_at;
-    let (guests, refused) = guests(&mut counter, &queue, &cargo.jobs, args.new_ids, now).await?;
+    let import_name = name_of(&counter.server, &queue, args.new_ids, &cargo.digest);
+    let known = match args.anew {
+        true => Known::default(),
+        false => look(&counter.places, &import_name).map_err(|error| told_change(&error))?,
+    };
+    let Sorted { guests, refused, before } =
+        sorted(&mut counter, &queue, &cargo.jobs, args.new_ids, now, &known).await?;
     let job = guests.first().map(|guest| guest.job.clone()).unwrap_or_default();
     let plan = plan(&counter.server, &queue, Change::Add(job), Scope::Queue, how);
     let mut lines = counter.describe(&plan, &[])?;
     lines.push(format!("{} jobs of {} are added", guests.len(), args.file.display()));
+    if before > 0 {
+        lines.push(format!(
+            "{before} were added before this import was interrupted: it goes on behind them (--anew does not)"
+        ));
+    }
     lines.extend(guests.iter().take(SAMPLES).map(|guest| format!("  for example {} {}", guest.old, guest.job.name)));
     lines.extend(refused.iter().take(SAMPLES).map(|(id, reason)| format!("left out {id}: {reason}")));
     if how.dry_run {
@@ -129,29 +149,63 @@ pub async fn run(
         ask::yes(&lines, &format!("Add {} jobs?", guests.len()))?;
     }
     let system = counter.system(&queue)?;
-    let mut finished = import(&mut counter.desk, &*system, &counter.places, &plan, guests).await;
+    let log = ImportLog::open(&counter.places, &import_name, args.anew).map_err(|error| told_change(&error))?;
+    let mut finished = import(&mut counter.desk, &*system, &counter.places, &plan, guests, log).await;
+    if finished.left > 0 {
+        output.note("the same command goes on with the rest");
+    }
     finished.outcome.refused.extend(refused);
     report::print_as("import", &counter, &plan, &finished, how.json)
 }
 
-type Refused = Vec<(JobId, String)>;
+/// Names an import: the same file into the same queue of the same server, added in the same way.
+fn name_of(server: &str, queue: &QueueId, new_ids: bool, digest: &str) -> String {
+    let whole = format!("{server}\0{}\0{new_ids}\0{digest}", queue.full_address());
+    sha1_smol::Sha1::from(whole.as_bytes()).digest().to_string()
+}
 
-/// Jobs that can be added, and those that cannot with the reason.
-async fn guests(
+/// The jobs of a file.
+#[derive(Default)]
+struct Sorted {
+    /// Those that can be added.
+    guests: Vec<Guest>,
+    /// Those that cannot, with the reason.
+    refused: Vec<(JobId, String)>,
+    /// So many were added by a run that was interrupted.
+    before: usize,
+}
+
+async fn sorted(
     counter: &mut Counter<'_>,
     queue: &QueueId,
     jobs: &[Exported],
     new_ids: bool,
     now: Timestamp,
-) -> Result<(Vec<Guest>, Refused), Failure> {
+    known: &Known,
+) -> Result<Sorted, Failure> {
     let system = counter.system(queue)?;
     let link = counter.desk.link().await.map_err(|error| told(&error.into()))?;
-    let (mut guests, mut refused) = (Vec::new(), Vec::new());
+    let Sorted { mut guests, mut refused, mut before } = Sorted::default();
+    let mut place = 0;
     let mut seen: HashSet<&str> = HashSet::new();
     for piece in jobs.chunks(PIECE) {
         let ids: Vec<JobId> = piece.iter().map(|job| job.id.as_str().into()).collect();
         let found = system.locate(&link, queue, &ids).await.map_err(|error| told(&error))?;
         for ((job, id), state) in piece.iter().zip(ids).zip(found) {
+            let here = place;
+            place += 1;
+            let doubtful = known.doubtful.contains(&here);
+            // Only an id that is taken over tells that its job is there; other ids may be those of any job.
+            let is_there = || !new_ids && state.is_some() && has_own_id(job, queue);
+            if known.added.contains(&here) || doubtful && is_there() {
+                seen.insert(&job.id);
+                before += 1;
+                continue;
+            }
+            if doubtful {
+                refused.push((id, IN_DOUBT.to_owned()));
+                continue;
+            }
             if let (Some(state), false) = (state, new_ids) {
                 refused.push((id, format!("its id is taken: a {state} job has it; --new-ids adds it as another one")));
                 continue;
@@ -161,12 +215,22 @@ async fn guests(
                 continue;
             }
             match new_job(job, &id, queue, new_ids, now) {
-                Ok(job) => guests.push(Guest { old: id, job }),
+                Ok(job) => guests.push(Guest { place: here, old: id, job }),
                 Err(reason) => refused.push((id, reason)),
             }
         }
     }
-    Ok((guests, refused))
+    Ok(Sorted { guests, refused, before })
+}
+
+/// Lists and streams know nothing but bytes.
+fn is_bare(queue: &QueueId) -> bool {
+    queue.instance.system != crate::systems::bullmq::NAME
+}
+
+/// True if a system takes the id over; others it gives itself.
+fn has_own_id(job: &Exported, queue: &QueueId) -> bool {
+    !is_bare(queue) && !job.id.contains(':') && job.id.parse::<i64>().is_err()
 }
 
 fn new_job(job: &Exported, id: &JobId, queue: &QueueId, new_ids: bool, now: Timestamp) -> Result<NewJob, String> {
@@ -176,9 +240,8 @@ fn new_job(job: &Exported, id: &JobId, queue: &QueueId, new_ids: bool, now: Time
     let data = payload(&job.payload, &job.payload_encoding)?;
     let due = job.run_at.as_ref().and_then(|at| at.parse::<jiff::Timestamp>().ok());
     let delay = due.map_or(Duration::ZERO, |due| Timestamp(due.as_millisecond()).until(now));
-    // Lists and streams know nothing but bytes.
-    let bare = queue.instance.system != crate::systems::bullmq::NAME;
-    let own = !new_ids && !bare && !job.id.contains(':') && job.id.parse::<i64>().is_err();
+    let bare = is_bare(queue);
+    let own = !new_ids && has_own_id(job, queue);
     Ok(NewJob {
         id: own.then(|| id.clone()),
         name: job.name.clone().unwrap_or_default(),

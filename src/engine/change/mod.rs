@@ -8,6 +8,7 @@ pub mod audit;
 pub mod freeze;
 mod hold;
 pub mod import;
+pub mod import_log;
 pub mod journal;
 pub mod obliterate;
 pub mod pace;
