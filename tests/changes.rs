@@ -8,6 +8,8 @@ mod arq;
 mod arq_library;
 #[path = "changes/arq_queue.rs"]
 mod arq_queue;
+#[path = "changes/bad_elsewhere.rs"]
+mod bad_elsewhere;
 #[path = "changes/bad_input.rs"]
 mod bad_input;
 #[path = "changes/bulk.rs"]

@@ -7,6 +7,7 @@ mod pty {
     mod keys;
     mod look;
     mod panics;
+    mod refused;
     mod without_terminal;
 
     use std::time::Duration;

@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, Command};
 use qtop_testkit::{Proxy, TestServer};
 
 use crate::command_line::Shell;
-use crate::scenes::{LIST, bullmq, list_seed, stream_seed};
+use crate::scenes::{LIST, bullmq, list_seed, others_seed, stream_seed};
 
 /// No command line of this table may take longer.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -43,8 +43,22 @@ fn words(argument: &Arg, dice: &mut Dice, file: &str) -> String {
         return first.get_name().to_owned();
     }
     match name {
-        "queue" => pick(dice, &["mail", "bullmq@bull:mail", "list:audio", "stream:events/g", "nobody"]),
-        "ids" | "id" => pick(dice, &["f1", "w1", "d1", "x1", "1700000000001-0", "tick", "nobody"]),
+        "queue" => pick(
+            dice,
+            &[
+                "mail",
+                "bullmq@bull:mail",
+                "list:audio",
+                "stream:events/g",
+                "bull:old",
+                "arq:arq:queue",
+                "laravel:shop",
+                "nobody",
+            ],
+        ),
+        "ids" | "id" => {
+            pick(dice, &["f1", "w1", "d1", "x1", "1700000000001-0", "tick", "1", "2", "j1", "j2", "u1", "nobody"])
+        }
         "state" => pick(dice, &["failed", "waiting", "delayed", "dead", "pending", "nonsense"]),
         "data" | "file" => file.to_owned(),
         "output" => format!("{file}.{}", dice.below(1_000_000)),
@@ -89,6 +103,7 @@ fn s1_no_write_command_leaves_in_read_only_mode_whatever_is_typed() {
     bullmq(&server, "6.7.0");
     list_seed(&server);
     stream_seed(&server);
+    others_seed(&server);
     let proxy = Proxy::start(server.port());
     let shell = Shell::at(&proxy.url());
     let config = shell.home.path().join("qtop.toml");
@@ -100,7 +115,7 @@ fn s1_no_write_command_leaves_in_read_only_mode_whatever_is_typed() {
     let mut all = Vec::new();
     leaves(&qtop::cli::command(), &[], &mut all);
     let names: Vec<String> = all.iter().map(|(path, _)| path.join(" ")).collect();
-    for known in ["retry", "import", "trash restore", "obliterate", "queues"] {
+    for known in ["retry", "import", "trash restore", "obliterate", "queues", "signal", "continue", "undo"] {
         assert!(names.iter().any(|name| name == known), "{known} is missing in {names:?}");
     }
     let mut dice = Dice(7);
@@ -108,7 +123,7 @@ fn s1_no_write_command_leaves_in_read_only_mode_whatever_is_typed() {
     for (path, command) in &all {
         // These open a server of their own, or none.
         let changes = command.get_arguments().any(|argument| argument.get_id() == "yes") && path[0] != "demo";
-        for _ in 0..if changes { 5 } else { 2 } {
+        for _ in 0..if changes { 8 } else { 2 } {
             let line = form(path, command, &mut dice, file.to_str().unwrap());
             let mut arguments = vec!["--config", config.to_str().unwrap(), "--read-only", "--timeout", "5s"];
             arguments.extend(line.iter().map(String::as_str));

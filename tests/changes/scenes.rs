@@ -250,3 +250,21 @@ pub fn stream_places(server: &TestServer) -> BTreeMap<String, Vec<String>> {
     }
     places
 }
+
+/// One queue each of Bull, ARQ and Laravel, as those libraries leave them: something waits, something has ended.
+pub fn others_seed(server: &TestServer) {
+    server.run("SET bull:old:id 3");
+    for (id, place) in [("1", "LPUSH bull:old:wait"), ("2", "ZADD bull:old:failed 1700000000002")] {
+        server.run(&format!(
+            "HSET bull:old:{id} name __default__ data {{\"n\":{id}}} opts {{\"attempts\":1}} timestamp 1700000000000 attemptsMade 1"
+        ));
+        server.run(&format!("{place} {id}"));
+    }
+    server.run("HSET bull:old:2 failedReason boom finishedOn 1700000000002");
+    server.run("ZADD arq:queue 1700000000000 j1");
+    server.run("SET arq:job:j1 {\"f\":\"send\",\"a\":[1],\"k\":{},\"t\":1,\"et\":1700000000000}");
+    server.run("SET arq:result:j2 {\"f\":\"send\",\"a\":[1],\"k\":{},\"t\":1,\"et\":1700000000000,\"s\":false,\"r\":\"boom\",\"st\":1700000000001,\"ft\":1700000000002,\"q\":\"arq:queue\"}");
+    let item = "{\"uuid\":\"u1\",\"id\":\"u1\",\"displayName\":\"Send\",\"job\":\"x@call\",\"maxTries\":3,\"attempts\":0,\"data\":{}}";
+    server.run(&format!("RPUSH laravel_database_queues:shop {item}"));
+    server.run("RPUSH laravel_database_queues:shop:notify 1");
+}

@@ -122,7 +122,8 @@ fn tell(state: &mut State, made: &Made) {
         state.overlay = Some(Overlay::Problem { title, text, scroll: 0 });
         return;
     }
-    let undo = summary.undo.is_some().then(|| state.keymap.key(ActionId::Undo)).flatten();
+    let was_sent = !summary.outcome.done.is_empty() || !summary.outcome.unknown.is_empty();
+    let undo = (was_sent && summary.undo.is_some()).then(|| state.keymap.key(ActionId::Undo)).flatten();
     let undo = undo.map(|key| format!("; {key} undoes it")).unwrap_or_default();
     notice(state, format!("{words}{undo}"), bad);
 }

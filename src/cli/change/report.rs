@@ -115,7 +115,9 @@ fn lines(verb: &str, finished: &Finished) -> Vec<String> {
     if finished.left > 0 {
         lines.push(format!("not touched: {}", finished.left));
     }
-    if let Some(token) = &finished.undo {
+    // Nothing was done: the copy that was taken first puts nothing back.
+    let was_sent = !outcome.done.is_empty() || !outcome.unknown.is_empty();
+    if let Some(token) = finished.undo.as_ref().filter(|_| was_sent) {
         lines.push(format!("undo with: qtop undo {token}"));
     }
     lines

@@ -14,15 +14,21 @@ use super::blob::Serializer;
 use super::keys::{self, Keys};
 use super::{Arq, encode, rows, standing, state};
 
-static ADD: Script = Script::new(include_str!("scripts/add.lua"));
-static RETRY: Script = Script::new(include_str!("scripts/retry.lua"));
-static PROMOTE: Script = Script::new(include_str!("scripts/promote.lua"));
-static REMOVE: Script = Script::new(include_str!("scripts/remove.lua"));
-static FORGET: Script = Script::new(include_str!("scripts/forget.lua"));
-static ABORT: Script = Script::new(include_str!("scripts/abort.lua"));
-static RELEASE: Script = Script::new(include_str!("scripts/release.lua"));
-static HOLD: Script = Script::new(include_str!("scripts/hold.lua"));
-static RESUME: Script = Script::new(include_str!("scripts/resume.lua"));
+macro_rules! script {
+    ($name:literal) => {
+        Script::new(concat!(include_str!("../forbidden.lua"), include_str!(concat!("scripts/", $name, ".lua"))))
+    };
+}
+
+static ADD: Script = script!("add");
+static RETRY: Script = script!("retry");
+static PROMOTE: Script = script!("promote");
+static REMOVE: Script = script!("remove");
+static FORGET: Script = script!("forget");
+static ABORT: Script = script!("abort");
+static RELEASE: Script = script!("release");
+static HOLD: Script = script!("hold");
+static RESUME: Script = script!("resume");
 
 const fn ability(verb: Verb, states: &'static [StateId], says: &'static str) -> Ability {
     Ability { verb, states, says, nanos_per_listed: 0, resets: false }

@@ -21,9 +21,15 @@ use crate::systems::{SystemError, reply};
 
 use super::jobs::server_time;
 
-static TAKE: Script = Script::new(include_str!("scripts/take.lua"));
-static DELAY: Script = Script::new(include_str!("scripts/delay.lua"));
-static PUSH: Script = Script::new(include_str!("scripts/push.lua"));
+macro_rules! script {
+    ($name:literal) => {
+        Script::new(concat!(include_str!("../forbidden.lua"), include_str!(concat!("scripts/", $name, ".lua"))))
+    };
+}
+
+static TAKE: Script = script!("take");
+static DELAY: Script = script!("delay");
+static PUSH: Script = script!("push");
 
 /// An LREM over 200,000 small items took 3 ms (P15).
 const NANOS_PER_LISTED: u64 = 15;

@@ -1,5 +1,9 @@
 -- Adds a job. KEYS: definition, result, queue. ARGV: id, definition, delay in ms.
 -- Answers 1, or 2 if the id is taken by a job or by a result that is still kept.
+local stop = forbidden({ { 'SET', KEYS[1], 'x' }, { 'ZADD', KEYS[3], '1', 'x' } })
+if stop then
+  return stop
+end
 if redis.call('EXISTS', KEYS[1], KEYS[2]) > 0 then
   return 2
 end

@@ -1,6 +1,12 @@
 -- Moves jobs that do not run out of the reach of workers. KEYS: queue, where they are held. ARGV: rank from which to
 -- look, how many to look at. Their definitions would expire a day after their time: they get thirty days.
 -- Answers how many were looked at and how many of them stay.
+local stop = forbidden({
+  { 'ZADD', KEYS[2], '1', 'x' }, { 'ZREM', KEYS[1], 'x' }, { 'PEXPIRE', 'arq:job:x', '1' },
+})
+if stop then
+  return stop
+end
 local from, count = tonumber(ARGV[1]), tonumber(ARGV[2])
 local entries = redis.call('ZRANGE', KEYS[1], from, from + count - 1, 'WITHSCORES')
 local stay = 0

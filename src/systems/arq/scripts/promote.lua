@@ -1,5 +1,10 @@
 -- Gives jobs that do not run another time. KEYS: queue. ARGV: ms from now, ids ….
 -- Answers one integer per job: 1 done, 0 it runs, -1 it is not in the queue, -6 it has no definition.
+local first = ARGV[2] or ''
+local stop = forbidden({ { 'ZADD', KEYS[1], 'XX', '1', first }, { 'PEXPIRE', 'arq:job:' .. first, '1' } })
+if stop then
+  return stop
+end
 local time = redis.call('TIME')
 local by = tonumber(ARGV[1])
 local score = time[1] * 1000 + math.floor(time[2] / 1000) + by

@@ -1,5 +1,13 @@
 -- Deletes jobs that do not run. KEYS: queue, what is held back of it. ARGV: ids ….
 -- Answers one integer per job: 1 done, 0 it runs, -1 it is not there.
+local first = ARGV[1] or ''
+local stop = forbidden({
+  { 'ZREM', KEYS[1], first }, { 'ZREM', KEYS[2], first },
+  { 'DEL', 'arq:job:' .. first, 'arq:retry:' .. first }, { 'ZREM', 'arq:abort', first },
+})
+if stop then
+  return stop
+end
 local results = {}
 for at = 1, #ARGV do
   local id = ARGV[at]

@@ -1,6 +1,12 @@
 -- Puts held jobs back. KEYS: queue, where they are held. ARGV: how many at most.
 -- A job without a definition would be failed by a worker, and one with a result has run: those go.
 -- Answers how many were looked at.
+local stop = forbidden({
+  { 'ZADD', KEYS[1], 'NX', '1', 'x' }, { 'PEXPIRE', 'arq:job:x', '1' }, { 'ZREM', KEYS[2], 'x' },
+})
+if stop then
+  return stop
+end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local entries = redis.call('ZRANGE', KEYS[2], 0, tonumber(ARGV[1]) - 1, 'WITHSCORES')

@@ -1,6 +1,14 @@
 -- Makes definitions of results and queues them again under their old ids. KEYS: queue. ARGV, for each job: id, SHA-1 of
 -- the result it was made from, definition. Answers one integer per job: 1 done, 0 it runs, -1 its result is gone, -3 its
 -- result is another one by now, -5 it is in the queue already.
+local first = ARGV[1] or ''
+local stop = forbidden({
+  { 'SET', 'arq:job:' .. first, 'x' }, { 'DEL', 'arq:result:' .. first, 'arq:retry:' .. first },
+  { 'ZREM', 'arq:abort', first }, { 'ZADD', KEYS[1], '1', first },
+})
+if stop then
+  return stop
+end
 local time = redis.call('TIME')
 local now = string.format('%d', time[1] * 1000 + math.floor(time[2] / 1000))
 local results = {}

@@ -1,5 +1,9 @@
 -- Gives delayed payloads another time. KEYS: delayed. ARGV: seconds from now, payloads …
 -- Answers one integer each: 1 done, -3 it is not there any more; it is never brought back.
+local stop = forbidden({ { 'ZADD', KEYS[1], 'XX', '1', 'x' } })
+if stop then
+  return stop
+end
 local due = tonumber(redis.call('TIME')[1]) + tonumber(ARGV[1])
 local results = {}
 for index = 2, #ARGV do

@@ -2,6 +2,15 @@
 -- wakes a worker. KEYS: from [, list, notify]. ARGV: kind of `from` (`list`, `zset`, or `lost`: a zset whose member goes
 -- only if its time is over), end of the list that gets them (`left` runs next), then payload and replacement of each.
 -- Answers one integer each: 1 done, -3 it is not there any more, -4 a worker still holds it.
+local needed = { ARGV[1] == 'list' and { 'LREM', KEYS[1], '1', 'x' } or { 'ZREM', KEYS[1], 'x' } }
+if KEYS[2] then
+  needed[2] = { ARGV[2] == 'left' and 'LPUSH' or 'RPUSH', KEYS[2], 'x' }
+  needed[3] = { 'RPUSH', KEYS[3], '1' }
+end
+local stop = forbidden(needed)
+if stop then
+  return stop
+end
 local now = tonumber(redis.call('TIME')[1])
 local results = {}
 for index = 3, #ARGV, 2 do
