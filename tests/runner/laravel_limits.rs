@@ -197,3 +197,36 @@ fn r25_a_schedule_fires_once_with_two_runners() {
     let job: serde_json::Value = serde_json::from_str(&notes.all()[0]).unwrap();
     assert_eq!((&job["job"], &job["data"]), (&json!("tick"), &json!({ "a": 1 })));
 }
+
+#[test]
+fn another_attempt_comes_when_it_is_due_although_the_runner_waits_meanwhile() {
+    let shop = Shop::new();
+    let notes = Notes::default();
+    let bench = shop.begin(&["*"], "concurrency = 4", failing(&notes));
+    bench.until_pool("a waiting pool", |pool| pool.state == qtop::domain::runner::PoolState::Consuming);
+    std::thread::sleep(Duration::from_millis(300));
+    let start = Instant::now();
+    shop.push(payload("a", "Send", json!({ "maxTries": 3, "backoff": "1" })));
+    wait_until("a failure", Duration::from_secs(20), || shop.failed().len() == 1);
+    // Seconds are whole in Laravel, so each wait may be one longer.
+    assert!(start.elapsed() < Duration::from_millis(4_700), "{:?}", start.elapsed());
+    assert_eq!(notes.all().len(), 3);
+    bench.stop();
+}
+
+#[test]
+fn r2_an_outcome_that_was_written_but_not_settled_is_no_second_row() {
+    let shop = Shop::new();
+    let job = payload("u-1", "Send", json!({ "maxTries": 1 }));
+    shop.push(&job);
+    let notes = Notes::default();
+    let bench = shop.begin(&["*"], "", failing(&notes));
+    wait_until("a failure", Duration::from_secs(20), || shop.failed().len() == 1);
+    bench.until_pool("its end", |pool| pool.counts.failed == 1);
+    // As after a crash between the two steps: the row is there, and the job comes back with its attempt counted.
+    shop.push(job.replace("\"attempts\":0", "\"attempts\":1"));
+    bench.until_pool("the second end", |pool| pool.counts.failed == 2);
+    bench.stop();
+    assert_eq!((notes.all().len(), shop.failed().len()), (1, 1));
+    assert!(shop.failed()[0]["exception"].as_str().unwrap().contains("its only attempt"), "{:?}", shop.failed());
+}

@@ -82,6 +82,8 @@ pub struct State {
     pub hold: Option<String>,
     /// What went wrong last.
     pub trouble: Option<String>,
+    /// When the first job becomes due that was put off here: a wait that began before knows nothing of it.
+    pub due: Option<Instant>,
     /// A request was lost that may have brought jobs.
     pub strays: bool,
     /// The pool has ended.
@@ -99,6 +101,7 @@ impl Pool {
             consuming: false,
             hold: None,
             trouble: None,
+            due: None,
             strays: false,
             ended: false,
         };
@@ -201,17 +204,33 @@ impl Pool {
         result.unwrap_or_else(|panic| Err(SystemError::BadRequest(format!("waiting for jobs broke: {panic}"))))
     }
 
-    /// Until no job must be taken any more.
+    /// Until no job must be taken any more, or one is due that nothing else tells of.
     async fn interrupted(&self) {
         loop {
             let changed = self.changed.notified();
             if self.stop.is_cancelled() || self.state().paused {
                 return;
             }
+            let due = self.state().due;
             tokio::select! {
                 () = self.stop.cancelled() => return,
                 () = changed => {}
+                () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => {
+                    self.state().due = None;
+                    return;
+                }
             }
+        }
+    }
+
+    /// Notes that a job was put off for so long.
+    pub(super) fn put_off(&self, delay: Duration) {
+        if delay < BLOCK {
+            let due = Instant::now() + delay;
+            let mut state = self.state();
+            state.due = Some(state.due.map_or(due, |known| known.min(due)));
+            drop(state);
+            self.changed.notify_one();
         }
     }
 

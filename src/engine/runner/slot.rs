@@ -290,7 +290,12 @@ impl Pool {
             let next = !unsure && ended != Ended::Returned && self.may_chain();
             let result = self.settle(number, claim, &verdict, next).await;
             match result {
-                Ok(Settled::Stored(next)) => return (ended, message, next.map(|next| *next)),
+                Ok(Settled::Stored(next)) => {
+                    if let Verdict::Retry { delay, .. } | Verdict::Postpone(delay) = verdict {
+                        self.put_off(delay);
+                    }
+                    return (ended, message, next.map(|next| *next));
+                }
                 // The answer to an earlier request was lost, and that one did it.
                 Ok(Settled::Lost(_)) if unsure => return (ended, message, None),
                 Ok(Settled::Lost(reason)) => return (Ended::Lost, reason, None),
