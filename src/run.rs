@@ -21,7 +21,7 @@ use crate::domain::text::harmless;
 use crate::domain::time::Timestamp;
 use crate::engine::runner::Order;
 use crate::log::{LogFeed, LogGuard};
-use crate::term::{self, Signal, TerminalConsole, TerminalError};
+use crate::term::{self, Front, Signal, TerminalConsole, TerminalError};
 use crate::ui;
 
 pub use look::Look;
@@ -55,6 +55,8 @@ pub struct RunnerPort {
     pub view: watch::Receiver<Arc<RunnerView>>,
     /// What it is told.
     pub orders: mpsc::Sender<Order>,
+    /// The process a shell may stop in the place of this one.
+    pub front: Option<Front>,
 }
 
 /// Reads the configuration anew.
@@ -65,6 +67,8 @@ pub type ReadConfig = Box<dyn Fn() -> Result<Config, ConfigProblems> + Send + Sy
 pub enum Exit {
     /// A person asked for it.
     Quit,
+    /// A person wants jobs to go on without the screens.
+    Detached,
     /// A signal asked for it, or the terminal is gone; with the last thing that was wrong.
     Signal(Signal, Option<String>),
 }
@@ -73,7 +77,7 @@ impl Exit {
     /// Exit code of the process: 0, or 128 and the signal's number (U4).
     pub fn code(&self) -> u8 {
         match self {
-            Self::Quit => 0,
+            Self::Quit | Self::Detached => 0,
             Self::Signal(signal, _) => signal.exit_code(),
         }
     }
@@ -101,6 +105,8 @@ async fn screen(options: RunOptions, synchronized: bool, pace: FramePace) -> any
     let server = settings::server_view(&config, &config.origin.chosen);
     let zone = jiff::tz::TimeZone::system();
     let mut state = State::new(server, settings::settings(&config), zone, clock());
+    let front = runner.as_ref().and_then(|runner| runner.front);
+    state.leaving.background = front.is_some();
     let mut tasks = EngineTasks::start(Arc::clone(&config), environment, read, log, runner)?;
     for text in notes {
         crate::app::update::update(&mut state, Message::Notice { text, bad: false });
@@ -108,7 +114,7 @@ async fn screen(options: RunOptions, synchronized: bool, pace: FramePace) -> any
     if let Some(text) = problem {
         crate::app::update::update(&mut state, Message::Notice { text, bad: true });
     }
-    let mut console = TerminalConsole::enter(synchronized, config.ui.mouse)?;
+    let mut console = TerminalConsole::enter(synchronized, config.ui.mouse)?.behind(front);
     let ended = run_loop(&mut state, &mut console, &mut tasks, &mut look, pace, ui::view, clock).await;
     // Given back before anything is said, so that it can be read.
     let left = console.leave();
@@ -119,6 +125,7 @@ async fn screen(options: RunOptions, synchronized: bool, pace: FramePace) -> any
             left.context("the terminal could not be restored; `reset` helps")?;
             Ok(Exit::Quit)
         }
+        Ended::Detached => Ok(Exit::Detached),
         Ended::Signal(signal) => Ok(Exit::Signal(signal, last)),
         Ended::Gone => Ok(Exit::Signal(Signal::Hangup, last)),
         Ended::Failed(error) => Err(TerminalError::Refused(error).into()),

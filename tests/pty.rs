@@ -2,12 +2,15 @@
 
 mod pty {
     mod acting;
+    mod broken_screen;
     mod ending;
     mod faults;
     mod keys;
+    mod leaving;
     mod look;
     mod panics;
     mod refused;
+    mod running;
     mod without_terminal;
 
     use std::time::Duration;

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may fail a test as directly as tests do")]
 
+#[path = "runner/alerts.rs"]
+mod alerts;
 #[path = "runner/arq.rs"]
 mod arq;
 #[path = "runner/arq_faults.rs"]
@@ -17,6 +19,8 @@ mod bullmq;
 mod chaos;
 #[path = "runner/faults.rs"]
 mod faults;
+#[path = "runner/killed.rs"]
+mod killed;
 #[path = "runner/laravel.rs"]
 mod laravel;
 #[path = "runner/laravel_limits.rs"]
@@ -28,6 +32,8 @@ mod leases;
 mod library;
 #[path = "runner/lists.rs"]
 mod lists;
+#[path = "runner/policies.rs"]
+mod policies;
 #[path = "runner/program.rs"]
 mod program;
 #[path = "runner/refusals.rs"]
@@ -36,3 +42,5 @@ mod refusals;
 mod schedules;
 #[path = "runner/streams.rs"]
 mod streams;
+#[path = "runner/trouble.rs"]
+mod trouble;

@@ -187,7 +187,10 @@ pub const RUNNER: &[Column] = &[
     number("failed", "FAIL", 5, 0),
     number("lost", "LOST", 5, 4),
     number("rate", "DONE/s", 6, 3),
-    number("run", "RUN", 6, 0),
+    number("run", "P50", 6, 0),
+    number("run99", "P99", 6, 1),
+    number("wait", "WAIT50", 6, 4),
+    number("wait99", "WAIT99", 6, 5),
     text("state", "STATE", 17, 3, 0),
     text("handler", "RUNS", 16, 2, 5),
 ];

@@ -97,6 +97,10 @@ pub enum Effect {
     Theme(String),
     /// Stop like a shell job (`Ctrl-Z`).
     Suspend,
+    /// Give the terminal to the shell and go on running jobs, until the shell gives it back.
+    StepBack,
+    /// End the screens and go on running jobs without them.
+    Detach,
     /// End qtop.
     Quit,
 }

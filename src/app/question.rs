@@ -42,6 +42,17 @@ pub enum Deed {
     Quit,
     /// Tells the runner of this qtop something.
     Runner(RunnerCommand),
+    /// Leaves the screens while jobs run here (U2).
+    Leave(Way),
+}
+
+/// How the screens are left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// As a shell job that is stopped.
+    Stop,
+    /// For good.
+    Quit,
 }
 
 /// A change that is being asked about.

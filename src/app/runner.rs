@@ -10,6 +10,17 @@ use super::state::State;
 use super::target;
 use crate::domain::runner::{PoolState, RunnerCommand, RunnerState};
 
+/// Leaving the screens while jobs run here (U2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Leaving {
+    /// Another process can be stopped in the place of this one, so that jobs go on in the background.
+    pub background: bool,
+    /// qtop is to be stopped as soon as the runner sleeps.
+    pub resting: bool,
+    /// A person was asked about the jobs that run.
+    pub asked: bool,
+}
+
 /// What an action asks of the runner.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Wish {

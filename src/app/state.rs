@@ -11,6 +11,7 @@ use super::list::ListState;
 use super::message::{Clock, Geometry};
 use super::question::Question;
 use super::rows::RunnerKey;
+use super::runner::Leaving;
 use super::screen::Navigation;
 use super::settings::Settings;
 use super::steady::Steady;
@@ -71,6 +72,8 @@ pub struct State {
     pub runner: Option<Arc<RunnerView>>,
     /// Cursor over its pools and the jobs they run.
     pub runner_list: ListState<RunnerKey>,
+    /// How the screens can be left while jobs run here.
+    pub leaving: Leaving,
     /// First visible line of the Server screen.
     pub server_scroll: usize,
     /// Queue screen; kept when a job is opened from it.
@@ -380,6 +383,7 @@ impl State {
             logs: LogsView::default(),
             runner: None,
             runner_list: ListState::default(),
+            leaving: Leaving::default(),
             server_scroll: 0,
             queue: None,
             job: None,
@@ -408,6 +412,11 @@ impl State {
     pub fn next_ticket(&mut self) -> Ticket {
         self.tickets.0 += 1;
         self.tickets
+    }
+
+    /// True if this qtop has a runner that has not ended.
+    pub fn runs_jobs(&self) -> bool {
+        self.runner.as_ref().is_some_and(|view| view.state != RunnerState::Stopped)
     }
 
     /// Jobs that run in this qtop now.

@@ -11,6 +11,7 @@ mod fetch;
 mod find;
 mod follow;
 mod input;
+mod leaving;
 mod open;
 mod overlay;
 mod perform;
@@ -68,7 +69,7 @@ pub fn update(state: &mut State, message: Message) -> Vec<Effect> {
             if *state.navigation.current() == Screen::Runner {
                 cursor::settle(state);
             }
-            Vec::new()
+            leaving::seen(state)
         }
         Message::Logged { lines, dropped } => {
             logged(state, lines, dropped);
@@ -188,6 +189,7 @@ fn switched(state: &mut State, server: ServerView) -> Vec<Effect> {
     state.logs = old.logs;
     state.runner = old.runner;
     state.runner_list = old.runner_list;
+    state.leaving = old.leaving;
     state.time_style = old.time_style;
     state.details = old.details;
     state.mouse = old.mouse;

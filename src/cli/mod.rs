@@ -29,6 +29,9 @@ pub use known::known;
 
 /// Runs qtop with these arguments, the program's name first, and tells the exit code.
 pub fn run(arguments: Vec<OsString>) -> u8 {
+    if let Some(code) = crate::engine::runner::handler::help(&arguments) {
+        return code;
+    }
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {

@@ -31,11 +31,12 @@ fn need_a_terminal(environment: &Environment) -> Result<(), Failure> {
 /// Shows the screens over the chosen server. Returns the exit code.
 pub fn show(cli: &Cli, config: Config, environment: Environment) -> Result<u8, Failure> {
     need_a_terminal(&environment)?;
-    let runtime = runtime()?;
     if !(cli.runner || config.runner.enabled) {
-        return leave(run::run(options(cli, config, environment, None), runtime));
+        let runtime = runtime()?;
+        return leave(run::run(options(cli, config, environment, None), runtime)).map(|exit| exit.code());
     }
-    runner::beside_screens(&cli.running, config, &environment.clone(), |config, port| {
+    runner::beside_screens(cli, config, &environment.clone(), |config, port| {
+        let runtime = runtime()?;
         let mut options = options(cli, config, environment, None);
         options.runner = Some(port);
         leave(run::run(options, runtime))
@@ -57,9 +58,9 @@ pub fn show_demo(cli: &Cli, yes: bool, config: Config, environment: Environment)
     let environment = Environment { state: Some(folder.path().to_owned()), ..environment };
     let mut options = options(cli, stage.over(config), environment, Some(stage));
     options.notes.extend(demo.notes().iter().cloned());
-    let code = leave(run::run(options, runtime));
+    let exit = leave(run::run(options, runtime));
     drop(demo);
-    code
+    exit.map(|exit| exit.code())
 }
 
 /// What a demo puts in the place of the configured servers and lists.
@@ -78,6 +79,8 @@ impl Stage {
         config.servers.insert(DEMO.to_owned(), Server::at(self.url.clone()));
         DEMO.clone_into(&mut config.origin.chosen);
         config.lists.clone_from(&self.described.lists);
+        // Nobody need be told of what is made up.
+        config.alerts.clear();
         config
     }
 }
@@ -107,14 +110,14 @@ fn options(cli: &Cli, config: Config, environment: Environment, stage: Option<St
     RunOptions { config, environment, read, log, notes, runner: None }
 }
 
-/// The exit code of the screens; a signal is told by the code and, if there was one, the last error (U4).
-fn leave(result: anyhow::Result<run::Exit>) -> Result<u8, Failure> {
+/// How the screens were left; a signal is told by the code and, if there was one, the last error (U4).
+fn leave(result: anyhow::Result<run::Exit>) -> Result<run::Exit, Failure> {
     match result {
         Ok(exit) => {
             if let run::Exit::Signal(_, Some(last)) = &exit {
                 super::output::Output::new(false).note(last);
             }
-            Ok(exit.code())
+            Ok(exit)
         }
         Err(error) => {
             let exit = if error.is::<TerminalError>() { Exit::Usage } else { Exit::Refused };

@@ -29,6 +29,8 @@ pub struct Changes {
     pub log: bool,
     /// Pools, schedules or anything else of the runner.
     pub runner: bool,
+    /// Whom to tell, and when.
+    pub alerts: bool,
 }
 
 impl Changes {
@@ -54,6 +56,7 @@ impl Changes {
                 != (&new.lists, &new.arq, &new.laravel, &new.conventions),
             log: (&old.log, &old.origin.logs) != (&new.log, &new.origin.logs),
             runner: old.runner != new.runner,
+            alerts: old.alerts != new.alerts,
         }
     }
 
@@ -96,6 +99,7 @@ mod tests {
             ("[discovery]\nscan = false", Changes { discovery: true, ..same.clone() }),
             ("[log]\nkeep_days = 2", Changes { log: true, ..same.clone() }),
             ("[runner]\ngrace = \"5s\"", Changes { runner: true, ..same.clone() }),
+            ("[[alert]]\nname = \"a\"\nhook = { command = [\"true\"] }", Changes { alerts: true, ..same.clone() }),
             ("[[list]]\nname = \"m\"\nkey = \"m\"", Changes { lists: true, ..same.clone() }),
             ("[[convention]]\nname = \"m\"\nqueues = \"*\"", Changes { lists: true, ..same.clone() }),
         ];

@@ -1,5 +1,6 @@
 //! What a configuration means: values that are well written but cannot be right. All problems are collected.
 
+mod alert;
 mod runner;
 
 use std::path::Path;
@@ -62,6 +63,7 @@ pub(super) fn check(config: &Config, document: &Document<'_>, known: &Known) -> 
     check.laravel(config);
     check.arq(config);
     check.runner(config);
+    check.alerts(config);
     check.problems
 }
 

@@ -144,6 +144,9 @@ fn from_file(path: &Path, asked: bool, environment: &Environment, known: &Known)
     for handler in config.runner.pools.iter_mut().flat_map(|pool| &mut pool.handlers) {
         handler.resolve(&|path| absolute(path, &folder, environment));
     }
+    for alert in &mut config.alerts {
+        alert.hook.resolve(&|path| absolute(path, &folder, environment));
+    }
     config.origin.named = config.servers.keys().cloned().collect();
     Ok(config)
 }

@@ -4,6 +4,7 @@
 //! action, no system and no URL syntax by itself: who loads it says what is [`Known`]. It watches nothing and applies
 //! nothing.
 
+mod alert;
 mod change;
 mod check;
 mod convention;
@@ -23,6 +24,7 @@ mod tests;
 mod trusted;
 mod values;
 
+pub use alert::{Alert, Least};
 pub use change::Changes;
 pub use check::{Known, ThemeNames, UrlTest};
 pub use convention::RECIPES;
@@ -31,7 +33,7 @@ pub use handler::{Handler, HandlerProblem, Headers, Http, Input, Keep, Sign, Sta
 pub use keys::{Chords, KeyProblem};
 pub use load::{Environment, load, parse};
 pub use overlay::Overrides;
-pub use runner::{Backoff, Kept, Missed, Pool, RateLimit, Retry, Runner, Timetable, Unmatched};
+pub use runner::{Backoff, Dedup, Hangup, Kept, Missed, Pool, RateLimit, Retry, Runner, Timetable, Unmatched};
 pub use schema::{Budget, Config, Discovery, Limits, Log, Origin, Refresh, Systems, TimeStyle, Ui};
 pub use server::{Server, ServerUrl};
 pub use show::{paths, print};

@@ -21,6 +21,8 @@ pub struct Runner {
     /// How long running jobs may take to end when the runner stops; then they are put back.
     #[serde(with = "values::time")]
     pub grace: Duration,
+    /// What becomes of jobs when the terminal is closed.
+    pub hangup: Hangup,
     /// How long a claim on a job holds without being renewed.
     #[serde(with = "values::time")]
     pub lease: Duration,
@@ -58,6 +60,7 @@ impl Default for Runner {
             enabled: false,
             name: "qtop".to_owned(),
             grace: Duration::from_secs(30),
+            hangup: Hangup::Drain,
             lease: Duration::from_secs(30),
             metrics: None,
             allow_eviction: false,
@@ -70,6 +73,19 @@ impl Default for Runner {
             schedules: Vec::new(),
         }
     }
+}
+
+/// What becomes of jobs when the terminal is closed: nobody can be asked then (U2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Hangup {
+    /// No more are taken; those that run may end within the grace time.
+    #[default]
+    Drain,
+    /// They go on, and more are taken, until a signal ends qtop.
+    Background,
+    /// They are ended and put back.
+    Return,
 }
 
 /// One queue that is worked on.
@@ -91,6 +107,9 @@ pub struct Pool {
     /// At most so many jobs in so long.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<RateLimit>,
+    /// Jobs with the same key run once in a time; `None`: every job runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dedup: Option<Dedup>,
     /// Succeeded jobs to keep; `None`: what the job says, else all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_done: Option<Kept>,
@@ -116,6 +135,7 @@ impl Default for Pool {
             retry: None,
             max_crashes: 2,
             rate: None,
+            dedup: None,
             keep_done: None,
             keep_failed: None,
             unmatched: None,
@@ -234,6 +254,17 @@ pub struct RateLimit {
     /// … in so long.
     #[serde(with = "values::time")]
     pub per: Duration,
+}
+
+/// Jobs with the same key run once in a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dedup {
+    /// What makes the key, with placeholders, for example `{data.message_id}`.
+    pub key: String,
+    /// For so long after a job began, others with its key are not run; nothing blocks a key longer (R24).
+    #[serde(with = "values::time")]
+    pub ttl: Duration,
 }
 
 /// How many finished jobs are kept.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::alert::Alert;
 use super::keys::Chords;
 use super::runner::Runner;
 use super::server::Server;
@@ -42,6 +43,9 @@ pub struct Config {
     pub trash: Trash,
     /// The worker pool.
     pub runner: Runner,
+    /// Whom to tell when something is wrong.
+    #[serde(rename = "alert", skip_serializing_if = "Vec::is_empty")]
+    pub alerts: Vec<Alert>,
     /// Servers by name.
     #[serde(rename = "server", skip_serializing_if = "BTreeMap::is_empty")]
     pub servers: BTreeMap<String, Server>,

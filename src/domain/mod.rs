@@ -3,6 +3,7 @@
 //! Pure: no clock, no network, no terminal. Everything else imports from here; this folder imports nothing of qtop.
 
 pub mod address;
+pub mod alarm;
 pub mod alert;
 pub mod appearance;
 pub mod caps;

@@ -18,6 +18,10 @@ pub enum RunnerState {
     Running,
     /// Takes no more jobs and waits for those it has.
     Draining,
+    /// Asked to rest: takes no more jobs and waits for those it has.
+    Resting,
+    /// Holds no job and asks for none, until it is woken: the process may be stopped.
+    Asleep,
     /// Has ended.
     Stopped,
 }
@@ -85,10 +89,36 @@ pub struct PoolView {
     pub history: Arc<[u64]>,
     /// Mean run time of the jobs that succeeded, over the last 100.
     pub mean: Option<Duration>,
+    /// Run times of the jobs that succeeded, over the last 500.
+    pub run: Option<Spread>,
+    /// From when a job could have run until it was taken, over the last 500.
+    pub wait: Option<Spread>,
     /// Handlers in the order in which they are asked, as `PATTERN → what`.
     pub handlers: Arc<[String]>,
     /// Why it takes no jobs, or what went wrong last.
     pub note: Option<String>,
+}
+
+/// How long something takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spread {
+    /// Half of the cases take no longer.
+    pub p50: Duration,
+    /// 99 of 100 take no longer.
+    pub p99: Duration,
+}
+
+impl Spread {
+    /// Of some cases; `None` without any.
+    pub fn of(cases: impl IntoIterator<Item = Duration>) -> Option<Self> {
+        let mut cases: Vec<Duration> = cases.into_iter().collect();
+        cases.sort_unstable();
+        let at = |share: f64| {
+            let rank = (cases.len() as f64 * share).ceil() as usize;
+            cases.get(rank.saturating_sub(1)).copied()
+        };
+        Some(Self { p50: at(0.5)?, p99: at(0.99)? })
+    }
 }
 
 /// Outcomes of a pool since its start.
@@ -213,6 +243,30 @@ pub enum RunnerCommand {
     Cancel(JobRef),
     /// Take no more jobs at all, and end when the last has ended.
     Drain,
+    /// Take no more jobs until woken, so that this process can be stopped; `put_back`: those that run go back now.
+    Rest {
+        /// End what runs; it goes back as if it had not been taken.
+        put_back: bool,
+    },
+    /// Take jobs again after a rest.
+    Wake,
+    /// End now: what runs goes back.
+    PutBack,
     /// Run one job of any state here, once, and push it back if it passes. It stays where it is meanwhile.
     RunCopy(JobRef),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spread_names_times_that_were_measured() {
+        let millis = |count: u64| (1..=count).rev().map(Duration::from_millis);
+        assert_eq!(Spread::of(millis(0)), None);
+        let spread = |p50, p99| Some(Spread { p50: Duration::from_millis(p50), p99: Duration::from_millis(p99) });
+        assert_eq!(Spread::of(millis(1)), spread(1, 1));
+        assert_eq!(Spread::of(millis(100)), spread(50, 99));
+        assert_eq!(Spread::of(millis(500)), spread(250, 495));
+    }
 }

@@ -3,6 +3,7 @@
 //! Owns the connections. Knows no terminal, and no system by name: everything a system can do goes through
 //! [`crate::systems::System`].
 
+pub mod alerts;
 mod cache;
 pub mod change;
 pub mod cost;

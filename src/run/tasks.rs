@@ -19,6 +19,7 @@ use crate::domain::fetch::FetchError;
 use crate::domain::log_line::LogLine;
 use crate::domain::runner::RunnerView;
 use crate::engine::ConfigEvent;
+use crate::engine::alerts::Alerts;
 use crate::engine::fetcher::Ask;
 use crate::engine::runner::Order;
 use crate::engine::{self, EngineConfig, EngineHandles, Limits, Pace};
@@ -56,6 +57,8 @@ pub struct EngineTasks {
     lost: u64,
     waiting: VecDeque<Told>,
     state_folder: Option<PathBuf>,
+    /// Ends the hooks of the present server.
+    alerts: CancellationToken,
 }
 
 impl EngineTasks {
@@ -78,7 +81,9 @@ impl EngineTasks {
         let notices = mpsc::channel(16);
         let life = CancellationToken::new();
         let reloads = engine::watch(Arc::clone(&config), read, life.clone());
-        let waiting = VecDeque::new();
+        let mut waiting = VecDeque::new();
+        let alerts = life.child_token();
+        waiting.extend(tell_alerts(&config, &handles, &alerts));
         let lost = 0;
         Ok(Self {
             config,
@@ -95,7 +100,15 @@ impl EngineTasks {
             lost,
             waiting,
             state_folder,
+            alerts,
         })
+    }
+
+    /// Watches the present server by the present alerts.
+    fn watch_alerts(&mut self) {
+        let alerts = self.life.child_token();
+        std::mem::replace(&mut self.alerts, alerts).cancel();
+        self.waiting.extend(tell_alerts(&self.config, &self.handles, &self.alerts));
     }
 
     /// Lets changes that are under way end their present piece.
@@ -113,6 +126,7 @@ impl EngineTasks {
         // Its running changes stop after their present piece; the new one offers to go on with them.
         self.changes = changer(&self.config, name, self.state_folder.as_deref());
         self.server = name.to_owned();
+        self.watch_alerts();
         self.waiting.push_back(Told::Message(Message::Server(settings::server_view(&self.config, name))));
         Ok(())
     }
@@ -142,6 +156,9 @@ impl EngineTasks {
             && let Err(error) = guard.set_level(&self.config.log.level)
         {
             self.waiting.push_back(Told::Message(Message::Notice { text: error.to_string(), bad: true }));
+        }
+        if changes.alerts {
+            self.watch_alerts();
         }
         if changes.runner && self.runner.is_some() {
             let order = Order::Reload(Box::new(self.config.runner.clone()));
@@ -224,6 +241,23 @@ fn watch(
     let engine = EngineConfig::of(config, name, systems, state)
         .ok_or_else(|| anyhow::anyhow!("the configuration has no server `{name}` with a URL"))?;
     Ok(engine::start(engine, cancel))
+}
+
+/// Starts the hooks of the configuration; says which cannot be run.
+fn tell_alerts(config: &Config, handles: &EngineHandles<Slot>, over: &CancellationToken) -> Option<Told> {
+    if config.alerts.is_empty() {
+        return None;
+    }
+    match Alerts::build(&config.alerts) {
+        Ok(alerts) => {
+            tokio::spawn(alerts.watch(handles.snapshots.clone(), over.clone()));
+            None
+        }
+        Err((name, error)) => {
+            let text = format!("nobody is told by the alert {name}: {error}");
+            Some(Told::Message(Message::Notice { text, bad: true }))
+        }
+    }
 }
 
 fn changer(config: &Config, name: &str, state: Option<&std::path::Path>) -> ChangeTasks {
@@ -313,6 +347,8 @@ impl Tasks for EngineTasks {
             | Effect::Mouse(_)
             | Effect::Theme(_)
             | Effect::Suspend
+            | Effect::StepBack
+            | Effect::Detach
             | Effect::Quit => None,
         }
     }

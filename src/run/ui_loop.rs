@@ -26,6 +26,8 @@ const BATCH: usize = 256;
 pub enum Ended {
     /// A person asked for it.
     Quit,
+    /// A person wants jobs to go on without the screens.
+    Detached,
     /// A signal asked for it.
     Signal(Signal),
     /// The terminal is gone.
@@ -186,6 +188,7 @@ impl<C: Console, T: Tasks> Desk<'_, C, T> {
         let notice = |text: String, bad| Some(Message::Notice { text, bad });
         match effect {
             Effect::Quit => return Err(Ended::Quit),
+            Effect::Detach => return Err(Ended::Detached),
             Effect::Repaint => self.console.repaint().map_err(Ended::Failed)?,
             Effect::Mouse(on) => self.console.mouse(on).map_err(Ended::Failed)?,
             Effect::Copy(text) => {
@@ -202,6 +205,10 @@ impl<C: Console, T: Tasks> Desk<'_, C, T> {
             }
             Effect::Suspend => {
                 self.console.suspend().await.map_err(Ended::Failed)?;
+                return Ok(self.resized());
+            }
+            Effect::StepBack => {
+                self.console.step_back().await.map_err(Ended::Failed)?;
                 return Ok(self.resized());
             }
             Effect::Open { ending, text } => {

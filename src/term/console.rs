@@ -12,6 +12,7 @@ use tokio::process::Child;
 use super::clip;
 use super::external::{self, ExternalError};
 use super::frame::FrameBackend;
+use super::front::{self, Front};
 use super::guard::{self, Modes, TerminalError};
 use super::input::{Hangup, InputStream};
 use super::output::{Output, Progress};
@@ -74,6 +75,12 @@ pub trait Console {
     /// # Errors
     /// If the terminal cannot be given back or taken again.
     fn suspend(&mut self) -> impl Future<Output = io::Result<()>>;
+    /// Lets the shell have the terminal while this process goes on; returns when it has the terminal again, or is to
+    /// end.
+    ///
+    /// # Errors
+    /// If the terminal cannot be given back or taken again.
+    fn step_back(&mut self) -> impl Future<Output = io::Result<()>>;
     /// Shows text in another program; returns when it has ended.
     ///
     /// # Errors
@@ -98,6 +105,8 @@ pub struct TerminalConsole {
     entered: bool,
     /// A signal that came while another program had the terminal.
     ended: Option<Signal>,
+    /// What a shell stops in the place of this process.
+    front: Option<Front>,
 }
 
 impl TerminalConsole {
@@ -120,9 +129,16 @@ impl TerminalConsole {
             modes: Modes { mouse, focus: false },
             entered: false,
             ended: None,
+            front: None,
         };
         console.take()?;
         Ok(console)
+    }
+
+    /// Stands behind another process, which a shell may stop.
+    pub fn behind(mut self, front: Option<Front>) -> Self {
+        self.front = front;
+        self
     }
 
     fn take(&mut self) -> io::Result<()> {
@@ -229,6 +245,35 @@ impl Console for TerminalConsole {
         let continued = async { while self.signals.next().await != Came::Continued {} };
         drop(tokio::time::timeout(STOP_LIMIT, continued).await);
         self.take()
+    }
+
+    async fn step_back(&mut self) -> io::Result<()> {
+        let Some(front) = self.front else { return Ok(()) };
+        self.leave()?;
+        let pid = std::process::id();
+        let words = format!(
+            "qtop: jobs go on in the background (process {pid}); fg brings the screens back, kill -TERM {pid} ends it\n"
+        );
+        // A terminal that is gone is noticed below.
+        drop(io::Write::write_all(&mut io::stderr(), words.as_bytes()));
+        front.stop()?;
+        loop {
+            tokio::select! {
+                came = self.signals.next() => match came {
+                    Came::End(signal) => {
+                        self.ended = Some(signal);
+                        return Ok(());
+                    }
+                    // In the background the terminal is somebody else's: taking it would stop this process.
+                    Came::Continued if front::has_terminal() => return self.take(),
+                    Came::Continued => {}
+                },
+                () = self.hangup.happened() => {
+                    self.ended = Some(Signal::Hangup);
+                    return Ok(());
+                }
+            }
+        }
     }
 
     async fn show(&mut self, ending: &str, text: &str) -> io::Result<Result<(), ExternalError>> {

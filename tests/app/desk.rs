@@ -307,6 +307,10 @@ impl Console for FakeConsole {
         Ok(())
     }
 
+    async fn step_back(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+
     async fn suspend(&mut self) -> std::io::Result<()> {
         self.shared.borrow_mut().wishes.push(Effect::Suspend);
         Ok(())

@@ -9,7 +9,7 @@ use qtop::config;
 use qtop::domain::ids::{JobId, QueueId};
 use qtop::domain::job::Progress;
 use qtop::domain::time::Timestamp;
-use qtop::engine::runner::handler::{Handler, HandlerError, Surroundings};
+use qtop::engine::runner::handler::{Handler, HandlerError, Helper, Surroundings};
 use qtop::engine::runner::work::{EVENTS, Ending, Event, Failure, Room, Stream, Work};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -93,7 +93,8 @@ pub fn surroundings() -> Surroundings {
     for name in ["QTOP_URL", "REDIS_URL", "REDIS_PASSWORD", "REDISCLI_AUTH", "AWS_SECRET_ACCESS_KEY"] {
         variables.insert(name.into(), "redis://:s3cret@h".into());
     }
-    Surroundings { variables, ..Surroundings::of_process() }
+    let helper = Some(Helper::new(env!("CARGO_BIN_EXE_qtop").into()));
+    Surroundings { variables, helper, ..Surroundings::of_process() }
 }
 
 pub fn settings(text: &str) -> config::Handler {

@@ -113,11 +113,9 @@ async fn each_job_has_a_folder_of_its_own() {
 
 #[tokio::test]
 async fn limits_hold() {
-    // The limits are set right after the start; the job comes after them, so reading it first is enough.
-    let handler =
-        shell("read job; ulimit -d; ulimit -t; ulimit -c; nice", "memory = \"64MiB\"\ncpu = \"7s\"\nnice = 5");
+    let handler = shell("ulimit -d; ulimit -t; ulimit -c; nice", "memory = \"64MiB\"\ncpu = \"7s\"\nnice = 5");
     assert_eq!(run(&handler, "{}").await.output(Stream::Out), ["65536", "7", "0", "5"]);
-    let handler = shell("read job; while :; do :; done", "cpu = \"1s\"");
+    let handler = shell("while :; do :; done", "cpu = \"1s\"");
     let told = run(&handler, "{}").await;
     assert!(told.retried().crashed && told.retried().message.contains("more processor time"), "{:?}", told.retried());
 }

@@ -14,7 +14,8 @@ const QTOP: &str = env!("CARGO_BIN_EXE_qtop");
 pub struct Home(tempfile::TempDir);
 
 impl Home {
-    fn new(server: &TestServer, script: &str, pool: &str) -> Self {
+    /// The script is started for every job.
+    pub fn new(server: &TestServer, script: &str, pool: &str) -> Self {
         Self::with(server, script, pool, "command", ", \"{id}\"")
     }
 
@@ -57,8 +58,13 @@ impl Home {
 
     /// Starts the program.
     pub fn run(&self) -> Child {
+        self.run_with(&[])
+    }
+
+    /// The same with more variables.
+    pub fn run_with(&self, variables: &[(&str, &std::ffi::OsStr)]) -> Child {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.path().join("log")).unwrap();
-        self.command(&["run"]).stderr(log).spawn().unwrap()
+        self.command(&["run"]).envs(variables.iter().copied()).stderr(log).spawn().unwrap()
     }
 
     /// Ids by how often they ran, as the script noted.
@@ -71,7 +77,8 @@ impl Home {
     }
 }
 
-fn fill(server: &TestServer, from: usize, count: usize) {
+/// Adds numbered jobs to the list.
+pub fn fill(server: &TestServer, from: usize, count: usize) {
     let mut client = server.client();
     for number in from..from + count {
         let _: i64 =
@@ -79,7 +86,8 @@ fn fill(server: &TestServer, from: usize, count: usize) {
     }
 }
 
-fn wait(child: &mut Child, limit: Duration) -> i32 {
+/// Waits for the end and tells the exit code.
+pub fn wait(child: &mut Child, limit: Duration) -> i32 {
     let start = Instant::now();
     loop {
         if let Some(status) = child.try_wait().unwrap() {

@@ -1,11 +1,15 @@
 //! Jobs at set times.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::time::Duration;
 
-use qtop_testkit::{TestServer, wait_until};
+use qtop_testkit::{TestServer, signal, wait_until};
+use serde_json::json;
 
-use crate::bench::{Notes, begin, noting, runner_on};
+use crate::bench::{Notes, begin, noting, runner_on, slow};
+use crate::library::Library;
+use crate::program::{Home, wait};
 
 #[test]
 fn r25_a_moment_fires_once_with_two_runners() {
@@ -31,4 +35,66 @@ fn r25_a_moment_fires_once_with_two_runners() {
         }
         assert!(ran.keys().all(|data| data.contains("\"a\":1")), "{ran:?}");
     }
+}
+
+/// The moments of ids such as `repeat:every-second:1760000000000` or `tick:1760000000000`, sorted.
+fn moments<'a>(ids: impl IntoIterator<Item = &'a String>) -> Vec<i64> {
+    let moment = |id: &String| id.rsplit(':').next().and_then(|text| text.parse().ok());
+    let mut moments: Vec<i64> = ids.into_iter().filter_map(moment).collect();
+    moments.sort_unstable();
+    moments
+}
+
+#[test]
+fn r25_a_cron_pattern_of_the_library_fires_once_beside_its_own_workers_and_two_runners() {
+    let server = TestServer::start();
+    let mut library = Library::start(6, server.port());
+    let schedule = json!({
+        "queue": "tick", "id": "every-second", "pattern": "* * * * * *", "tz": "Europe/Berlin", "name": "tick",
+        "data": { "a": 1 },
+    });
+    library.ask("schedule", schedule);
+    library.ask("work", json!({ "queue": "tick", "concurrency": 1 }));
+    let notes = Notes::default();
+    let bench = || begin(&server.url(), runner_on("bullmq:tick", ""), slow(&notes, Duration::from_millis(20))).unwrap();
+    let (one, two) = (bench(), bench());
+    std::thread::sleep(Duration::from_secs(12));
+    one.stop();
+    two.stop();
+    let theirs = library.ask("runs", json!({ "queue": "tick" }));
+    let theirs: Vec<String> =
+        theirs.as_array().unwrap().iter().map(|run| run["id"].as_str().unwrap().to_owned()).collect();
+    let ours = notes.all();
+    let all = moments(ours.iter().chain(&theirs));
+    assert!((10..=14).contains(&all.len()), "one a second: {all:?}");
+    assert!(all.windows(2).all(|pair| pair[1] - pair[0] == 1000), "each second once, none left out: {all:?}");
+    assert!(!ours.is_empty(), "the runners had some of them: {theirs:?}");
+    assert_eq!(library.ask("schedules", json!({ "queue": "tick" })), json!(["every-second"]));
+}
+
+#[test]
+fn r25_a_runner_that_was_stopped_for_a_while_repeats_no_moment() {
+    let server = TestServer::start();
+    // What fires is looked at in the queue: a job that ran in what was stopped may run again, as any other.
+    let home = Home::new(&server, "true", "paused = true");
+    let file = home.path().join("config.toml");
+    let schedule = "[[runner.schedule]]\nqueue = \"list:mail\"\nname = \"tick\"\ncron = \"* * * * * *\"\n";
+    fs::write(&file, fs::read_to_string(&file).unwrap() + schedule).unwrap();
+    let (mut one, mut two) = (home.run(), home.run());
+    wait_until("two moments", Duration::from_secs(20), || server.int("LLEN mail") >= 2);
+    // Longer than its sign of life holds.
+    signal(one.id(), "STOP");
+    std::thread::sleep(Duration::from_secs(5));
+    signal(one.id(), "CONT");
+    std::thread::sleep(Duration::from_secs(3));
+    for child in [&mut one, &mut two] {
+        signal(child.id(), "TERM");
+        assert_eq!(wait(child, Duration::from_secs(10)), 0);
+    }
+    let items: Vec<String> = redis::from_redis_value(server.run("LRANGE mail 0 -1")).unwrap();
+    let ids = items.iter().map(|item| serde_json::from_str::<serde_json::Value>(item).unwrap()["id"].clone());
+    let ids: Vec<String> = ids.map(|id| id.as_str().unwrap().to_owned()).collect();
+    let all = moments(&ids);
+    assert!(all.len() >= 9, "one a second: {all:?}");
+    assert!(all.windows(2).all(|pair| pair[1] - pair[0] == 1000), "none left out: {all:?}");
 }

@@ -86,7 +86,12 @@ struct Record {
     losing: Option<(String, u64)>,
     /// Connections whose next answer is lost, and they with it.
     doomed: Vec<u64>,
+    /// What commands are refused with instead of reaching the server.
+    refusal: Option<String>,
 }
+
+/// Commands that also a server answers that refuses all others.
+const ALWAYS: [&str; 5] = ["AUTH", "CLIENT", "HELLO", "INFO", "SELECT"];
 
 impl Shared {
     fn record(&self) -> MutexGuard<'_, Record> {
@@ -169,6 +174,12 @@ impl Proxy {
         self.shared.record().losing = Some((name.to_owned(), skip));
     }
 
+    /// Answers every command with this error from now on (`OOM command not allowed …`), as a server in trouble does;
+    /// only what a new connection asks for goes through. `None` ends that.
+    pub fn refuse_with(&self, error: Option<&str>) {
+        self.shared.record().refusal = error.map(str::to_owned);
+    }
+
     /// True once the answer has been lost.
     pub fn has_lost(&self) -> bool {
         self.shared.record().losing.is_none()
@@ -244,6 +255,12 @@ fn pump(connection: u64, from: &TcpStream, to: &TcpStream, from_client: bool, sh
         let mut commands = Commands::default();
         while let Ok(count @ 1..) = from.read(&mut buffer) {
             let bytes = &buffer[..count];
+            if from_client && let Some(refused) = refused(connection, bytes, &reading) {
+                if from.write_all(refused.as_bytes()).is_err() {
+                    break;
+                }
+                continue;
+            }
             let passing = if from_client { note_sent(connection, bytes, &mut commands, &reading) } else { count };
             let due = Instant::now() + Duration::from_micros(reading.delay_micros.load(Ordering::SeqCst));
             if send.send((due, bytes[..passing].to_vec())).is_err() || passing < count {
@@ -275,6 +292,36 @@ fn pump(connection: u64, from: &TcpStream, to: &TcpStream, from_client: bool, sh
         }
         writing.close(connection);
     });
+}
+
+/// The errors for what a client sent, if the proxy refuses for the server; nothing of it reaches that then.
+fn refused(connection: u64, bytes: &[u8], shared: &Shared) -> Option<String> {
+    let mut commands = Commands::default();
+    let found = commands.push(bytes);
+    let name = |words: &[Vec<u8>]| words.first().map(|word| String::from_utf8_lossy(word).to_uppercase());
+    let names: Vec<_> = found.iter().filter_map(|(words, _)| name(words)).collect();
+    if names.is_empty() || names.iter().any(|name| ALWAYS.contains(&name.as_str())) {
+        return None;
+    }
+    // Answers come in the order of the questions: those before must have theirs.
+    let start = Instant::now();
+    loop {
+        let mut record = shared.record();
+        let error = record.refusal.clone()?;
+        if record.answered.get(&connection) == Some(&true) || start.elapsed() > Duration::from_secs(1) {
+            record.traffic.commands += names.len() as u64;
+            let at = Instant::now();
+            record.sent.extend(found.into_iter().zip(&names).map(|((words, _), name)| Sent {
+                connection,
+                name: name.clone(),
+                words,
+                at,
+            }));
+            return Some(format!("-{error}\r\n").repeat(names.len()));
+        }
+        drop(record);
+        thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// Records what a client sent and says how many of the bytes may pass.

@@ -13,7 +13,7 @@ use qtop::domain::ids::{JobId, JobRef, QueueId};
 use qtop::domain::job::Progress;
 use qtop::domain::runner::{
     Ended, OutputKind, OutputLine, PoolState, PoolView, ResultView, RunnerCommand, RunnerCounts, RunnerState,
-    RunnerView, SlotView,
+    RunnerView, SlotView, Spread,
 };
 
 use super::fixture::{self, ago};
@@ -57,6 +57,8 @@ fn pool(queue: QueueId, state: PoolState, concurrency: usize, slots: Vec<SlotVie
         per_second: 4.7,
         history: Arc::new([]),
         mean: Some(Duration::from_millis(1_240)),
+        run: Some(Spread { p50: Duration::from_millis(1_200), p99: Duration::from_millis(8_800) }),
+        wait: Some(Spread { p50: Duration::from_millis(21), p99: Duration::from_secs(90) }),
         handlers: Arc::new([
             "execute_* → command run-workflow".to_owned(),
             "* → POST https://localhost:8000/deliver".to_owned(),

@@ -7,7 +7,7 @@ pub use draft::meanwhile;
 use draft::Typing;
 
 use super::command;
-use super::question::{Deed, Question};
+use super::question::{Deed, Question, Way};
 use super::state::State;
 use crate::domain::ids::{JobRef, QueueId};
 use crate::domain::runner::RunnerCommand;
@@ -58,6 +58,8 @@ pub fn heading(question: &Question) -> String {
         Deed::Resume(_) => "Go on with an interrupted change".to_owned(),
         Deed::Unlock => "Allow changes here".to_owned(),
         Deed::Quit => "Quit while changes are under way".to_owned(),
+        Deed::Leave(Way::Stop) => "Stop qtop while jobs run here".to_owned(),
+        Deed::Leave(Way::Quit) => "Leave qtop while jobs run here".to_owned(),
         Deed::Runner(command) => match command {
             RunnerCommand::Cancel(job) => format!("End job {} now", text::fit_middle(&job.id.to_text(), 24)),
             RunnerCommand::RunCopy(job) => {
@@ -115,6 +117,7 @@ pub fn facts(state: &State, question: &Question) -> Vec<Fact> {
             facts
         }
         Deed::Runner(command) => of_runner(state, place, command),
+        Deed::Leave(way) => of_leaving(state, place, *way),
         Deed::Unlock => vec![
             place,
             fact("happens", "For ten minutes keys may change queues here; each still asks. Then it locks by itself."),
@@ -130,6 +133,26 @@ pub fn facts(state: &State, question: &Question) -> Vec<Fact> {
             facts
         }
     }
+}
+
+/// What each of the answers does; they are keys of their own.
+fn of_leaving(state: &State, place: Fact, way: Way) -> Vec<Fact> {
+    let stops = way == Way::Stop;
+    let after = if stops { "stops; fg goes on" } else { "ends" };
+    let mut facts = vec![
+        place,
+        fact("running", plural(state.running_here() as u64, "job")),
+        fact("why asked", "A stopped or ended process renews no claim: others would run these jobs a second time."),
+        fact("d drain", format!("No more jobs are taken. When the last has ended, qtop {after}.")),
+    ];
+    if state.leaving.background {
+        let until = if stops { "fg brings the screens back." } else { "kill -TERM ends it in good order." };
+        let words = format!("In the background, without the screens: jobs go on, and more are taken. {until}");
+        facts.push(fact("b go on", words));
+    }
+    let words = format!("What runs is ended and goes back to its queue, unfinished. Then qtop {after}.");
+    facts.push(fact("r put back", words));
+    facts
 }
 
 fn of_runner(state: &State, place: Fact, command: &RunnerCommand) -> Vec<Fact> {

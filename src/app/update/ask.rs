@@ -3,7 +3,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::prompt::edit_line;
-use super::{copy, entry, fetch, notice, refused, settle_refusals};
+use super::{copy, entry, fetch, leaving, notice, refused, settle_refusals};
 use crate::app::actions::ActionId;
 use crate::app::availability::refused_now;
 use crate::app::changes::{Made, What};
@@ -90,7 +90,7 @@ pub(super) fn key(state: &mut State, event: KeyEvent) -> Vec<Effect> {
     let page = usize::from(state.size.1.saturating_sub(8)).max(1);
     let Some(Overlay::Ask(question)) = &mut state.overlay else { return Vec::new() };
     match event.code {
-        KeyCode::Esc => return close(state),
+        KeyCode::Esc if !matches!(question.deed, Deed::Leave(_)) => return close(state),
         KeyCode::Down => return scroll(question, Motion::Down(1)),
         KeyCode::Up => return scroll(question, Motion::Up(1)),
         KeyCode::PageDown => return scroll(question, Motion::Down(page)),
@@ -114,6 +114,9 @@ pub(super) fn key(state: &mut State, event: KeyEvent) -> Vec<Effect> {
     }
     if event.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) {
         return Vec::new();
+    }
+    if let Deed::Leave(way) = question.deed {
+        return leaving::key(state, way, event.code);
     }
     match event.code {
         KeyCode::Char('y') => yes(state),
@@ -192,7 +195,7 @@ fn yes(state: &mut State) -> Vec<Effect> {
     let Some(Overlay::Ask(question)) = &state.overlay else { return Vec::new() };
     // Of what the runner is told, only a copy that is pushed back changes a queue.
     let copies = matches!(question.deed, Deed::Runner(RunnerCommand::RunCopy(_)));
-    let changes = copies || !matches!(question.deed, Deed::Unlock | Deed::Quit | Deed::Runner(_));
+    let changes = copies || !matches!(question.deed, Deed::Unlock | Deed::Quit | Deed::Leave(_) | Deed::Runner(_));
     let refusal = question.incomplete().or_else(|| refused_now(state).filter(|_| changes));
     if let Some(reason) = refusal {
         let for_now = refused_now(state).as_ref() == Some(&reason);
@@ -216,7 +219,9 @@ fn yes(state: &mut State) -> Vec<Effect> {
             notice(state, "changes are allowed here for ten minutes", false);
             vec![Effect::Unlock(Some(until))]
         }
-        Deed::Quit => vec![Effect::Quit],
+        Deed::Quit => leaving::quit(state),
+        // Answered by other keys than yes.
+        Deed::Leave(_) => Vec::new(),
         Deed::Runner(command) => vec![Effect::Runner(command)],
     }
 }

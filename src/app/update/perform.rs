@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::cursor::{self, ListOp};
 use super::wish;
-use super::{ask, copy, editing, export, fetch, follow, lock, notice, open, prompt, reports, settle_refusals, sorting};
+use super::{
+    ask, copy, editing, export, fetch, follow, leaving, lock, notice, open, prompt, reports, settle_refusals, sorting,
+};
 use crate::app::actions::ActionId;
 use crate::app::effect::Effect;
 use crate::app::list::Motion;
@@ -47,15 +49,7 @@ pub(super) fn perform(state: &mut State, id: ActionId) -> Vec<Effect> {
         ActionId::Back => return back(state),
         ActionId::Quit => return open::back(state).unwrap_or_else(|| quit(state)),
         ActionId::QuitNow => return vec![Effect::Quit],
-        ActionId::Suspend => {
-            let running = state.running_here();
-            if running == 0 {
-                return vec![Effect::Suspend];
-            }
-            // A stopped process renews nothing: its jobs would be taken for dead and run again elsewhere (U2).
-            let text = format!("{running} jobs run here and need qtop awake: leave with q, which waits for them");
-            super::notice(state, text, true);
-        }
+        ActionId::Suspend => return leaving::stop(state),
         ActionId::Previous => return open::swap(state),
         ActionId::NextTab => return open::next_tab(state, true),
         ActionId::PreviousTab => return open::next_tab(state, false),
@@ -321,7 +315,7 @@ fn change_interval(state: &mut State, faster: bool) -> Vec<Effect> {
 /// Ends qtop, but asks first while changes are under way.
 fn quit(state: &mut State) -> Vec<Effect> {
     if state.changes.running().next().is_none() {
-        return vec![Effect::Quit];
+        return leaving::quit(state);
     }
     ask::show(state, Question::new(Deed::Quit))
 }

@@ -99,18 +99,41 @@ fn program(environment: &Environment) -> Option<PathBuf> {
         .find(|candidate: &PathBuf| Path::is_file(candidate))
 }
 
-impl Drop for Local {
-    fn drop(&mut self) {
-        let Some(child) = &mut self.child else { return };
+impl Local {
+    /// Ends it, and says what became of it.
+    pub fn end(mut self) -> String {
+        let folder = self.socket.parent().map(|folder| folder.display().to_string()).unwrap_or_default();
+        match self.stop() {
+            None => "the local server goes on: another qtop started it".to_owned(),
+            Some(true) => format!("the local server has ended, its data are kept in {folder}"),
+            Some(false) => format!("the local server has not ended within {END_LIMIT:?}; its data are in {folder}"),
+        }
+    }
+
+    /// True if it has ended; `None`: it is not ours to end.
+    fn stop(&mut self) -> Option<bool> {
+        let child = self.child.as_mut()?;
         if let Ok(pid) = i32::try_from(child.id())
             && let Some(pid) = rustix::process::Pid::from_raw(pid)
+            && matches!(child.try_wait(), Ok(None))
         {
-            // It writes what it has and ends; a server that is gone already needs no signal.
+            // It writes what it has and ends.
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         }
         let started = Instant::now();
-        while matches!(child.try_wait(), Ok(None)) && started.elapsed() < END_LIMIT {
+        while matches!(child.try_wait(), Ok(None)) {
+            if started.elapsed() > END_LIMIT {
+                return Some(false);
+            }
             std::thread::sleep(Duration::from_millis(10));
         }
+        self.child = None;
+        Some(true)
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        self.stop();
     }
 }

@@ -1,26 +1,28 @@
 //! `qtop run`: the runner without screens. Signals end it in good order, a changed configuration is taken over while
 //! jobs go on.
 
+mod beside;
 mod local;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::args::{Cli, RunArgs};
 use super::failure::{Exit, Failure};
 use super::known::known;
 use super::output::Output;
-use crate::config::{self, Config, Environment};
+use crate::config::{self, Config, Environment, Hangup};
 use crate::domain::runner::{PoolState, RunnerView};
+use crate::engine::alerts::Alerts;
 use crate::engine::runner::error::RunnerError;
 use crate::engine::runner::{Order, RunnerConfig, RunnerHandle, start};
-use crate::engine::{self, ConfigEvent};
+use crate::engine::{self, ConfigEvent, EngineConfig};
 use crate::link::Remedy;
-use crate::run::RunnerPort;
 
+pub use beside::beside_screens;
 pub use local::Local;
 
 /// Exit code if jobs had to be put back (R8).
@@ -57,61 +59,16 @@ pub fn run(
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Refused, format!("the runtime could not be started: {error}")))?;
+    hooks(&config)?;
     let handle = begin(&config)?;
     let read = reader(cli, running, environment, local.as_ref().map(Local::url));
     let view = runtime.block_on(attend(&handle, Arc::new(config), read, output))?;
     drop(runtime);
     let end = handle.join().map_err(failure)?;
-    output.note(&summary(&view, end.cut));
-    drop(local);
+    let afterwards = local.map(Local::end);
+    output.note(&summary(&view, end.cut, afterwards));
     drop(log);
     Ok(if end.cut > 0 { CUT } else { Exit::Good.code() })
-}
-
-/// Shows the screens with a runner beside them, and lets it end its jobs when they are left. `show` gives the exit code
-/// of the screens.
-pub fn beside_screens(
-    running: &RunArgs,
-    mut config: Config,
-    environment: &Environment,
-    show: impl FnOnce(Config, RunnerPort) -> Result<u8, Failure>,
-) -> Result<u8, Failure> {
-    config.runner.allow_eviction |= running.allow_eviction;
-    let local = if running.local { Some(Local::start(environment)?) } else { None };
-    if let Some(local) = &local {
-        local.put_into(&mut config);
-    }
-    let handle = begin(&config)?;
-    let port = RunnerPort { view: handle.view.clone(), orders: handle.orders.clone() };
-    let code = show(config, port);
-    handle.stop.cancel();
-    let output = Output::new(false);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new(Exit::Refused, format!("the runtime could not be started: {error}")))?;
-    let view = runtime.block_on(see_off(&handle, &output))?;
-    let end = handle.join().map_err(failure)?;
-    if view.pools.iter().any(|pool| pool.counts.taken > 0) {
-        output.note(&summary(&view, end.cut));
-    }
-    drop(local);
-    Ok(if end.cut > 0 { CUT } else { code? })
-}
-
-/// Waits for the last jobs; a further signal puts them back.
-async fn see_off(handle: &RunnerHandle, output: &Output) -> Result<Arc<RunnerView>, Failure> {
-    let mut signals = Signals::new()?;
-    let active: usize = handle.view.borrow().pools.iter().map(|pool| pool.slots.len()).sum();
-    if active > 0 {
-        output.note(&format!("waiting for {active} jobs to end (Ctrl-C: put them back)"));
-    }
-    loop {
-        tokio::select! {
-            () = handle.over.cancelled() => return Ok(Arc::clone(&handle.view.borrow())),
-            () = signals.next() => handle.hurry.cancel(),
-        }
-    }
 }
 
 /// Starts the configured runner on the chosen server.
@@ -129,6 +86,30 @@ pub fn failure(error: RunnerError) -> Failure {
     };
     let remedy = error.remedy().map(std::borrow::Cow::into_owned);
     Failure { exit, text: error.to_string(), remedy }
+}
+
+/// The hooks of the configured alerts, if there are any.
+fn hooks(config: &Config) -> Result<Option<Alerts>, Failure> {
+    let wrong = |(name, error): (String, crate::engine::runner::handler::HandlerError)| {
+        let remedy = error.remedy().map(std::borrow::Cow::into_owned);
+        Failure { exit: Exit::Usage, text: format!("the hook of the alert {name:?} cannot be run: {error}"), remedy }
+    };
+    if config.alerts.is_empty() { Ok(None) } else { Alerts::build(&config.alerts).map(Some).map_err(wrong) }
+}
+
+/// Watches the server for the configured alerts, until dropped; says which hook cannot be run.
+fn watch_alerts(config: &Config, output: &Output) -> Option<DropGuard> {
+    let alerts = hooks(config).unwrap_or_else(|failure| {
+        output.complain(&failure);
+        None
+    })?;
+    let name = &config.origin.chosen;
+    let systems = Arc::new(crate::systems::all(&config.described().for_server(name)));
+    let engine = EngineConfig::of(config, name, systems, None)?;
+    let over = CancellationToken::new();
+    let snapshots = engine::start::<()>(engine, &over).snapshots;
+    tokio::spawn(alerts.watch(snapshots, over.clone()));
+    Some(over.drop_guard())
 }
 
 type Read = Box<dyn Fn() -> Result<Config, config::ConfigProblems> + Send + Sync>;
@@ -150,6 +131,15 @@ struct Signals {
     ends: [Signal; 3],
 }
 
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    /// To end; a second time: now.
+    End,
+    /// Nothing: the terminal is gone. It may be told several times, by the kernel and by the shell.
+    Hangup,
+}
+
 impl Signals {
     fn new() -> std::io::Result<Self> {
         let ends = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
@@ -157,13 +147,22 @@ impl Signals {
         Ok(Self { ends: [term?, int?, hup?] })
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> Asked {
         let [term, int, hup] = &mut self.ends;
         tokio::select! {
-            _ = term.recv() => {}
-            _ = int.recv() => {}
-            _ = hup.recv() => {}
+            _ = term.recv() => Asked::End,
+            _ = int.recv() => Asked::End,
+            _ = hup.recv() => Asked::Hangup,
         }
+    }
+}
+
+/// Does what the configuration wants when the terminal is closed.
+fn hang_up(handle: &RunnerHandle, wanted: Hangup) {
+    match wanted {
+        Hangup::Background => {}
+        Hangup::Drain => handle.stop.cancel(),
+        Hangup::Return => handle.hurry.cancel(),
     }
 }
 
@@ -179,12 +178,15 @@ async fn attend(
     let mut signals = Signals::new()?;
     let mut reloads = engine::watch(Arc::clone(&config), read, life);
     let mut current = config;
+    let mut alerts = watch_alerts(&current, output);
     let mut said = Said::default();
     loop {
         tokio::select! {
             () = handle.over.cancelled() => return Ok(Arc::clone(&handle.view.borrow())),
-            () = signals.next() => {
-                if handle.stop.is_cancelled() {
+            asked = signals.next() => {
+                if asked == Asked::Hangup {
+                    hang_up(handle, current.runner.hangup);
+                } else if handle.stop.is_cancelled() {
                     output.note("ending now: running jobs are put back");
                     handle.hurry.cancel();
                 } else {
@@ -203,6 +205,10 @@ async fn attend(
                         output.note("the runner takes over its new configuration");
                         // Full: the runner is busy ending.
                         drop(handle.orders.try_send(Order::Reload(Box::new(changed.runner.clone()))));
+                    }
+                    if changed.alerts != current.alerts {
+                        drop(alerts.take());
+                        alerts = watch_alerts(&changed, output);
                     }
                     current = changed;
                 }
@@ -247,12 +253,20 @@ impl Said {
     }
 }
 
-fn summary(view: &RunnerView, cut: u64) -> String {
+/// The last line: what happened. `afterwards`: what became of a private server.
+fn summary(view: &RunnerView, cut: u64, afterwards: Option<String>) -> String {
     let sum = |of: fn(&crate::domain::runner::RunnerCounts) -> u64| -> u64 {
         view.pools.iter().map(|pool| of(&pool.counts)).sum()
     };
+    let after = crate::domain::text::age(view.since.age(view.at));
+    let (taken, afterwards) = (sum(|counts| counts.taken), afterwards.map(|text| format!("; {text}")));
+    let afterwards = afterwards.unwrap_or_default();
+    if taken == 0 && cut == 0 {
+        return format!("the runner ended after {after}: no job was taken{afterwards}");
+    }
     format!(
-        "ended: {} done, {} failed, {} to be tried again, {} lost, {cut} put back unfinished",
+        "the runner ended after {after}: {} done, {} failed, {} to be tried again, {} lost, {cut} put back \
+         unfinished{afterwards}",
         sum(|counts| counts.done),
         sum(|counts| counts.failed + counts.cancelled),
         sum(|counts| counts.retried),

@@ -10,6 +10,7 @@ use crate::config::handler::check_handler;
 use crate::config::runner::{Backoff, Pool, Retry, Timetable};
 use crate::config::schema::Config;
 use crate::domain::problem::nearest;
+use crate::domain::template::{self, Template};
 
 /// Most jobs a pool may run at once.
 const MOST_AT_ONCE: usize = 1_000;
@@ -73,6 +74,17 @@ impl Check<'_> {
         if pool.rate.is_some_and(|rate| rate.jobs == 0 || rate.per.is_zero()) {
             let expected = Some("{ jobs = 10, per = \"1s\" }".to_owned());
             self.add(&at(&["rate"]), "this rate lets nothing through", expected, None);
+        }
+        if let Some(dedup) = &pool.dedup {
+            if let Err(error) = Template::parse(&dedup.key, template::ARGUMENT) {
+                self.add(&at(&["dedup", "key"]), error.to_string(), None, None);
+            } else if !dedup.key.contains('{') {
+                let remedy = Some("name a field, for example key = \"{data.message_id}\"".to_owned());
+                self.add(&at(&["dedup", "key"]), "all jobs would have the same key", None, remedy);
+            }
+            if dedup.ttl.is_zero() {
+                self.add(&at(&["dedup", "ttl"]), "no time", Some("a time such as \"1h\"".to_owned()), None);
+            }
         }
         if let Some(retry) = &pool.retry {
             self.retry(&at(&["retry"]), retry);

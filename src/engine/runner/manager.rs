@@ -27,6 +27,8 @@ use crate::systems::reply;
 
 /// Between two views.
 const SHOW: Duration = Duration::from_millis(250);
+/// The same while somebody waits for the runner to sleep.
+const NAP: Duration = Duration::from_millis(20);
 /// Between two signs of life of the runner as a whole, and how long one holds.
 const SIGN: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(20));
 /// After the grace time: for handlers to end and for jobs to be put back.
@@ -65,6 +67,8 @@ pub struct Manager {
     since: Timestamp,
     metrics: Option<String>,
     problem: Option<String>,
+    /// No pool may take jobs until woken.
+    resting: bool,
 }
 
 impl Manager {
@@ -89,6 +93,7 @@ impl Manager {
             since: wall(),
             metrics: None,
             problem: None,
+            resting: false,
         };
         Ok(manager)
     }
@@ -110,7 +115,7 @@ impl Manager {
         }
         let mut sign = Instant::now();
         while !told.stop.is_cancelled() {
-            self.show(&told, RunnerState::Running);
+            self.show(&told, self.word());
             if sign <= Instant::now() {
                 sign = Instant::now() + SIGN.0;
                 self.sign();
@@ -118,8 +123,8 @@ impl Manager {
             tokio::select! {
                 () = told.stop.cancelled() => break,
                 () = told.hurry.cancelled() => break,
-                () = tokio::time::sleep(SHOW) => {}
-                Some(order) = told.orders.recv() => self.obey(order, &told.stop),
+                () = tokio::time::sleep(if self.resting { NAP } else { SHOW }) => {}
+                Some(order) = told.orders.recv() => self.obey(order, &told),
             }
             self.bury();
         }
@@ -171,6 +176,7 @@ impl Manager {
     }
 
     fn launch(&mut self, pool: Arc<Pool>) {
+        pool.doze(self.resting);
         let over = CancellationToken::new();
         for timetable in self.runner.schedules.iter().filter(|timetable| timetable.queue == pool.parts.address) {
             tokio::spawn(schedule::run(Arc::clone(&pool), timetable.clone(), pool.stop.clone()));
@@ -209,10 +215,32 @@ impl Manager {
         alive.filter(|pool| !pool.stop.is_cancelled()).find(|pool| pool.parts.seat.queue == *queue)
     }
 
-    fn obey(&mut self, order: Order, stop: &CancellationToken) {
+    /// What the runner as a whole does while nothing ends it.
+    fn word(&self) -> RunnerState {
+        match self.resting {
+            true if self.pools.iter().all(|running| running.pool.is_asleep()) => RunnerState::Asleep,
+            true => RunnerState::Resting,
+            false => RunnerState::Running,
+        }
+    }
+
+    fn doze(&mut self, resting: bool) {
+        self.resting = resting;
+        self.pools.iter().for_each(|running| running.pool.doze(resting));
+    }
+
+    fn obey(&mut self, order: Order, told: &Told) {
         match order {
             Order::Reload(runner) => self.reload(*runner),
-            Order::Command(RunnerCommand::Drain) => stop.cancel(),
+            Order::Command(RunnerCommand::Drain) => told.stop.cancel(),
+            Order::Command(RunnerCommand::PutBack) => told.hurry.cancel(),
+            Order::Command(RunnerCommand::Rest { put_back }) => {
+                self.doze(true);
+                if put_back {
+                    self.pools.iter().for_each(|running| running.pool.put_back());
+                }
+            }
+            Order::Command(RunnerCommand::Wake) => self.doze(false),
             Order::Command(RunnerCommand::Pause(queue)) => {
                 if let Some(pool) = self.find(&queue) {
                     pool.pause(true);

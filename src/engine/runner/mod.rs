@@ -12,6 +12,7 @@ pub mod handler;
 mod keep;
 mod manager;
 mod metrics;
+mod once;
 mod plan;
 mod policy;
 mod pool;
@@ -23,6 +24,7 @@ pub mod work;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -71,7 +73,7 @@ impl RunnerConfig {
             connect,
             server: name.to_owned(),
             systems: Arc::new(systems::all(&config.described().for_server(name))),
-            build: execute::builder(Surroundings::of_process(), config.runner.directory.clone()),
+            build: execute::builder(Surroundings::of_process().with_helper(), config.runner.directory.clone()),
             runner: config.runner.clone(),
         })
     }
@@ -109,6 +111,20 @@ pub struct RunnerHandle {
 }
 
 impl RunnerHandle {
+    /// Does something beside the runner, on this thread. If it panics, the runner lets its jobs end first (R4).
+    pub fn beside<T>(&self, show: impl FnOnce() -> T) -> T {
+        match std::panic::catch_unwind(std::panic::AssertUnwindSafe(show)) {
+            Ok(shown) => shown,
+            Err(panic) => {
+                self.stop.cancel();
+                while !self.thread.is_finished() {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                std::panic::resume_unwind(panic)
+            }
+        }
+    }
+
     /// Waits for the end; blocks.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::error::RunnerError;
 use super::execute::{Entry, Execute, Handlers};
 use super::gate::Gate;
+use super::once::Once;
 use super::policy;
 use super::pool::{Parts, Pool};
 use super::wire::Wire;
@@ -74,6 +75,8 @@ pub fn pool(common: &Common, runner: &Runner, config: &config::Pool) -> Result<A
         return Err(RunnerError::Lease { queue: config.queue.clone(), timeout, lease: format!("{lease:?}") });
     }
     let handlers = config.handlers.iter().map(|handler| entry(common, config, handler)).collect::<Result<_, _>>()?;
+    let once = config.dedup.as_ref().map(|dedup| Once::of(dedup, &common.name)).transpose();
+    let once = once.map_err(|reason| RunnerError::Queue { queue: config.queue.clone(), reason })?;
     let keep = |kept: Option<Kept>| kept.map(|kept| Keep { count: kept.count, age: kept.age });
     let seat = Seat {
         queue,
@@ -95,6 +98,7 @@ pub fn pool(common: &Common, runner: &Runner, config: &config::Pool) -> Result<A
         wire: Arc::clone(&common.wire),
         handlers: Handlers(handlers),
         config: config.clone(),
+        once,
         max_payload: runner.max_payload,
         gate: Arc::clone(&common.gate),
     }))

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::execute::Handlers;
 use super::gate::Gate;
+use super::once::Once;
 use super::slot::Slot;
 use super::stats::Stats;
 use super::wire::{Patience, Wire, uncertain};
@@ -45,6 +46,8 @@ pub struct Parts {
     pub handlers: Handlers,
     /// The pool's table.
     pub config: config::Pool,
+    /// Jobs with the same key run once in a time.
+    pub once: Option<Once>,
     /// Jobs with more data are given up unseen.
     pub max_payload: u64,
     /// Whether the machine has room.
@@ -76,6 +79,10 @@ pub struct State {
     pub concurrency: usize,
     /// A person wants no more jobs taken.
     pub paused: bool,
+    /// The whole runner rests: the process is about to be stopped (U2).
+    pub resting: bool,
+    /// A request that may bring jobs is under way.
+    pub asking: bool,
     /// The last request for jobs was answered.
     pub consuming: bool,
     /// Why nothing is taken.
@@ -98,6 +105,8 @@ impl Pool {
             stats: Stats::default(),
             concurrency: parts.config.concurrency,
             paused: parts.config.paused,
+            resting: false,
+            asking: false,
             consuming: false,
             hold: None,
             trouble: None,
@@ -137,7 +146,9 @@ impl Pool {
                 self.rest(LOOK).await;
                 continue;
             }
-            match self.round(free, &mut own, &mut tasks).await {
+            let round = self.round(free, &mut own, &mut tasks).await;
+            self.state().asking = false;
+            match round {
                 Ok(()) => patience.reset(),
                 Err(error) => {
                     self.troubled(&error);
@@ -208,7 +219,7 @@ impl Pool {
     async fn interrupted(&self) {
         loop {
             let changed = self.changed.notified();
-            if self.stop.is_cancelled() || self.state().paused {
+            if !self.may_take() {
                 return;
             }
             let due = self.state().due;
@@ -275,11 +286,12 @@ impl Pool {
         }
     }
 
-    /// Jobs that may be taken now.
+    /// Jobs that may be taken now. If there are any, a request for them counts as under way from here on: nobody may
+    /// think in between that the pool sleeps.
     fn free(&self) -> usize {
         let closed = self.parts.gate.closed();
         let mut state = self.state();
-        if state.paused {
+        if state.paused || state.resting {
             state.hold = None;
             return 0;
         }
@@ -287,19 +299,45 @@ impl Pool {
             state.hold = Some(reason);
             return 0;
         }
-        state.concurrency.saturating_sub(state.slots.len())
+        let free = state.concurrency.saturating_sub(state.slots.len());
+        state.asking = free > 0;
+        free
+    }
+
+    /// Takes no more jobs until woken.
+    pub fn doze(&self, resting: bool) {
+        self.state().resting = resting;
+        self.changed.notify_one();
+    }
+
+    /// True if it holds nothing and nothing is on its way to it.
+    pub fn is_asleep(&self) -> bool {
+        let state = self.state();
+        state.slots.is_empty() && !state.asking && (state.resting || state.ended)
+    }
+
+    /// Ends all running jobs so that they go back; others may be taken later.
+    pub fn put_back(&self) {
+        for slot in self.state().slots.values_mut() {
+            slot.end(super::slot::Cause::Grace);
+        }
     }
 
     /// True if a job that is there may be started.
     pub(super) fn may_take(&self) -> bool {
-        !self.stop.is_cancelled() && !self.state().paused
+        let state = self.state();
+        !self.stop.is_cancelled() && !state.paused && !state.resting
     }
 
     /// True if a slot that has ended its job may take the next in the same step.
     pub(super) fn may_chain(&self) -> bool {
         let closed = self.parts.gate.closed().is_some();
         let state = self.state();
-        !self.stop.is_cancelled() && !state.paused && !closed && state.slots.len() <= state.concurrency
+        !self.stop.is_cancelled()
+            && !state.paused
+            && !state.resting
+            && !closed
+            && state.slots.len() <= state.concurrency
     }
 
     async fn rest(&self, span: Duration) {
@@ -378,9 +416,7 @@ impl Pool {
 
     /// Ends all running jobs so that they go back.
     pub fn end_all(&self) {
-        for slot in self.state().slots.values_mut() {
-            slot.end(super::slot::Cause::Grace);
-        }
+        self.put_back();
         self.cut.cancel();
     }
 
@@ -398,6 +434,8 @@ impl Pool {
             per_second: state.stats.per_second(),
             history: state.stats.history(),
             mean,
+            run: state.stats.run(),
+            wait: state.stats.wait(),
             handlers: self.parts.handlers.0.iter().map(|entry| entry.label.clone()).collect(),
             note: state
                 .hold
@@ -411,7 +449,7 @@ impl Pool {
         match () {
             () if state.ended => PoolState::Stopped,
             () if self.stop.is_cancelled() => PoolState::Draining,
-            () if state.paused => PoolState::Paused,
+            () if state.paused || state.resting => PoolState::Paused,
             () if state.hold.is_some() => PoolState::Holding,
             () if state.consuming => PoolState::Consuming,
             () => PoolState::Connecting,

@@ -156,17 +156,18 @@ impl Pool {
         let decision = match self.chosen(&claim) {
             Err(decision) => Some(decision),
             Ok(handler) => {
-                let ending = self.execute(number, &claim, handler, cancel).await;
-                let cause = self.cause(number);
-                match (cause, ending) {
-                    (Some(Cause::Lost(_)), _) => None,
-                    (Some(Cause::Grace), Ending::Cancelled) => Some(Decision {
-                        verdict: Verdict::Return,
-                        ended: Ended::Returned,
-                        message: "put back: the runner ends".to_owned(),
-                    }),
-                    (_, ending) => {
-                        Some(policy::decide(ending, &claim, retry, self.parts.config.max_crashes, fastrand::f64()))
+                let work = self.work_of(&claim);
+                let turn = self.turn(&work).await;
+                match turn.as_ref().and_then(|(_, turn)| turn.refusal()) {
+                    Some(refusal) => Some(refusal),
+                    None => {
+                        let ending = self.execute(number, &claim, work, handler, cancel).await;
+                        let decision = self.decided(number, &claim, ending);
+                        if let Some((mark, _)) = &turn {
+                            let succeeded = decision.as_ref().is_some_and(|decision| decision.ended == Ended::Done);
+                            self.end_turn(mark, succeeded).await;
+                        }
+                        decision
                     }
                 }
             }
@@ -177,6 +178,34 @@ impl Pool {
         };
         self.finish(number, &claim, started, ended, &message);
         next
+    }
+
+    /// What becomes of an attempt; `None`: its claim is lost.
+    fn decided(&self, number: usize, claim: &Claim, ending: Ending) -> Option<Decision> {
+        let retry = self.parts.config.retry.as_ref();
+        match (self.cause(number), ending) {
+            (Some(Cause::Lost(_)), _) => None,
+            (Some(Cause::Grace), Ending::Cancelled) => Some(Decision {
+                verdict: Verdict::Return,
+                ended: Ended::Returned,
+                message: "put back: the runner ends or rests".to_owned(),
+            }),
+            (_, ending) => Some(policy::decide(ending, claim, retry, self.parts.config.max_crashes, fastrand::f64())),
+        }
+    }
+
+    fn work_of(&self, claim: &Claim) -> Work {
+        Work {
+            queue: self.parts.seat.queue.clone(),
+            address: self.parts.address.clone(),
+            id: claim.id.clone(),
+            name: claim.name.clone(),
+            payload: claim.payload.clone(),
+            attempt: claim.attempts_made + 1,
+            attempts: Some(policy::allowed(self.parts.config.retry.as_ref(), claim)),
+            created_at: claim.created_at,
+            claimed_at: claim.claimed_at,
+        }
     }
 
     /// Who runs it, or why nobody does.
@@ -212,20 +241,10 @@ impl Pool {
         self: &Arc<Self>,
         number: usize,
         claim: &Arc<Claim>,
+        work: Work,
         handler: Arc<dyn Execute>,
         cancel: CancellationToken,
     ) -> Ending {
-        let work = Work {
-            queue: self.parts.seat.queue.clone(),
-            address: self.parts.address.clone(),
-            id: claim.id.clone(),
-            name: claim.name.clone(),
-            payload: claim.payload.clone(),
-            attempt: claim.attempts_made + 1,
-            attempts: Some(policy::allowed(self.parts.config.retry.as_ref(), claim)),
-            created_at: claim.created_at,
-            claimed_at: claim.claimed_at,
-        };
         let (events, mut inbox) = mpsc::channel(EVENTS);
         let timeout = [self.parts.config.timeout, claim.limits.timeout].into_iter().flatten().min();
         let room = Room { events, cancel, timeout };

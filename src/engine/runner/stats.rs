@@ -4,14 +4,16 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::domain::runner::{Ended, ResultView, RunnerCounts};
+use crate::domain::runner::{Ended, ResultView, RunnerCounts, Spread};
 
 /// Seconds of history.
 const SECONDS: u64 = 60;
 /// Seconds the rate is taken over.
 const RATE_SECONDS: u64 = 30;
-/// Run times the mean is taken over.
-const TIMES: usize = 100;
+/// Times that the spread is taken over.
+const TIMES: usize = 500;
+/// The last of them, which the mean is taken over.
+const MEAN: usize = 100;
 /// Results kept.
 pub const RECENT: usize = 100;
 
@@ -53,6 +55,7 @@ pub struct Stats {
     pub recent: VecDeque<ResultView>,
     started: Instant,
     times: VecDeque<Duration>,
+    waits: VecDeque<Duration>,
     ended: VecDeque<(u64, u64)>,
 }
 
@@ -65,6 +68,7 @@ impl Default for Stats {
             recent: VecDeque::new(),
             started: Instant::now(),
             times: VecDeque::new(),
+            waits: VecDeque::new(),
             ended: VecDeque::new(),
         }
     }
@@ -76,6 +80,7 @@ impl Stats {
         self.counts.taken += 1;
         if let Some(waited) = waited {
             self.waited.observe(waited);
+            push(&mut self.waits, waited);
         }
     }
 
@@ -92,10 +97,7 @@ impl Stats {
         }
         self.ran.observe(result.took);
         if result.ended == Ended::Done {
-            self.times.push_back(result.took);
-            if self.times.len() > TIMES {
-                self.times.pop_front();
-            }
+            push(&mut self.times, result.took);
         }
         let second = self.started.elapsed().as_secs();
         match self.ended.back_mut() {
@@ -117,8 +119,19 @@ impl Stats {
 
     /// Mean run time of the last successes.
     pub fn mean(&self) -> Option<Duration> {
-        let count = u32::try_from(self.times.len()).ok().filter(|count| *count > 0)?;
-        Some(self.times.iter().sum::<Duration>() / count)
+        let last = self.times.iter().rev().take(MEAN);
+        let count = u32::try_from(last.len()).ok().filter(|count| *count > 0)?;
+        Some(last.sum::<Duration>() / count)
+    }
+
+    /// Run times of the last successes.
+    pub fn run(&self) -> Option<Spread> {
+        Spread::of(self.times.iter().copied())
+    }
+
+    /// Waits of the last jobs taken.
+    pub fn wait(&self) -> Option<Spread> {
+        Spread::of(self.waits.iter().copied())
     }
 
     /// Jobs ended per second of late.
@@ -135,4 +148,11 @@ impl Stats {
         let of = |second: u64| self.ended.iter().find(|(at, _)| *at == second).map_or(0, |(_, count)| *count);
         (0..SECONDS).rev().map(|back| now.checked_sub(back).map_or(0, of)).collect()
     }
+}
+
+fn push(times: &mut VecDeque<Duration>, time: Duration) {
+    if times.len() == TIMES {
+        times.pop_front();
+    }
+    times.push_back(time);
 }

@@ -5,7 +5,7 @@ use ratatui::layout::{Position, Rect};
 
 use super::frame;
 use crate::app::preview::{self, Fact, Tone};
-use crate::app::question::Question;
+use crate::app::question::{Deed, Question};
 use crate::domain::text;
 use crate::theme::Role;
 use crate::ui::canvas::{Canvas, Phrase};
@@ -94,6 +94,11 @@ fn answers(canvas: &mut Canvas<'_>, at: Rect, question: &Question) {
         }
     }
     canvas.phrase(at.x, at.y, at.width, &keys);
+    if let Deed::Leave(_) = question.deed {
+        let answer = Phrase::of(Role::Accent, "[ Stay ]").and(Role::Text, "   or one of the letters above");
+        canvas.phrase_right(at.x, at.y, at.width, &answer);
+        return;
+    }
     let possible = question.incomplete().is_none();
     let mut answer = Phrase::of(Role::Accent, "[ No ]");
     answer.push(if possible { Role::Text } else { Role::Muted }, "   Yes (type ");

@@ -67,6 +67,8 @@ fn summary(scene: &Scene<'_>, view: &RunnerView) -> Phrase {
         RunnerState::Starting => (Role::Warn, "starting"),
         RunnerState::Running => (Role::Ok, "running"),
         RunnerState::Draining => (Role::Warn, "draining: takes no more jobs"),
+        RunnerState::Resting => (Role::Warn, "resting: takes no more jobs"),
+        RunnerState::Asleep => (Role::Muted, "asleep"),
         RunnerState::Stopped => (Role::Error, "stopped"),
     };
     line.append_apart(Phrase::of(role, words));
@@ -123,10 +125,10 @@ fn pool_cell(glyphs: &Glyphs, pool: &PoolView, placed: &Placed) -> Phrase {
         "failed" => number(pool.counts.failed, Role::Error),
         "lost" => number(pool.counts.lost, Role::Warn),
         "rate" => Phrase::of(if pool.per_second > 0.0 { Role::Text } else { Role::Muted }, text::rate(pool.per_second)),
-        "run" => match pool.mean {
-            Some(mean) => Phrase::of(Role::Muted, short(mean, width)),
-            None => Phrase::of(Role::Muted, "?"),
-        },
+        "run" => span(pool.run.map(|run| run.p50), width),
+        "run99" => span(pool.run.map(|run| run.p99), width),
+        "wait" => span(pool.wait.map(|wait| wait.p50), width),
+        "wait99" => span(pool.wait.map(|wait| wait.p99), width),
         "state" => {
             let state: &str = pool.state.into();
             let role = match pool.state {
@@ -140,6 +142,10 @@ fn pool_cell(glyphs: &Glyphs, pool: &PoolView, placed: &Placed) -> Phrase {
         "handler" => Phrase::of(Role::Muted, pool.handlers.join(", ")),
         _ => Phrase::new(),
     }
+}
+
+fn span(span: Option<Duration>, width: usize) -> Phrase {
+    Phrase::of(Role::Muted, span.map_or_else(|| "?".to_owned(), |span| short(span, width)))
 }
 
 fn slot_cell(glyphs: &Glyphs, slot: &SlotView, placed: &Placed) -> Phrase {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use qtop::domain::ids::{JobId, QueueId};
 use qtop::domain::time::Timestamp;
-use qtop::engine::runner::handler::{Handler, Surroundings};
+use qtop::engine::runner::handler::{Handler, Helper, Surroundings};
 use qtop::engine::runner::work::{EVENTS, Ending, Room, Work};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -35,7 +35,9 @@ fn work() -> Work {
 
 fn build(text: &str) -> Handler {
     let config = toml::from_str(text).expect("a sound handler");
-    Handler::build(&config, &Surroundings::of_process()).expect("a handler")
+    let helper = Some(Helper::new(env!("CARGO_BIN_EXE_qtop").into()));
+    let surroundings = Surroundings { helper, ..Surroundings::of_process() };
+    Handler::build(&config, &surroundings).expect("a handler")
 }
 
 async fn handle(handler: &Handler, work: &Work) {
@@ -60,8 +62,9 @@ pub fn handlers() {
 
 async fn overhead() {
     let handler = build("command = [\"true\"]");
+    let limiting = build("command = [\"true\"]\nmemory = \"512MiB\"");
     let work = work();
-    let (mut bare, mut handled) = (Vec::new(), Vec::new());
+    let (mut bare, mut handled, mut limited) = (Vec::new(), Vec::new(), Vec::new());
     // Alternately, so that both see the same machine.
     for _ in 0..STARTS {
         let start = Instant::now();
@@ -71,15 +74,24 @@ async fn overhead() {
         let start = Instant::now();
         handle(&handler, &work).await;
         handled.push(start.elapsed());
+        let start = Instant::now();
+        handle(&limiting, &work).await;
+        limited.push(start.elapsed());
     }
     println!("| `true`, {STARTS} times | median | 95 % |\n| --- | ---: | ---: |");
-    let (mut medians, rows) = (Vec::new(), [("fork, exec and wait alone", bare), ("`command` handler", handled)]);
+    let rows =
+        [("fork, exec and wait alone", bare), ("`command` handler", handled), ("the same with `memory`", limited)];
+    let mut medians = Vec::new();
     for (name, mut times) in rows {
         let median = percentile(&mut times, 0.5);
         println!("| {name} | {} | {} |", ms(median), ms(percentile(&mut times, 0.95)));
         medians.push(median);
     }
     println!("| added by qtop | {} | |", ms(medians[1].saturating_sub(medians[0])));
+    println!(
+        "| added by qtop and the further exec that sets limits | {} | |",
+        ms(medians[2].saturating_sub(medians[0]))
+    );
 }
 
 async fn throughput(concurrency: usize) -> f64 {

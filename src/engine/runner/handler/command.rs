@@ -151,7 +151,7 @@ impl Command {
         relay: &mut Relay,
         folder: &std::path::Path,
     ) -> Ending {
-        let Started { child, group } = &mut started;
+        let Started { child, group, .. } = &mut started;
         let line;
         let input: &[u8] = match self.input {
             Input::Json => {

@@ -5,6 +5,7 @@
 
 mod command;
 mod facts;
+mod helper;
 mod http;
 mod lines;
 mod process;
@@ -21,6 +22,7 @@ use super::work::{Ending, Room, Work};
 use crate::config;
 use crate::link::Remedy;
 
+pub use helper::{Helper, help};
 pub use http::{Lookup, SystemLookup};
 
 /// Why a handler cannot be used; found at the start, before a job is taken.
@@ -47,6 +49,11 @@ impl Remedy for HandlerError {
     }
 }
 
+/// A text filled from a job.
+pub(super) fn filled(template: &crate::domain::template::Template, work: &Work) -> Result<Vec<u8>, String> {
+    facts::Facts::of(work).fill(template)
+}
+
 /// What handlers take from the surroundings of qtop.
 #[derive(Clone, Debug)]
 pub struct Surroundings {
@@ -54,12 +61,20 @@ pub struct Surroundings {
     pub variables: HashMap<OsString, OsString>,
     /// Finds the addresses of hosts.
     pub lookup: Arc<dyn Lookup>,
+    /// Sets limits before programs begin, and ends them if this process is killed; `None`: neither is done.
+    pub helper: Option<Helper>,
 }
 
 impl Surroundings {
     /// Of this process.
     pub fn of_process() -> Self {
-        Self { variables: std::env::vars_os().collect(), lookup: Arc::new(SystemLookup) }
+        Self { variables: std::env::vars_os().collect(), lookup: Arc::new(SystemLookup), helper: None }
+    }
+
+    /// The same, with the help of this program itself.
+    pub fn with_helper(self) -> Self {
+        helper::no_core_files();
+        Self { helper: Helper::of_process(), ..self }
     }
 }
 

@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio::process::{Child, Command};
 
 use super::super::work::{Ending, Failure};
+use super::helper::{Helper, Limits, Watched};
 use super::{HandlerError, Surroundings};
 use crate::config;
 
@@ -55,6 +56,8 @@ pub(super) struct Program {
     cpu: Option<Duration>,
     nice: Option<u8>,
     scratch: PathBuf,
+    keep: bool,
+    helper: Option<Helper>,
     /// Time between asking it to end and killing it.
     pub(super) kill_after: Duration,
 }
@@ -64,6 +67,8 @@ pub(super) struct Program {
 pub(super) struct Started {
     pub(super) child: Child,
     pub(super) group: Group,
+    /// Ends it if this process is killed. Dropped after the group, so that the end is told when it is one.
+    _watched: Option<Watched>,
 }
 
 impl Program {
@@ -84,9 +89,10 @@ impl Program {
             };
             HandlerError::new(format!("{setting}[0]"), message, remedy)
         })?;
-        if cfg!(not(target_os = "linux")) && (config.memory.is_some() || config.cpu.is_some()) {
-            let remedy = "take `memory` and `cpu` out, or run this on Linux";
-            return Err(HandlerError::new("memory", "limits of other processes can be set on Linux only", remedy));
+        let limited = config.memory.is_some() || config.cpu.is_some() || config.nice.is_some();
+        if limited && surroundings.helper.is_none() {
+            let message = "limits are set by this program itself, and its file was not found";
+            return Err(HandlerError::new("memory", message, "start qtop by its path"));
         }
         let scratch = config.scratch.clone().unwrap_or_else(std::env::temp_dir);
         if !scratch.is_dir() {
@@ -107,6 +113,8 @@ impl Program {
             cpu: config.cpu,
             nice: config.nice,
             scratch,
+            keep: config.keep != config::Keep::Never,
+            helper: surroundings.helper.clone(),
             kill_after: config.kill_after.unwrap_or(KILL_AFTER),
         })
     }
@@ -122,8 +130,7 @@ impl Program {
         tempfile::Builder::new().prefix("qtop-job-").permissions(private).tempdir_in(&self.scratch)
     }
 
-    /// Starts it. Its limits hold before anything is written to its standard input, so whatever it does with a job it
-    /// reads there is limited; they are set from outside because nothing may run between fork and exec in safe code.
+    /// Starts it. Its limits hold from its first instruction on.
     pub(super) fn start(
         &self,
         arguments: &[OsString],
@@ -131,7 +138,13 @@ impl Program {
         facts: &[(&str, &[u8])],
         input: bool,
     ) -> io::Result<Started> {
-        let mut command = Command::new(&self.path);
+        let limits = self.limits();
+        let helper = self.helper.as_ref();
+        let mut command = match helper.filter(|_| limits != Limits::default()) {
+            Some(helper) => helper.limited(&self.path, limits),
+            None => Command::new(&self.path),
+        };
+        let watched = helper.map(|helper| helper.guard.watch(folder, self.keep));
         command.args(arguments).env_clear().envs(&self.environment);
         for (name, value) in facts.iter().filter(|(_, value)| !value.contains(&0)) {
             command.env(name, OsStr::from_bytes(value));
@@ -142,48 +155,18 @@ impl Program {
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         let child = command.spawn()?;
         let group = Group::of(&child)?;
-        let started = Started { child, group };
-        self.limit(&started.group)?;
-        Ok(started)
+        if let Some(watched) = &watched {
+            watched.leads(group.id().as_raw_nonzero().get());
+        }
+        Ok(Started { child, group, _watched: watched })
     }
 
-    #[cfg(target_os = "linux")]
-    fn limit(&self, group: &Group) -> io::Result<()> {
-        use rustix::process::{Resource, Rlimit, getrlimit, prlimit, setpriority_pgrp};
-
-        let set = |resource, soft: u64, hard: u64| {
-            // What qtop itself may not exceed, it cannot grant.
-            let most = getrlimit(resource).maximum.unwrap_or(u64::MAX);
-            let limit = Rlimit { current: Some(soft.min(most)), maximum: Some(hard.min(most)) };
-            prlimit(Some(group.id()), resource, limit).map(drop)
-        };
-        // A core file would hold the job's data (S10).
-        let mut done = set(Resource::Core, 0, 0);
-        if let Some(memory) = self.memory {
-            // Not the address space: run-times reserve much of it that they never use.
-            done = done.and(set(Resource::Data, memory, memory));
-        }
-        if let Some(cpu) = self.cpu {
+    fn limits(&self) -> Limits {
+        let cpu = self.cpu.map(|cpu| {
             let soft = cpu.as_secs().max(1);
-            done = done.and(set(Resource::Cpu, soft, soft + self.kill_after.as_secs().max(1)));
-        }
-        if let Some(nice) = self.nice {
-            done = done.and(setpriority_pgrp(Some(group.id()), i32::from(nice)));
-        }
-        match done {
-            // It has ended already: there is nothing left to limit.
-            Err(rustix::io::Errno::SRCH) => Ok(()),
-            done => done.map_err(io::Error::from),
-        }
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn limit(&self, group: &Group) -> io::Result<()> {
-        let Some(nice) = self.nice else { return Ok(()) };
-        match rustix::process::setpriority_pgrp(Some(group.id()), i32::from(nice)) {
-            Err(rustix::io::Errno::SRCH) => Ok(()),
-            done => done.map_err(io::Error::from),
-        }
+            (soft, soft + self.kill_after.as_secs().max(1))
+        });
+        Limits { memory: self.memory, cpu, nice: self.nice }
     }
 
     /// What it means that it could not be started. The file was there when the runner started, so most causes pass.

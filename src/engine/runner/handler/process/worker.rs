@@ -137,7 +137,7 @@ impl Worker {
 
     /// Waits for the end of a child that closed its output, and says how it ended.
     pub(super) async fn end_of_life(&mut self, limit: Duration) -> String {
-        let Started { child, group } = &mut self.started;
+        let Started { child, group, .. } = &mut self.started;
         let by_itself = timeout(limit, group.ended(child)).await.is_ok();
         let status = group.finish(child).await;
         kill_escaped(self.folder.path());
@@ -150,7 +150,7 @@ impl Worker {
 
     /// Ends it now: asks, waits, kills.
     pub(super) async fn stop(&mut self, limit: Duration) {
-        let Started { child, group } = &mut self.started;
+        let Started { child, group, .. } = &mut self.started;
         group.terminate();
         drop(timeout(limit, group.ended(child)).await);
         drop(group.finish(child).await);
@@ -160,7 +160,7 @@ impl Worker {
     /// Lets it end by itself: there are no more jobs. Takes at most twice the limit.
     pub(super) async fn leave(mut self, limit: Duration) {
         drop(self.stdin);
-        let Started { child, group } = &mut self.started;
+        let Started { child, group, .. } = &mut self.started;
         if timeout(limit, group.ended(child)).await.is_err() {
             group.terminate();
             drop(timeout(limit, group.ended(child)).await);

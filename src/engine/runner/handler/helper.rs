@@ -1,0 +1,58 @@
+//! Two helpers that are this program started once more: one sets limits before a handler's program begins, the other
+//! sees to it that no program outlives a qtop that was killed.
+//!
+//! Between fork and exec only code that cannot be checked for safety could do the first, and the kernel's own signal for
+//! the second is bound to a thread and reaches one process only.
+
+mod guard;
+mod limits;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub(super) use guard::{Guard, Watched};
+pub(super) use limits::{Limits, no_core_files};
+
+/// First argument of the helper that watches.
+const GUARD: &str = "child-guard";
+/// First argument of the helper that limits.
+const START: &str = "child-start";
+
+/// This program, which can help.
+#[derive(Clone, Debug)]
+pub struct Helper {
+    program: PathBuf,
+    pub(super) guard: Arc<Guard>,
+}
+
+impl Helper {
+    /// The built qtop at this path.
+    pub fn new(program: PathBuf) -> Self {
+        Self { guard: Arc::new(Guard::new(program.clone())), program }
+    }
+
+    /// The program of this process, also after its file was replaced.
+    pub fn of_process() -> Option<Self> {
+        if cfg!(target_os = "linux") {
+            return Some(Self::new(PathBuf::from("/proc/self/exe")));
+        }
+        std::env::current_exe().ok().map(Self::new)
+    }
+
+    /// A command that starts `program` with these limits.
+    pub(super) fn limited(&self, program: &std::path::Path, limits: Limits) -> tokio::process::Command {
+        let mut command = tokio::process::Command::new(&self.program);
+        command.arg0("qtop").arg(START).args(limits.words()).arg(program);
+        command
+    }
+}
+
+/// Does what a helper is to do, if these are the arguments of one; tells its exit code.
+pub fn help(arguments: &[OsString]) -> Option<u8> {
+    match arguments.get(1)?.to_str()? {
+        GUARD if arguments.len() == 2 => Some(guard::watch(std::io::stdin().lock())),
+        START => Some(limits::start(arguments.get(2..)?)),
+        _ => None,
+    }
+}
