@@ -235,3 +235,67 @@ fn enter_opens_the_job_and_the_queue() {
     press(&mut state, "↓⏎");
     assert!(matches!(state.navigation.current(), Screen::Job(job) if job.id == JobId::from("48213")));
 }
+
+fn ctrl_z(state: &mut State) -> Vec<Effect> {
+    update(state, Message::Input(Input::Key(KeyEvent::new(KeyCode::Char('z'), KeyModifiers::CONTROL))))
+}
+
+/// The runner's next view, changed like this.
+fn becomes(state: &mut State, change: impl FnOnce(&mut RunnerView)) -> Vec<Effect> {
+    let mut view = RunnerView::clone(state.runner.as_deref().expect("a runner"));
+    change(&mut view);
+    update(state, Message::Runner(Arc::new(view)))
+}
+
+fn idle(view: &mut RunnerView) {
+    view.pools.iter_mut().for_each(|pool| pool.slots.clear());
+}
+
+#[test]
+fn u2_leaving_while_jobs_run_is_asked_and_enter_stays() {
+    let mut state = state();
+    state.leaving.background = true;
+    ctrl_z(&mut state);
+    approve("runner_leave", &state, &SIZES[..1]);
+    assert_eq!(press(&mut state, "⏎"), []);
+    assert!(state.overlay.is_none());
+    assert_eq!(press(&mut state, "qn"), []);
+    assert_eq!(press(&mut state, "qd"), [Effect::Quit]);
+    assert_eq!(press(&mut state, "r"), [Effect::Runner(RunnerCommand::PutBack), Effect::Quit]);
+    assert_eq!(press(&mut state, "b"), [Effect::Detach]);
+}
+
+#[test]
+fn u2_qtop_is_only_stopped_once_its_runner_sleeps() {
+    let mut state = state();
+    assert_eq!(ctrl_z(&mut state), []);
+    assert_eq!(press(&mut state, "b"), [], "without a process in front there is no background");
+    assert_eq!(press(&mut state, "d"), [Effect::Runner(RunnerCommand::Rest { put_back: false })]);
+    assert_eq!(becomes(&mut state, |view| view.state = RunnerState::Resting), []);
+    // The same key asks again; another answer replaces the first.
+    ctrl_z(&mut state);
+    assert_eq!(press(&mut state, "r"), [Effect::Runner(RunnerCommand::Rest { put_back: true })]);
+    let asleep = |view: &mut RunnerView| {
+        idle(view);
+        view.state = RunnerState::Asleep;
+    };
+    assert_eq!(becomes(&mut state, asleep), [Effect::Suspend, Effect::Runner(RunnerCommand::Wake)]);
+    // Whoever stays after all wakes it.
+    becomes(&mut state, |view| view.state = RunnerState::Running);
+    assert_eq!(ctrl_z(&mut state), [Effect::Runner(RunnerCommand::Rest { put_back: false })], "nothing runs");
+    // A job had just been taken when the key was pressed: that is asked about.
+    let slots = vec![slot(1, "48213", "execute_workflow", None, vec![])];
+    assert_eq!(becomes(&mut state, |view| view.pools[0].slots = slots), []);
+    assert!(state.overlay.is_some());
+    assert_eq!(press(&mut state, "⏎"), [Effect::Runner(RunnerCommand::Wake)]);
+    assert_eq!(becomes(&mut state, asleep), [], "nobody wants it to stop any more");
+}
+
+#[test]
+fn u2_nothing_is_asked_without_running_jobs() {
+    let mut state = state();
+    becomes(&mut state, idle);
+    assert_eq!(press(&mut state, "q"), [Effect::Quit]);
+    becomes(&mut state, |view| view.state = RunnerState::Stopped);
+    assert_eq!(ctrl_z(&mut state), [Effect::Suspend]);
+}
