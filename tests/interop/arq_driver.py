@@ -134,6 +134,13 @@ class Driver:
         for number in range(count):
             await pool.enqueue_job(function, number, *more, _job_id=f"{function}-{number}")
 
+    async def add_large(self, queue, function, id, size):
+        await (await self.pool(queue)).enqueue_job(function, "é" * size, _job_id=id)
+
+    async def argument_size(self, queue, id):
+        job = Job(id, await self.pool(queue), _queue_name=queue, _deserializer=LOADS)
+        return len((await job.result_info()).args[0])
+
     async def abort(self, queue, id, seconds=10):
         job = Job(id, await self.pool(queue), _queue_name=queue, _deserializer=LOADS)
         try:

@@ -285,6 +285,73 @@ fn the_sign_of_life_is_the_librarys_own_and_gives_way_to_it() {
 }
 
 #[test]
+fn r17_arguments_of_any_size_reach_the_handler_whole_and_too_large_ones_are_refused_with_a_reason() {
+    for serializer in SERIALIZERS {
+        let server = TestServer::start();
+        let mut arq = Arq::start(serializer, server.port());
+        let sizes: Vec<usize> = vec![0, 1, 1 << 20, 9 << 20];
+        for size in &sizes {
+            let request = json!({ "queue": QUEUE, "function": "note", "id": format!("s{size}"), "size": size });
+            arq.ask("add_large", request);
+        }
+        let seen = Arc::new(std::sync::Mutex::new(BTreeMap::new()));
+        let sink = Arc::clone(&seen);
+        let job = move |work: Work, _| {
+            let data: Value = serde_json::from_slice(&work.payload).unwrap();
+            let text = data["args"][0].as_str().unwrap();
+            assert!(text.chars().all(|char| char == 'é'), "{}", work.id);
+            sink.lock().unwrap().insert(work.id.to_text(), text.chars().count());
+            Box::pin(async { Ending::Done { result: None } }) as BoxFuture<'static, Ending>
+        };
+        let mut config = runner_on(&format!("arq:{QUEUE}"), "concurrency = 4");
+        config.max_payload = 8 << 20;
+        let bench = begin(&server.url(), config, Arc::new(job)).unwrap();
+        bench.until("four outcomes", |view| {
+            view.pools.first().is_some_and(|pool| (pool.counts.done, pool.counts.failed) == (3, 1))
+        });
+        let expected: BTreeMap<String, usize> = sizes[..3].iter().map(|size| (format!("s{size}"), *size)).collect();
+        assert_eq!(*seen.lock().unwrap(), expected, "{serializer}");
+        let large = arq.result(&format!("s{}", 9 << 20));
+        assert!(large["text"].as_str().unwrap().contains("max_payload"), "{serializer}");
+        let whole = arq.ask("argument_size", json!({ "queue": QUEUE, "id": format!("s{}", 9 << 20) }));
+        assert_eq!(whole, 9 << 20, "{serializer}: the result repeats the arguments");
+        bench.stop();
+    }
+}
+
+#[test]
+fn a_rate_limit_holds_over_all_runners() {
+    let server = TestServer::start();
+    let mut arq = Arq::start("pickle", server.port());
+    arq.ask("add_many", json!({ "queue": QUEUE, "function": "note", "count": 20 }));
+    let notes = Notes::default();
+    let pool = "concurrency = 10\nrate = { jobs = 5, per = '2s' }";
+    let benches = [on(&server, pool, worker(&notes)), on(&server, pool, worker(&notes))];
+    wait_until("some runs", Duration::from_secs(10), || notes.all().len() == 5);
+    std::thread::sleep(Duration::from_millis(900));
+    assert_eq!(notes.all().len(), 5, "five in two seconds, here and there together");
+    wait_until("the rest", Duration::from_secs(20), || notes.all().len() == 20);
+    for bench in benches {
+        bench.stop();
+    }
+}
+
+#[test]
+fn the_sign_of_life_is_written_where_the_configuration_says() {
+    let server = TestServer::start();
+    let table = format!("[[arq]]\nqueue = '{QUEUE}'\nhealth_check_key = 'shop:health'");
+    let config: qtop::config::Config = toml::from_str(&table).unwrap();
+    let job = worker(&Notes::default());
+    let bench =
+        crate::bench::begin_with(&server.url(), runner_on(&format!("arq:{QUEUE}"), ""), job, &config.described());
+    let bench = bench.unwrap();
+    wait_until("a sign", Duration::from_secs(10), || server.int("EXISTS shop:health") == 1);
+    assert_eq!(server.int("EXISTS arq:queue:health-check"), 0);
+    bench.stop();
+    assert_eq!(server.int("EXISTS shop:health"), 0);
+}
+
+#[test]
 fn a_schedule_adds_jobs_that_the_librarys_workers_run() {
     let server = TestServer::start();
     let mut arq = Arq::start("json", server.port());

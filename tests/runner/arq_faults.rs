@@ -220,3 +220,63 @@ fn r15_a_job_that_kills_its_runner_is_given_up_after_two() {
     assert!(result["text"].as_str().unwrap().contains("killed its worker 2 times"), "{result}");
     assert_eq!(home.ran().values().sum::<usize>(), 2, "and not a third time");
 }
+
+fn end(mut child: Child) -> i32 {
+    signal(child.id(), "TERM");
+    child.wait().unwrap().code().unwrap_or(-1)
+}
+
+#[test]
+fn a_job_that_takes_too_long_ends_with_a_timeout() {
+    let server = TestServer::start();
+    let mut arq = Arq::start("pickle", server.port());
+    let home = Home::new(&server, "exec sleep 60", "timeout = \"1s\"");
+    arq.ask("add_many", json!({ "queue": QUEUE, "function": "mark", "count": 1 }));
+    let child = home.run();
+    arq.until("mark-0", "complete");
+    let result = arq.result("mark-0");
+    assert_eq!((&result["success"], &result["type"]), (&json!(false), &json!("builtins.TimeoutError")), "{result}");
+    assert_eq!(end(child), 0);
+}
+
+#[test]
+fn r8_what_a_stopped_program_puts_back_a_worker_of_the_library_runs() {
+    let server = TestServer::start();
+    let mut arq = Arq::start("msgpack", server.port());
+    let home = Home::new(&server, "echo $2 >> $1; exec sleep 600", "concurrency = 3");
+    let file = home.0.path().join("theirs").display().to_string();
+    arq.ask("add_many", json!({ "queue": QUEUE, "function": "mark", "count": 5, "more": [file] }));
+    let child = home.run();
+    wait_until("three runs", Duration::from_secs(20), || home.ran().len() == 3);
+    assert_eq!(end(child), 3, "jobs were cut");
+    assert_eq!((waiting(&server), arq.status("mark-0")), (5, "queued".to_owned()), "no lock stays behind");
+    arq.burst();
+    let tries: BTreeMap<String, u64> = arq.ran().into_iter().collect();
+    assert_eq!(tries.len(), 5, "each ran there");
+    let begun: u64 = tries.values().map(|tries| tries - 1).sum();
+    assert_eq!(begun, 3, "as in the library, a start that was cut counts: {tries:?}");
+    assert_eq!(left(&server), Vec::<String>::new());
+}
+
+#[test]
+fn r5_a_program_that_slept_longer_than_its_locks_hold_writes_nothing() {
+    let server = TestServer::start();
+    let mut arq = Arq::start("json", server.port());
+    let home = Home::new(&server, "echo $2 >> $1; exec sleep 600", "");
+    let file = home.0.path().join("theirs").display().to_string();
+    arq.ask("add_many", json!({ "queue": QUEUE, "function": "mark", "count": 1, "more": [file] }));
+    let child = home.run();
+    wait_until("a run", Duration::from_secs(20), || home.ran().len() == 1);
+    signal(child.id(), "STOP");
+    arq.work(json!({}));
+    arq.until("mark-0", "complete");
+    let before = arq.result("mark-0");
+    signal(child.id(), "CONT");
+    let log = || fs::read_to_string(home.0.path().join("log")).unwrap_or_default();
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(end(child), 0, "nothing of it runs any more: {}", log());
+    assert_eq!(arq.result("mark-0"), before, "the other's result stays");
+    assert!(log().contains("1 lost"), "{}", log());
+    assert_eq!(arq.ran().len(), 1);
+    arq.rest();
+}

@@ -27,6 +27,7 @@ use super::{Arq, encode, mutate};
 use crate::domain::address::glob;
 use crate::domain::ids::{JobId, QueueId};
 use crate::domain::job::Progress;
+use crate::domain::text::first_line;
 use crate::domain::time::Timestamp;
 use crate::link::{Batch, Link, Script, Value, cmd};
 use crate::systems::consume::{
@@ -68,6 +69,8 @@ const HEAD: u64 = 512;
 const ON: Duration = Duration::from_millis(20);
 /// Requests that may follow one another because others were quicker.
 const TURNS: usize = 3;
+/// Characters of a function's name that are told.
+const FUNCTION: usize = 80;
 /// Why a job is not run: somebody asked for its end before.
 const ABORTED: &str = "aborted before it started";
 const EXPIRED: &str = "job expired";
@@ -380,7 +383,7 @@ impl Arq {
             None => None,
             Some(stored) => match Definition::read(stored) {
                 Ok(read) if !wanted(seat, &read.function) => {
-                    let reason = format!("function {}", read.function);
+                    let reason = format!("function {}", first_line(&read.function, FUNCTION));
                     return Err((job, reason));
                 }
                 Ok(read) => Some(read),
@@ -507,7 +510,7 @@ fn candidate(shift: &mut Shift, seat: &Seat, id: &Value, bytes: &Value, head: &V
         _ if shift.is_unreadable(&id) => "a job whose definition cannot be read".to_owned(),
         None => "a job whose definition cannot be read: it is no pickle, MessagePack or JSON of ARQ".to_owned(),
         Some((function, tries)) if wanted(seat, &function) => return Some(Candidate { id, tries, bytes }),
-        Some((function, _)) => format!("function {function}"),
+        Some((function, _)) => format!("function {}", first_line(&function, FUNCTION)),
     };
     if shift.leave(reason.clone()) {
         let id = JobId::from(id);
