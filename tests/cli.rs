@@ -86,6 +86,7 @@ fn queues_have_the_written_down_shape() {
             "rates",
             "drain_seconds",
             "workers",
+            "facts",
             "warnings"
         ]
     );
@@ -209,6 +210,7 @@ fn failures_and_workers_have_the_written_down_shape() {
             "name",
             "queues",
             "state",
+            "paused",
             "heartbeat_seconds",
             "running",
             "host",

@@ -13,6 +13,8 @@ mod bench;
 mod changes;
 #[path = "conformance/faults.rs"]
 mod faults;
+#[path = "laravel/horizon_keys.rs"]
+mod horizon_keys;
 #[path = "conformance/laravel.rs"]
 mod laravel;
 #[path = "conformance/lists.rs"]

@@ -14,6 +14,8 @@ mod databases;
 mod everyday;
 #[path = "laravel/horizon.rs"]
 mod horizon;
+#[path = "laravel/horizon_keys.rs"]
+mod horizon_keys;
 #[path = "laravel/jobs.rs"]
 mod jobs;
 #[path = "laravel/runner.rs"]

@@ -107,7 +107,9 @@ pub fn all(table: &str) -> &'static [Column] {
 /// The columns that say something about jobs in a state of this kind.
 pub fn jobs(kind: StateKind) -> impl Iterator<Item = &'static Column> {
     let names: &[&str] = match kind {
-        StateKind::Waiting | StateKind::Other => &["id", "name", "attempts", "age", "priority", "size"],
+        StateKind::Waiting => &["id", "name", "attempts", "age", "priority", "size"],
+        // Whatever it is; the screen leaves out what none of its rows knows.
+        StateKind::Other => &["id", "name", "attempts", "age", "worker", "priority", "size"],
         StateKind::Active => {
             &["id", "name", "progress", "attempts", "age", "wait", "run", "worker", "priority", "size"]
         }
@@ -137,7 +139,7 @@ pub const RUNNING: &[Column] = &[
 pub const WORKERS: &[Column] = &[
     text("system", "SYSTEM", 8, 0, 1),
     text("name", "WORKER", 16, 2, 0),
-    text("state", "STATE", 7, 0, 0),
+    text("state", "STATE", 8, 0, 0),
     number("heartbeat", "BEAT", 6, 0),
     text("queues", "QUEUES", 14, 2, 2),
     text("running", "RUNS NOW", 14, 2, 0),

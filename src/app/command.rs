@@ -53,6 +53,10 @@ pub fn of_question(state: &State, question: &Question) -> Option<String> {
 
 fn of_part(state: &State, draft: &Draft, part: &Part) -> Option<String> {
     let address = quoted(&state.shown().address(&part.queue));
+    if let Change::Signal { order, workers } = &part.change {
+        let line = format!("{} signal {} {address}{}", program(state), order.word(), listed(workers));
+        return Some(line + unlock(state));
+    }
     let named = draft.command.is_some();
     let (word, options) = match &draft.command {
         Some(command) => command.clone(),
@@ -152,7 +156,7 @@ fn words(draft: &Draft, change: &Change) -> Option<(&'static str, String)> {
         }
         Change::Acknowledge => ("ack", none),
         Change::Trim { keep } => ("trim", format!(" --keep {keep}")),
-        // Its words stand in another order; no key makes one yet.
+        // Its words stand in another order, which is looked after where the line is made.
         Change::Signal { .. } => return None,
     })
 }

@@ -42,6 +42,8 @@ enum Intent {
     Pause,
     /// Selected schedules.
     Schedules(Verb),
+    /// Selected workers.
+    Workers(WorkerOrder),
 }
 
 const RETRY: &[Verb] = &[Verb::Retry, Verb::Requeue];
@@ -73,6 +75,10 @@ fn intent(id: ActionId) -> Option<Intent> {
         ActionId::QueueTrim => Intent::Queue(Verb::Trim),
         ActionId::ScheduleTrigger => Intent::Schedules(Verb::Trigger),
         ActionId::ScheduleRemove => Intent::Schedules(Verb::Unschedule),
+        ActionId::WorkersPause => Intent::Workers(WorkerOrder::Pause),
+        ActionId::WorkersContinue => Intent::Workers(WorkerOrder::Continue),
+        ActionId::WorkersRestart => Intent::Workers(WorkerOrder::Restart),
+        ActionId::WorkersTerminate => Intent::Workers(WorkerOrder::Terminate),
         _ => return None,
     })
 }
@@ -112,6 +118,7 @@ pub fn question(state: &State, id: ActionId) -> Result<Question, String> {
         Intent::Queue(verb) => of_queue(state, verb)?,
         Intent::Pause => pause(state)?,
         Intent::Schedules(verb) => of_schedules(state, verb)?,
+        Intent::Workers(order) => Question::of(super::orders::draft(state, order)?),
     };
     if question.value.is_none() {
         question.value = match id {

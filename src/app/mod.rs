@@ -17,6 +17,7 @@ pub mod intent;
 pub mod keymap;
 pub mod list;
 pub mod message;
+pub mod orders;
 pub mod pages;
 pub mod palette;
 pub mod preview;

@@ -1,6 +1,7 @@
 //! What has to be typed before a yes counts: a name for the worst, and the word for it where a change is forced.
 
 use super::actions::ActionId;
+use super::orders;
 use super::question::{Draft, Name, Question};
 use super::state::State;
 use crate::domain::queue::UNKNOWN_LIBRARY;
@@ -33,6 +34,9 @@ pub fn unknown_library<'a>(state: &'a State, draft: &Draft) -> Option<&'a str> {
 
 /// What is typed for a yes to the worst: the queue's name, or the server's where there are several queues.
 fn name_of(state: &State, draft: &Draft) -> String {
+    if let Some(worker) = orders::named(draft) {
+        return text::harmless(&worker.to_text()).trim().to_owned();
+    }
     let queue = match draft.parts.as_slice() {
         [part] => text::harmless(&part.queue.name.to_text()).trim().to_owned(),
         _ => String::new(),
@@ -43,7 +47,9 @@ fn name_of(state: &State, draft: &Draft) -> String {
 /// A name has to be typed for the worst, and for deleting many in production (S13).
 fn name_is_typed(state: &State, id: ActionId, question: &Question) -> bool {
     let Some(draft) = question.draft() else { return false };
-    let worst = matches!(id, ActionId::QueueDrain | ActionId::QueueClean | ActionId::QueueObliterate);
+    let worst = matches!(id, ActionId::QueueDrain | ActionId::QueueClean | ActionId::QueueObliterate)
+        // What ends for good comes back only by somebody else's hand.
+        || id == ActionId::WorkersTerminate;
     worst || draft.destroys() && state.server.is_production() && draft.count() > 1
 }
 

@@ -9,6 +9,7 @@ use crate::domain::fetch::{QueuedRow, ScheduledItem};
 use crate::domain::ids::{JobId, Name, QueueId};
 use crate::domain::job::JobRow;
 use crate::domain::state::StateId;
+use crate::domain::worker::Worker;
 
 /// A selected job.
 #[derive(Clone, Debug, PartialEq)]
@@ -172,6 +173,34 @@ pub fn schedules(state: &State) -> Vec<(QueueId, Vec<Name>)> {
         }
     }
     found
+}
+
+/// Selected workers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Workers<'a> {
+    /// The marked ones that are shown, or the one under the cursor.
+    pub workers: Vec<&'a Worker>,
+    /// Marked ones that are not among the rows on the screen.
+    pub out_of_sight: u64,
+}
+
+/// The selected workers of the Workers screen.
+pub fn workers(state: &State) -> Workers<'_> {
+    if !matches!(state.navigation.current(), Screen::Workers) {
+        return Workers::default();
+    }
+    let shown = rows::workers(state);
+    let list = &state.workers.list;
+    let keys: Vec<_> = shown.iter().map(|worker| rows::worker_key(worker)).collect();
+    if list.marks.is_empty() {
+        let workers = list.index(&keys).map(|index| shown[index]).into_iter().collect();
+        return Workers { workers, out_of_sight: 0 };
+    }
+    let marked = |key: &_| list.marks.contains(key);
+    let workers: Vec<&Worker> =
+        shown.iter().zip(&keys).filter(|(_, key)| marked(key)).map(|(worker, _)| *worker).collect();
+    let out_of_sight = (list.marks.len() - workers.len()) as u64;
+    Workers { workers, out_of_sight }
 }
 
 /// The selected queues: the marked ones of the Queues screen, or the one everything here is about.

@@ -67,6 +67,7 @@ struct Queue {
     rates: Option<Rates>,
     drain_seconds: Option<f64>,
     workers: Option<u64>,
+    facts: BTreeMap<&'static str, String>,
     warnings: Vec<Finding>,
 }
 
@@ -193,6 +194,7 @@ impl Queue {
                 _ => None,
             },
             workers: queue.workers.alive,
+            facts: queue.facts.iter().cloned().collect(),
             warnings,
         }
     }
@@ -404,6 +406,7 @@ struct WorkerShape {
     name: String,
     queues: Vec<String>,
     state: &'static str,
+    paused: Option<bool>,
     heartbeat_seconds: Option<f64>,
     running: Vec<JobAt>,
     host: Option<String>,
@@ -431,6 +434,7 @@ impl Workers {
                 .map(|name| address(&QueueId { instance: worker.instance.clone(), name: name.clone() }))
                 .collect(),
             state: worker.state.into(),
+            paused: worker.paused,
             heartbeat_seconds: worker.heartbeat.map(seconds),
             running: worker
                 .running

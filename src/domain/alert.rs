@@ -118,7 +118,11 @@ fn quiet_verdict(sample: &QueueSample, states: &[StateSpec]) -> Verdict {
     let waiting = sample.kind(states, StateKind::Waiting).and_then(|count| count.value());
     let active = sample.kind(states, StateKind::Active).and_then(|count| count.value());
     let text = match (waiting, active, sample.trend.drain) {
-        (None, None, _) => return Verdict { mark: Mark::Unknown, text: "nothing known yet".to_owned() },
+        (None, None, _) => match sample.facts.first() {
+            // A system without states of its own to wait or run in may still say how it is.
+            Some((label, text)) => format!("{label} {text}"),
+            None => return Verdict { mark: Mark::Unknown, text: "nothing known yet".to_owned() },
+        },
         (Some(0), Some(0), _) => "idle: nothing waits".to_owned(),
         (Some(0), _, _) => "keeping up: nothing waits".to_owned(),
         (_, _, Drain::In(left)) => format!("clear in about {}", age(left)),

@@ -201,6 +201,8 @@ pub struct QueueSample {
     pub workers: WorkerCount,
     /// When the queue last finished a job, if known.
     pub last_finished: Option<Timestamp>,
+    /// Further facts in the system's own words, label and value: what it estimates or says of itself.
+    pub facts: Vec<(&'static str, String)>,
     /// Findings of the adapter itself; rules over history add theirs in the snapshot.
     pub warnings: Vec<Warning>,
     /// Set if this queue's part could not be read; the counts are then unknown or of earlier.
@@ -223,6 +225,7 @@ impl QueueSample {
             trend: Trend::default(),
             workers: WorkerCount::default(),
             last_finished: None,
+            facts: Vec::new(),
             warnings: Vec::new(),
             error: None,
         }

@@ -51,6 +51,8 @@ pub struct Worker {
     pub queues: Vec<Name>,
     /// Whether it is there.
     pub state: Liveness,
+    /// It was told to take no job; `None` where the system does not tell. One that tells can be told by its name too.
+    pub paused: Option<bool>,
     /// Time since its last sign of life.
     pub heartbeat: Option<Duration>,
     /// What it runs now.

@@ -360,6 +360,7 @@ pub fn all(described: &Described) -> Vec<Arc<dyn System>> {
         Arc::new(self::bullmq::BullMq),
         Arc::new(self::bull::Bull),
         Arc::new(self::laravel::Laravel::new(&described.laravel)),
+        Arc::new(self::laravel::horizon::Horizon::new(&described.laravel)),
         Arc::new(self::arq::Arq::new(&described.arq)),
         Arc::new(self::list::List::new(&described.lists)),
         Arc::new(self::stream::Stream),

@@ -46,6 +46,22 @@ pub const CASES: &[Case] = &[
         workers: true,
     },
     Case {
+        system: "horizon",
+        seed: |server| crate::horizon_keys::load(server, std::time::Duration::from_secs(60)),
+        described: Described::default,
+        counts: &[
+            ("shop", "recent", 15),
+            ("shop", "pending", 5),
+            ("shop", "completed", 7),
+            ("shop", "failed", 2),
+            ("shop", "silenced", 1),
+            ("shop", "tags", 1),
+            ("shop", "metrics", 4),
+        ],
+        search: ("shop", "failed", "SEND MAIL-2"),
+        workers: true,
+    },
+    Case {
         system: "arq",
         seed: super::arq::seed,
         described: Described::default,

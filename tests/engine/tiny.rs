@@ -223,6 +223,7 @@ impl System for Tiny {
                     name: "tiny-worker".into(),
                     queues: instance.queues.clone(),
                     state: Liveness::Live,
+                    paused: None,
                     heartbeat: None,
                     running: vec![],
                     host: None,

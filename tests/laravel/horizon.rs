@@ -35,6 +35,103 @@ fn beat(app: &App, status: &str) {
     ));
 }
 
+/// An application with what a real Horizon left; its database is described.
+fn with_real_keys() -> App {
+    let app = App::new(sqlite(), "database-uuids");
+    crate::horizon_keys::load(&app.server, Duration::from_secs(120));
+    app
+}
+
+fn rows(app: &App, state: &str) -> Vec<Value> {
+    app.json(&["jobs", "horizon:shop", "--state", state])["jobs"].as_array().unwrap().clone()
+}
+
+#[test]
+fn what_horizon_notes_is_shown_as_horizon_itself_tells_it() {
+    let app = with_real_keys();
+    let told = app.json(&["queues"]);
+    let queue = |address: &str| {
+        let queues = told["queues"].as_array().unwrap();
+        queues.iter().find(|queue| queue["address"] == address).unwrap_or_else(|| panic!("{told}")).clone()
+    };
+    let horizon = queue("horizon:shop");
+    let counts =
+        json!({"recent": 15, "pending": 5, "completed": 7, "failed": 2, "silenced": 1, "tags": 1, "metrics": 4});
+    assert_eq!((&horizon["counts"], &horizon["facts"]["status"]), (&counts, &json!("running")));
+    let nothing = [&horizon["kinds"]["waiting"], &horizon["kinds"]["active"], &horizon["kinds"]["failed"]];
+    assert_eq!(nothing, [&Value::Null; 3], "an overlay counts nothing a second time");
+    // Queues that supervisors serve are known although nothing is in them.
+    for (address, pending, workers) in [("laravel:reports", 3, 1), ("laravel:default", 0, 2), ("laravel:mail", 0, 1)] {
+        let queue = queue(address);
+        assert_eq!((&queue["counts"]["pending"], &queue["workers"]), (&json!(pending), &json!(workers)), "{queue}");
+    }
+    assert_eq!(queue("laravel:default")["facts"]["throughput"], "1 since Horizon's snapshot");
+    let states = ["recent", "pending", "completed", "failed", "silenced"];
+    let of_each: Vec<usize> = states.iter().map(|state| rows(&app, state).len()).collect();
+    assert_eq!(of_each, [15, 5, 7, 2, 1]);
+    let failed = rows(&app, "failed");
+    assert!(failed[0]["error"].as_str().unwrap().starts_with("RuntimeException: cannot send mail-2"), "{failed:?}");
+    assert_eq!((&failed[0]["kind"], &failed[0]["worker"]), (&json!("other"), &json!("redis:mail")));
+    let job = app.json(&["job", "horizon:shop", failed[0]["id"].as_str().unwrap()]);
+    assert_eq!((&job["facts"]["tags"], &job["facts"]["status"]), (&json!("user:7, mail"), &json!("failed")));
+    assert!(job["stack"].to_string().contains("Stack trace"), "{job}");
+    let tag = app.json(&["job", "horizon:shop", "tag:user:7"]);
+    assert_eq!(tag["payload"]["jobs"].as_array().map(Vec::len), Some(6), "{tag}");
+    let metrics = app.json(&["job", "horizon:shop", "queue:reports"]);
+    assert_eq!(metrics["payload"]["snapshots"][0]["throughput"], 2, "{metrics}");
+    assert_eq!(
+        app.json(&["failures"])["groups"],
+        json!([]),
+        "the database has no row, and Horizon's do not count here"
+    );
+}
+
+#[test]
+fn without_a_database_horizons_failed_jobs_are_the_failures() {
+    let app = with_real_keys();
+    app.configure("");
+    let told = app.json(&["failures"]);
+    assert_eq!(
+        (&told["groups"][0]["count"], told["groups"][0]["queues"].to_string().contains("horizon:shop")),
+        (&json!(2), true)
+    );
+    let failed = rows(&app, "failed");
+    let id = failed[0]["id"].as_str().unwrap();
+    app.change(&["remove", "horizon:shop", id, "--state", "failed"], 1);
+    assert_eq!(
+        app.server.int("ZCARD shop_horizon:failed_jobs") + app.server.int(&format!("EXISTS shop_horizon:{id}")),
+        1
+    );
+    assert!(app.qtop(&["undo", "--yes"]).status.success());
+    assert_eq!(
+        app.server.int("ZCARD shop_horizon:failed_jobs") + app.server.int(&format!("EXISTS shop_horizon:{id}")),
+        3
+    );
+}
+
+#[test]
+fn a_whole_horizon_is_paused_and_its_silence_is_told() {
+    let app = with_real_keys();
+    app.json(&["pause", "horizon:shop", "--yes"]);
+    let orders = list(&app, "shop_horizon:commands:master:web-1-5rtB");
+    assert_eq!(orders, [json!({"command": "Laravel\\Horizon\\SupervisorCommands\\Pause", "options": []})]);
+    let told = app.json(&["workers"]);
+    let names: Vec<&str> = told["workers"].as_array().unwrap().iter().filter_map(|one| one["name"].as_str()).collect();
+    let master = names.iter().filter(|name| **name == "web-1-5rtB").count();
+    assert_eq!((master, names.contains(&"web-1-5rtB:supervisor-2")), (1, true), "each is told once: {told}");
+    app.server.run("HSET shop_horizon:master:web-1-5rtB status paused");
+    let horizon = |app: &App| {
+        let told = app.json(&["queues"]);
+        told["queues"].as_array().unwrap().iter().find(|queue| queue["system"] == "horizon").unwrap().clone()
+    };
+    let paused = horizon(&app);
+    assert_eq!((&paused["paused"], &paused["facts"]["status"]), (&json!(true), &json!("paused")));
+    app.server.run("ZADD shop_horizon:masters 1700000000 web-1-5rtB");
+    let silent = horizon(&app);
+    assert_eq!(silent["facts"]["status"], "inactive");
+    assert_eq!(silent["warnings"][0]["code"], "horizon_inactive", "{silent}");
+}
+
 fn list(app: &App, key: &str) -> Vec<Value> {
     let items: Vec<String> = redis::cmd("LRANGE").arg(key).arg(0).arg(-1).query(&mut app.server.client()).unwrap();
     items.iter().map(|item| serde_json::from_str(item).unwrap()).collect()

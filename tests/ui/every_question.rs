@@ -15,7 +15,7 @@ use qtop::domain::mutation::{Change, NewJob};
 use qtop::domain::queue::{Count, Severity, UNKNOWN_LIBRARY, Warning};
 use qtop::domain::state::{StateId, StateKind};
 
-use super::questions::{TERMINAL, failed, frozen, many, open_server, palette, press, reported, type_in};
+use super::questions::{TERMINAL, failed, frozen, many, open_server, palette, press, reported, type_in, workers};
 use super::{approve, drawn, fixture, reports};
 
 /// Opens a queue of any system.
@@ -82,6 +82,12 @@ fn before(id: ActionId) -> State {
         ActionId::JobRequeueNext => dead_item(),
         ActionId::QueueTrim => pending(),
         ActionId::ScheduleTrigger | ActionId::ScheduleRemove => at_schedules(),
+        ActionId::WorkersPause | ActionId::WorkersRestart | ActionId::WorkersTerminate => workers(),
+        ActionId::WorkersContinue => {
+            let mut state = workers();
+            press(&mut state, "j");
+            state
+        }
         ActionId::Unlock => {
             let mut state = failed();
             state.server.read_only = Some("env = \"prod\" makes a server read-only".into());

@@ -1,5 +1,6 @@
 //! Questions before changes, and the lists of changes, as a person sees them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -9,12 +10,16 @@ use qtop::app::message::{Input, Message};
 use qtop::app::screen::Screen;
 use qtop::app::state::{Overlay, State};
 use qtop::app::update::update;
+use qtop::domain::caps::Caps;
 use qtop::domain::change::{AuditLine, Control, Frozen, Order, Plan, Progress, Report, Scope, Summary, TrashItem};
 use qtop::domain::described::Described;
 use qtop::domain::fetch::FetchError;
 use qtop::domain::ids::{QueueId, Ticket};
 use qtop::domain::mutation::{Change, Outcome, Verb};
+use qtop::domain::queue::QueueSample;
+use qtop::domain::snapshot::InstanceSample;
 use qtop::domain::state::StateId;
+use qtop::domain::worker::WorkerOrder;
 
 use super::{approve, drawn, fixture, reports};
 
@@ -79,6 +84,47 @@ pub fn many(count: u64) -> Frozen {
         not_eligible: [("its record is gone".to_owned(), 3)].into(),
         commands: Vec::new(),
     }
+}
+
+/// The Workers screen with the cursor on a master of Horizon's, its supervisor below.
+pub fn workers() -> State {
+    let mut state = open_server();
+    reports::workers(&mut state);
+    let mut snapshot = (*state.snapshot).clone();
+    let queue = QueueId::new("laravel", "", "downloads");
+    snapshot.instances.push(InstanceSample {
+        id: queue.instance.clone(),
+        states: &[],
+        caps: Caps::all(),
+        caps_reason: None,
+        queues: vec![QueueSample::unknown(queue, &[])],
+        error: None,
+    });
+    state.snapshot = Arc::new(snapshot);
+    press(&mut state, "j j");
+    state
+}
+
+#[test]
+fn workers_are_told_to_pause_or_to_end_and_no_is_the_default() {
+    let mut state = workers();
+    press(&mut state, "W p");
+    assert!(press(&mut state, "enter").is_empty(), "Enter is no");
+    press(&mut state, "W p");
+    let told = press(&mut state, "y");
+    let Some(Effect::Change(Order::Run { plan, .. })) = told.first() else { panic!("{told:?}") };
+    let workers = vec!["web-1-5rtB".into()];
+    assert_eq!(plan.change, Change::Signal { order: WorkerOrder::Pause, workers });
+    assert_eq!((plan.queue.instance.system, &plan.scope), ("laravel", &Scope::Queue));
+    press(&mut state, "W T");
+    assert!(drawn(&state, TERMINAL).contains("type web-1-5rtB for yes:"), "the worst is asked twice");
+    press(&mut state, "y esc");
+    for (keys, words) in [("W c", "web-1-5rtB is not paused"), ("j W p", "supervisor-1 is paused already")] {
+        press(&mut state, keys);
+        assert!(drawn(&state, TERMINAL).contains(words), "{keys}: {}", drawn(&state, TERMINAL));
+    }
+    press(&mut state, "g g space j space W c");
+    assert!(drawn(&state, TERMINAL).contains("bullmq has no way to tell its workers"), "{}", drawn(&state, TERMINAL));
 }
 
 #[test]

@@ -89,6 +89,7 @@ pub fn workers(state: &mut State) {
         name: name.into(),
         queues: queues.iter().map(|name| (*name).into()).collect(),
         state: liveness,
+        paused: None,
         heartbeat: None,
         running: vec![],
         host: None,
@@ -124,8 +125,22 @@ pub fn workers(state: &mut State) {
         evidence: "consumer group workers".into(),
         ..worker("stream", "c-1", &["events/workers"], Liveness::Unknown)
     };
+    let master = Worker {
+        heartbeat: Some(Duration::from_secs(1)),
+        pid: Some(815),
+        paused: Some(false),
+        evidence: "Horizon master, beat 1s ago; running; environment production".into(),
+        ..worker("laravel", "web-1-5rtB", &[], Liveness::Live)
+    };
+    let supervisor = Worker {
+        paused: Some(true),
+        pid: Some(861),
+        evidence: "Horizon supervisor, beat 0s ago; paused; processes: downloads 2".into(),
+        ..worker("laravel", "web-1-5rtB:supervisor-1", &["downloads"], Liveness::Live)
+    };
     let notes = vec!["CLIENT LIST was refused (NOPERM): names of idle BullMQ workers are not known".into()];
-    state.workers.loaded = fresh(state, WorkerReport { workers: vec![web1, web2, rack, gone, consumer], notes });
+    state.workers.loaded =
+        fresh(state, WorkerReport { workers: vec![web1, web2, master, supervisor, rack, gone, consumer], notes });
 }
 
 pub fn scheduled(state: &mut State) {

@@ -133,6 +133,18 @@ pub enum ActionId {
     /// Ask the server for its client list in spite of the cost.
     #[strum(serialize = "workers.confirm")]
     WorkersConfirm,
+    /// Let workers take no further job.
+    #[strum(serialize = "workers.pause")]
+    WorkersPause,
+    /// Let paused workers take jobs again.
+    #[strum(serialize = "workers.continue")]
+    WorkersContinue,
+    /// End workers after their present job; whoever keeps them starts them anew.
+    #[strum(serialize = "workers.restart")]
+    WorkersRestart,
+    /// End workers after their present job.
+    #[strum(serialize = "workers.terminate")]
+    WorkersTerminate,
     /// One slot more for the pool of the runner.
     #[strum(serialize = "runner.more")]
     RunnerMore,

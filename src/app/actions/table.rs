@@ -51,6 +51,17 @@ pub const ACTIONS: &[ActionSpec] = &[
     reads(ActionId::More, "Read more of a cut payload, go on with a paused search", Scope::Lines, &["."]),
     reads(ActionId::SearchDeep, "Search in payloads too", Scope::Queue, &["&"]).needs(Caps::LIST),
     reads(ActionId::WorkersConfirm, "Ask the server for its client list in spite of the cost", Scope::Workers, &["c"]),
+    changes(ActionId::WorkersPause, "Let workers take no further job", Scope::Workers, &["W p"])
+        .hint(21, "pause")
+        .cli("qtop signal pause"),
+    changes(ActionId::WorkersContinue, "Let paused workers go on", Scope::Workers, &["W c"])
+        .hint(22, "go on")
+        .cli("qtop signal continue"),
+    changes(ActionId::WorkersRestart, "End workers after their job, to be started anew", Scope::Workers, &["W r"])
+        .cli("qtop signal restart"),
+    destroys(ActionId::WorkersTerminate, "End workers after their job, for good", Scope::Workers, &["W T"])
+        .hint(23, "end")
+        .cli("qtop signal terminate"),
     reads(ActionId::RunnerMore, "One slot more for this pool", Scope::Runner, &[")"]).hint(41, "slots"),
     reads(ActionId::RunnerFewer, "One slot fewer for this pool", Scope::Runner, &["("]),
     reads(ActionId::RunnerDrain, "Drain the runner: take no more jobs, end with the last", Scope::Runner, &["Q"])

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{Fact, Tone, fact, plural, toned};
 use crate::app::actions::ActionId;
 use crate::app::command;
+use crate::app::orders;
 use crate::app::question::{Draft, One, Part};
 use crate::app::safeguard;
 use crate::app::state::State;
@@ -35,6 +36,14 @@ const SHOWN: usize = 160;
 /// The change in one line.
 pub(super) fn heading(draft: &Draft) -> String {
     let Some(change) = draft.change() else { return "Nothing to do".to_owned() };
+    if let Change::Signal { order, .. } = change {
+        let doing = orders::doing(*order);
+        return match (orders::named(draft), orders::all_named(draft).len()) {
+            (Some(name), _) => format!("{doing} {}", text::fit_middle(&name.to_text(), 40)),
+            (None, 0) => format!("{doing} all workers of the application"),
+            (None, count) => format!("{doing} {}", plural(count as u64, "worker")),
+        };
+    }
     let doing = doing(change);
     if let Some((command, _)) = &draft.command {
         return of_command(draft, command, doing);
@@ -100,7 +109,7 @@ fn doing(change: &Change) -> &'static str {
         Change::Claim { .. } => "Give to another consumer:",
         Change::Acknowledge => "Settle",
         Change::Trim { .. } => "Trim",
-        Change::Signal { .. } => "Tell the workers of",
+        Change::Signal { order, .. } => orders::doing(*order),
     }
 }
 
@@ -268,6 +277,10 @@ fn argument(draft: &Draft) -> Option<String> {
         Change::Claim { consumer, min_idle } => {
             let idle = text::span(*min_idle);
             Some(format!("for the consumer {consumer}, if its present one has had it for {idle}"))
+        }
+        Change::Signal { .. } if orders::named(draft).is_none() => {
+            let names: Vec<String> = orders::all_named(draft).into_iter().map(|name| name.to_text()).collect();
+            (!names.is_empty()).then(|| names.join(", "))
         }
         Change::Trim { keep } => Some(format!("keeps about {} of the newest", text::count(*keep))),
         Change::Limit(limits) => Some(limited(limits)),

@@ -173,7 +173,11 @@ pub(super) fn perform(state: &mut State, id: ActionId) -> Vec<Effect> {
         | ActionId::QueueDrain
         | ActionId::QueueObliterate
         | ActionId::ScheduleTrigger
-        | ActionId::ScheduleRemove => return ask::open(state, id),
+        | ActionId::ScheduleRemove
+        | ActionId::WorkersPause
+        | ActionId::WorkersContinue
+        | ActionId::WorkersRestart
+        | ActionId::WorkersTerminate => return ask::open(state, id),
         // What they mean for the runner was looked at first.
         ActionId::JobRunHere | ActionId::RunnerMore | ActionId::RunnerFewer | ActionId::RunnerDrain => {}
         ActionId::Mouse => {

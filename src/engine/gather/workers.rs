@@ -1,5 +1,6 @@
 //! Workers of all instances, and the one place that may ask `CLIENT LIST` (P8).
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,6 +8,7 @@ use super::{Asker, Clients, Failure};
 use crate::domain::fetch::WorkerReport;
 use crate::domain::ids::Name;
 use crate::domain::snapshot::Snapshot;
+use crate::domain::worker::Worker;
 use crate::engine::facts::reply_text;
 use crate::link::{Link, LinkError, cmd};
 use crate::systems::{Instance, SystemError};
@@ -41,6 +43,7 @@ impl Asker {
                 Err(error) => report.notes.push(format!("{} {}: {error}", sample.id.system, sample.id.name)),
             }
         }
+        once(&mut report.workers);
         report.notes.dedup();
         Ok(report)
     }
@@ -94,6 +97,12 @@ impl Asker {
             Err(error) => Err(Failure { tried: "reading the list of clients".to_owned(), cause: error.into() }),
         }
     }
+}
+
+/// A process that two systems know by the same name and number, as Laravel and its Horizon do, is told once: by the first.
+fn once(workers: &mut Vec<Worker>) {
+    let mut seen: HashSet<(Name, u64)> = HashSet::new();
+    workers.retain(|worker| worker.pid.is_none_or(|pid| seen.insert((worker.name.clone(), pid))));
 }
 
 /// The names in a list of clients; clients without a name are left out.

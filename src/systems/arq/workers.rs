@@ -74,6 +74,7 @@ pub async fn list(arq: &Arq, link: &Link, instance: &Instance) -> Result<Vec<Wor
             name: Name::from(format!("workers of {name}")),
             queues: vec![name.clone()],
             state,
+            paused: None,
             heartbeat: left.filter(|left| *left <= USUAL_LIFE && health.is_some()).and_then(written_ago),
             running,
             host: None,

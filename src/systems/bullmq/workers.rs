@@ -208,6 +208,7 @@ fn of_locks(
         queues: vec![queue.name.clone()],
         state,
         // A longer lock than the default was set by the worker, so that its last renewal cannot be dated.
+        paused: None,
         heartbeat: left.and_then(|left| LOCK.checked_sub(left)),
         running: jobs.into_iter().map(|job| job.job).collect(),
         host: None,
@@ -237,6 +238,7 @@ fn of_connection(instance: &Instance, connection: &Connection, now: Option<Times
         name: connection.name.clone().unwrap_or_else(|| Name::from(connection.address.as_str())),
         queues: vec![connection.queue.name.clone()],
         state,
+        paused: None,
         heartbeat: connection.idle,
         running: Vec::new(),
         host: Some(connection.address.clone()),

@@ -8,7 +8,7 @@
 mod consume;
 mod detail;
 mod failed;
-mod horizon;
+pub mod horizon;
 mod items;
 mod jobs;
 mod keys;
@@ -119,6 +119,10 @@ impl System for Laravel {
             queues.extend(names.map(|name| QueueId::new(NAME, prefix, name)));
         }
         queues
+    }
+
+    fn is_settled(&self, memo: &Memo) -> bool {
+        memo.peek::<LaravelMemo>().is_none_or(|own| own.is_settled(memo.tick))
     }
 
     fn plan(&self, instance: &Instance, memo: &Memo, batch: &mut Batch) {

@@ -83,7 +83,7 @@ pub static ABILITIES: &[Ability] = &[
     ability(
         Verb::Signal,
         &[],
-        "Horizon's masters or supervisors find the order in their lists within a second or two; a master that is terminated comes back only by its process manager. Without Horizon only restart is possible: every worker of the application ends after its present job.",
+        "Horizon's masters and supervisors find it in their lists within two seconds; a terminated master comes back only by its process manager. Without Horizon only restart is possible: all workers end after their present job.",
     ),
 ];
 

@@ -3,7 +3,7 @@
 
 use super::horizon;
 use super::keys::{Keys, cache_prefixes};
-use super::memo::{FOREIGN_FOR, LaravelMemo, Nature, QueueMemo};
+use super::memo::{FOREIGN_FOR, LaravelMemo, Nature};
 use crate::domain::described::Application;
 use crate::domain::ids::{InstanceId, Name, QueueId};
 use crate::domain::time::Timestamp;
@@ -50,6 +50,8 @@ pub enum Ask {
     First,
     /// A wake-up token, where there is nothing else to know a queue by.
     Token,
+    /// Throughput and mean run time by Horizon, whose keys have this prefix.
+    Measured(Vec<u8>),
     /// Whether a pause key exists.
     Paused(Vec<u8>),
 }
@@ -97,10 +99,10 @@ pub fn about_all(
     memo: Option<&LaravelMemo>,
     tick: u64,
 ) -> Vec<Ask> {
-    // One after the other and not on the first tick, so that no tick becomes large.
-    let mut asks: Vec<Ask> = match tick % CACHE_EVERY {
-        2 => caches(instance, application).into_iter().map(Ask::Cache).collect(),
-        3 => horizon::candidates(instance, application).into_iter().map(Ask::Horizon).collect(),
+    // One after the other, so that no tick becomes large.
+    let mut asks: Vec<Ask> = match memo.map_or(0, |memo| memo.looked_for(tick)) % CACHE_EVERY {
+        1 => caches(instance, application).into_iter().map(Ask::Cache).collect(),
+        0 => horizon::candidates(instance, application).into_iter().map(Ask::Horizon).collect(),
         _ => Vec::new(),
     };
     if let Some((memo, prefix)) = memo.and_then(|memo| Some((memo, memo.horizon.as_ref()?))) {
@@ -111,15 +113,16 @@ pub fn about_all(
     asks
 }
 
-/// Questions about one queue. `cache`: the prefix of the application's cache keys, if they are in this Redis.
+/// Questions about one queue. What was found of the application is in its memo: the prefixes of cache and Horizon, if
+/// their keys are in this Redis.
 pub fn about(
     name: &Name,
-    queue: Option<&QueueMemo>,
+    memo: Option<&LaravelMemo>,
     application: Option<&Application>,
-    cache: Option<&[u8]>,
     tick: u64,
     now: Timestamp,
 ) -> Vec<Ask> {
+    let queue = memo.and_then(|memo| memo.queues.get(name));
     let nature = queue.map(|queue| queue.nature).unwrap_or_default();
     if matches!(nature, Nature::Foreign { since } if tick < since + FOREIGN_FOR) {
         return Vec::new();
@@ -141,7 +144,8 @@ pub fn about(
             _ => asks.push(size),
         }
     }
-    if let Some(cache) = cache {
+    asks.extend(memo.and_then(|memo| memo.horizon.clone()).map(Ask::Measured));
+    if let Some(cache) = memo.and_then(|memo| memo.cache.as_deref()) {
         asks.extend(pause_keys(cache, application, name).into_iter().map(Ask::Paused));
         asks.push(Ask::Paused(pause_all_key(cache)));
     }
@@ -155,7 +159,7 @@ impl Ask {
     }
 
     /// The command, about a queue's keys.
-    pub fn command(&self, keys: &Keys) -> Cmd {
+    pub fn command(&self, name: &Name, keys: &Keys) -> Cmd {
         match self {
             Self::Cache(prefix) => one("EXISTS", &[prefix, RESTART.as_bytes()].concat()),
             Self::Horizon(prefix) => one("EXISTS", &[prefix, &b"masters"[..]].concat()),
@@ -191,6 +195,7 @@ impl Ask {
                 command.arg(0);
                 command
             }
+            Self::Measured(prefix) => horizon::Measured::Queue(name.clone()).ask(prefix),
             Self::Paused(key) => one("EXISTS", key),
         }
     }

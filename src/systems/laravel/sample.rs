@@ -1,6 +1,7 @@
 //! Reading a tick's replies.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::failed::Summary;
 use super::horizon;
@@ -12,6 +13,7 @@ use super::{DELAYED, FAILED, PENDING, RESERVED, STATES};
 use crate::domain::described::Application;
 use crate::domain::ids::{Name, QueueId};
 use crate::domain::queue::{Count, Oldest, QueueSample, Severity, Warning};
+use crate::domain::text;
 use crate::domain::time::Timestamp;
 use crate::link::{Batch, CommandError, Replies, Value};
 use crate::systems::{Instance, ReadError, reply};
@@ -27,7 +29,7 @@ pub fn plan(
     for (queue, asks) in questions(instance, application, memo, tick, now) {
         let keys = Keys::of(&queue);
         for ask in asks {
-            batch.ask(ask.command(&keys));
+            batch.ask(ask.command(&queue.name, &keys));
         }
     }
 }
@@ -40,14 +42,12 @@ fn questions(
     tick: u64,
     now: Timestamp,
 ) -> Vec<(QueueId, Vec<Ask>)> {
-    let cache = memo.and_then(|memo| memo.cache.as_deref());
     let mut all = plan::about_all(&instance.id, application, memo, tick);
     plan::queues(instance, application, memo)
         .into_iter()
         .map(|name| {
-            let queue = memo.and_then(|memo| memo.queues.get(&name));
             let mut asks = std::mem::take(&mut all);
-            asks.extend(plan::about(&name, queue, application, cache, tick, now));
+            asks.extend(plan::about(&name, memo, application, tick, now));
             (instance.queue(&name), asks)
         })
         .collect()
@@ -63,6 +63,9 @@ pub fn read(
     replies: &mut Replies<'_>,
 ) -> Result<Vec<QueueSample>, ReadError> {
     let before = memo.clone();
+    if memo.since == 0 {
+        memo.since = tick;
+    }
     let mut samples = Vec::new();
     let mut caches = Vec::new();
     let mut masters = Vec::new();
@@ -88,18 +91,22 @@ pub fn read(
                 ask => reader.take(ask, reply),
             }
         }
-        let (sample, queue) = reader.finish(
-            memo.remembered.contains(&name)
-                || application
-                    .is_some_and(|application| application.queues.iter().any(|known| name == Name::from(known))),
-        );
-        memo.queues.insert(name.clone(), queue);
+        let named = |application: &Application| application.queues.iter().any(|known| name == Name::from(known));
+        let (sample, mut queue) = reader.finish(memo.remembered.contains(&name) || application.is_some_and(named));
+        // Counted beside the ticks a few seconds ago: exact then.
+        let count = failed.map(|failed| failed.get(&name.to_text()).copied().unwrap_or(0));
+        if let (Some(before), Some(now)) = (queue.failures, count) {
+            queue.failed += now.saturating_sub(before);
+        }
+        queue.failures = count.or(queue.failures);
         if let Some(mut sample) = sample.filter(|_| !foreign) {
-            // Counted beside the ticks a few seconds ago: exact then.
-            let count = failed.map(|failed| failed.get(&name.to_text()).copied().unwrap_or(0));
             sample.set_count(FAILED, count.map_or(Count::Unknown, Count::Exact));
+            sample.totals.failed = queue.failures.map(|_| queue.failed);
+            // Horizon counts what ended well; what failed ended too.
+            sample.totals.finished = sample.totals.finished.map(|well| well + queue.failed);
             samples.push(sample);
         }
+        memo.queues.insert(name.clone(), queue);
     }
     if !caches.is_empty() {
         let named = application.is_some_and(|application| application.cache_prefix.is_some());
@@ -109,13 +116,18 @@ pub fn read(
     // Once seen, a Horizon that is gone is no worker at all, and that is to be said.
     memo.horizon = masters.into_iter().find(|(_, there)| *there).map(|(prefix, _)| prefix).or(memo.horizon.take());
     if before.horizon.is_some() && (!before.supervisors.is_empty() || memo.supervisors.is_empty()) {
-        samples.iter_mut().for_each(|sample| works.tell(sample));
+        for sample in &mut samples {
+            let measured = memo.queues.get(&sample.id.name).and_then(|queue| queue.measured);
+            works.tell(sample, measured);
+        }
     }
     let queues = &memo.queues;
     let mut known: BTreeSet<Name> =
         queues.iter().filter(|(_, queue)| queue.nature == Nature::Queue).map(|(name, _)| name.clone()).collect();
     // A queue of which only failures are left.
     known.extend(failed.into_iter().flat_map(Summary::keys).map(|name| Name::from(name.as_str())));
+    // Queues that a living supervisor serves, although nothing was ever seen in them.
+    known.extend(works.0.keys().map(|name| Name::from(name.as_str())));
     memo.remembered = known;
     Ok(samples)
 }
@@ -139,12 +151,19 @@ impl Works {
         }
     }
 
-    fn tell(&self, sample: &mut QueueSample) {
+    fn tell(&self, sample: &mut QueueSample, measured: Option<(u64, f64)>) {
         let (alive, paused) = self.0.get(&sample.id.name.to_text()).copied().unwrap_or_default();
         sample.workers.alive = Some(alive);
         if alive > 0 && alive == paused {
             sample.conditions.paused = Some(true);
         }
+        let Some((jobs, mean)) = measured else { return };
+        if let Some(ready) = sample.count(PENDING).value() {
+            let wait = Duration::from_secs(horizon::wait_seconds(ready, mean, alive));
+            sample.facts.push(("wait", text::age(wait)));
+        }
+        sample.facts.push(("runtime", horizon::milliseconds(mean)));
+        sample.facts.push(("throughput", format!("{} since Horizon's snapshot", text::count(jobs))));
     }
 }
 
@@ -185,6 +204,7 @@ impl Reader {
         let tick = self.tick;
         match ask {
             Ask::Cache(_) | Ask::Horizon(_) | Ask::Supervisors(_) | Ask::Supervisor(..) => {}
+            Ask::Measured(_) => self.measured(horizon::figures(reply.ok())),
             Ask::Length => self.length = self.counted("list", reply),
             Ask::Delayed => self.delayed = self.counted("delayed set", reply),
             Ask::Reserved => self.reserved = self.counted("reserved set", reply),
@@ -229,6 +249,15 @@ impl Reader {
                 };
             }
         }
+    }
+
+    /// A snapshot of Horizon's begins the figures anew; what ended between the last look and it is not seen.
+    fn measured(&mut self, now: Option<(u64, f64)>) {
+        let jobs = now.map_or(0, |(jobs, _)| jobs);
+        let before = self.memo.measured.map_or(0, |(jobs, _)| jobs);
+        self.memo.ended += if jobs >= before { jobs - before } else { jobs };
+        self.memo.measured = now;
+        self.sample.totals.finished = Some(self.memo.ended);
     }
 
     /// A length; a key of another type is no part of a Laravel queue.

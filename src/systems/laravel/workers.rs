@@ -135,6 +135,7 @@ pub fn blank(instance: &InstanceId, name: String) -> Worker {
         name: Name::from(name),
         queues: Vec::new(),
         state: Liveness::Unknown,
+        paused: None,
         heartbeat: None,
         running: Vec::new(),
         host: None,

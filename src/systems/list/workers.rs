@@ -140,6 +140,7 @@ fn blank(instance: &InstanceId, name: Name, state: Liveness, evidence: String) -
         name,
         queues: Vec::new(),
         state,
+        paused: None,
         heartbeat: None,
         running: Vec::new(),
         host: None,

@@ -62,6 +62,7 @@ async fn worker(
         name: Name::from(consumer.name.as_slice()),
         queues: vec![queue.name.clone()],
         state: liveness(&consumer),
+        paused: None,
         heartbeat: Some(consumer.idle),
         running,
         host: None,

@@ -74,6 +74,9 @@ fn charts(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect, row: &QueueRow
         part.append(value);
         words.append_apart(part);
     }
+    for (label, text) in &row.sample.facts {
+        words.append_apart(Phrase::of(Role::Muted, format!("{label} ")).and(Role::Text, text));
+    }
     canvas.phrase(area.x, area.bottom() - 1, area.width, &words);
 }
 
@@ -145,6 +148,14 @@ pub fn beside(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect, row: &Queu
             let line = spark::line(canvas.glyphs(), &samples, inner.right().saturating_sub(x), role);
             canvas.phrase(x, y, inner.right().saturating_sub(x), &line);
         }
+        y += 1;
+    }
+    for (label, text) in &row.sample.facts {
+        if y >= inner.bottom() {
+            return;
+        }
+        canvas.text(inner.x, y, 12, Role::Muted, label);
+        canvas.text(inner.x + 12, y, inner.width.saturating_sub(12), Role::Text, text);
         y += 1;
     }
     let rest = inner.bottom().saturating_sub(y + 1);

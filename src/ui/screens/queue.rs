@@ -32,13 +32,16 @@ pub fn subject(scene: &Scene<'_>, canvas: &Canvas<'_>, view: &QueueView) -> Phra
         line.push(Role::Muted, format!(" @{}", text::fit(&instance.id.name.to_text(), 20)));
     }
     let (role, sign) = Condition::of(sample).mark(canvas.glyphs());
-    line.append_apart(Phrase::of(role, format!("{sign} {}", verdict::words(sample, scene.now))));
+    line.append_apart(Phrase::of(role, format!("{sign} {}", verdict::words(sample, scene.now)).trim_end()));
     if let Some(alive) = sample.workers.alive {
         let mut part = Phrase::of(Role::Text, figures::plural(alive, "worker", "workers"));
         if let Some(busy) = sample.workers.busy {
             part.push(Role::Muted, format!(", {} busy", text::count(busy)));
         }
         line.append_apart(part);
+    }
+    for (label, text) in &sample.facts {
+        line.append_apart(Phrase::of(Role::Muted, format!("{label} ")).and(Role::Text, text));
     }
     if let Some(version) = &sample.library_version {
         line.append_apart(Phrase::of(Role::Muted, header::short_version(version, 3)));
@@ -57,9 +60,13 @@ pub fn draw(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect) -> Body {
     let kind = states.iter().find(|state| state.id == view.tab).map_or(StateKind::Other, |state| state.kind);
     let jobs = rows::jobs(scene.state);
     let glyphs = canvas.glyphs();
+    let mut columns = scene.state.settings.columns_of_jobs(kind);
+    if kind == StateKind::Other && !jobs.is_empty() {
+        columns.retain(|column| jobs.iter().any(|job| says_something(job, column.name)));
+    }
     let motion = |job: &JobRow| job_cells::motion(view.seen.get(&job.id), scene.state.clock.mono);
     let listing = Listing {
-        columns: scene.state.settings.columns_of_jobs(kind),
+        columns,
         list: &view.list,
         rows: &jobs,
         key: &|job: &&JobRow| job.id.clone(),
@@ -76,6 +83,17 @@ pub fn draw(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect) -> Body {
     let line = status(view, &more, jobs.len(), top, rows);
     canvas.phrase(area.x + 1, area.bottom().saturating_sub(1), area.width.saturating_sub(2), &line);
     body
+}
+
+/// True unless a column is about something that is not known of a job.
+fn says_something(job: &JobRow, column: &str) -> bool {
+    match column {
+        "attempts" => job.attempts_made.is_some(),
+        "worker" => job.worker.is_some(),
+        "priority" => job.priority.is_some(),
+        "size" => job.payload_bytes.is_some(),
+        _ => true,
+    }
 }
 
 fn state_tabs(scene: &Scene<'_>, canvas: &mut Canvas<'_>, at: Rect, view: &QueueView, states: &[StateSpec]) {

@@ -63,7 +63,7 @@ fn cell(glyphs: &Glyphs, worker: &Worker, placed: &Placed) -> Phrase {
     match placed.column.name {
         "system" => Phrase::of(Role::Muted, worker.instance.system),
         "name" => Phrase::of(Role::Text, text::fit_middle(&worker.name.to_text(), columns)),
-        "state" => badge::liveness(glyphs, worker.state),
+        "state" => badge::liveness(glyphs, worker),
         "heartbeat" => match worker.heartbeat {
             Some(age) => {
                 let role = if worker.state == Liveness::Stale { Role::Warn } else { Role::Text };

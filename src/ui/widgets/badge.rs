@@ -1,7 +1,7 @@
 //! Marks and words that say how something is at a glance; each mark has its own sign, so that none needs its colour.
 
 use crate::domain::queue::Severity;
-use crate::domain::worker::Liveness;
+use crate::domain::worker::{Liveness, Worker};
 use crate::theme::{Glyphs, Role};
 use crate::ui::canvas::Phrase;
 
@@ -15,8 +15,9 @@ pub fn severity(glyphs: &Glyphs, severity: Severity) -> (Role, &'static str) {
 }
 
 /// Sign and word of a worker's liveness.
-pub fn liveness(glyphs: &Glyphs, state: Liveness) -> Phrase {
-    let (role, sign, word) = match state {
+pub fn liveness(glyphs: &Glyphs, worker: &Worker) -> Phrase {
+    let (role, sign, word) = match worker.state {
+        Liveness::Live if worker.paused == Some(true) => (Role::Info, glyphs.paused, "paused"),
         Liveness::Live => (Role::Ok, glyphs.fine, "live"),
         Liveness::Stale => (Role::Warn, glyphs.look, "stale"),
         Liveness::Gone => (Role::Error, glyphs.act, "gone"),

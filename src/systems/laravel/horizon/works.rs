@@ -1,34 +1,29 @@
-//! Horizon's own keys: who works, what it noted of a job, and the lists by which it takes orders.
-//!
-//! Observed with Horizon 5.22, read for 5.29. Counts of jobs never come from here: Horizon forgets what waits for more
-//! than an hour. Its keys have a prefix of their own, which replaces the application's.
+//! Masters and supervisors: who works, and the lists by which they take orders.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
-use super::jobs::server_time;
-use super::keys::horizon_prefixes;
-use super::payload::{Payload, quoted};
-use super::plan::one;
-use super::workers::blank;
 use crate::domain::described::Application;
-use crate::domain::ids::{InstanceId, JobId, Name};
+use crate::domain::ids::{InstanceId, Name};
 use crate::domain::mutation::Outcome;
 use crate::domain::text::age;
 use crate::domain::time::Timestamp;
 use crate::domain::worker::{Liveness, Worker, WorkerOrder};
 use crate::link::{Batch, Link, Reply, cmd};
+use crate::systems::laravel::jobs::server_time;
+use crate::systems::laravel::keys::horizon_prefixes;
+use crate::systems::laravel::payload::quoted;
+use crate::systems::laravel::plan::one;
+use crate::systems::laravel::workers::blank;
 use crate::systems::{SystemError, reply};
 
 /// A master beats every second and is gone after so many.
-const MASTER_SECONDS: i64 = 14;
+pub const MASTER_SECONDS: i64 = 14;
 /// Likewise a supervisor.
 pub const SUPERVISOR_SECONDS: i64 = 29;
 /// Masters or supervisors that are read.
 const MOST: i64 = 100;
-/// Seconds for which Horizon keeps a job that waits.
-const KEPT_SECONDS: u64 = 3_600;
 
 /// Prefixes under which Horizon may lie.
 pub fn candidates(instance: &InstanceId, application: Option<&Application>) -> Vec<Vec<u8>> {
@@ -88,6 +83,7 @@ pub async fn workers(link: &Link, prefix: &[u8], instance: &InstanceId) -> Resul
             says.extend(field(4).and_then(|options| limits(&options)));
             workers.push(Worker {
                 queues: processes.into_keys().map(Name::from).collect(),
+                paused: field(0).map(|status| status == "paused"),
                 state: if alive { Liveness::Live } else { Liveness::Stale },
                 heartbeat: Some(beat),
                 pid: field(1).and_then(|pid| pid.parse().ok()),
@@ -118,6 +114,7 @@ fn limits(options: &str) -> Option<String> {
     let options: Json = serde_json::from_str(options).ok()?;
     let word = |name: &str| match options.get(name)? {
         Json::Null | Json::Bool(false) => None,
+        Json::String(text) if text.is_empty() => None,
         Json::String(text) => Some(format!("{name} {text}")),
         other => Some(format!("{name} {other}")),
     };
@@ -130,66 +127,6 @@ fn host(name: &[u8]) -> Option<String> {
     let name = String::from_utf8_lossy(name);
     let master = name.split(':').next()?;
     master.rsplit_once('-').map(|(host, _)| host.to_owned()).filter(|host| !host.is_empty())
-}
-
-/// Whether Horizon has retried a job and that retry has not ended.
-pub async fn is_retried(link: &Link, prefix: &[u8], id: &str) -> Result<bool, SystemError> {
-    let mut ask = one("HGET", &[prefix, id.as_bytes()].concat());
-    let Some(text) = reply::text(&link.ask(ask.arg("retried_by").to_owned()).await?) else { return Ok(false) };
-    let retries: Vec<Json> = serde_json::from_str(&text).unwrap_or_default();
-    Ok(retries.iter().any(|retry| retry.get("status").and_then(Json::as_str) == Some("pending")))
-}
-
-/// Notes pushed payloads as Horizon does itself, so that it shows them in time and whole.
-pub async fn pushed(
-    link: &Link,
-    prefix: &[u8],
-    (connection, queue): (&str, &Name),
-    payloads: &[Vec<u8>],
-) -> Result<(), SystemError> {
-    let now = server_time(link).await?.0 as f64 / 1_000.0;
-    let mut batch = Batch::new();
-    for bytes in payloads {
-        let Some(payload) = Payload::read(bytes) else { continue };
-        let Some(id) = payload.id() else { continue };
-        let key = [prefix, id.as_bytes()].concat();
-        let mut hash = one("HSET", &key);
-        hash.arg("id").arg(&id).arg("connection").arg(connection).arg("queue").arg(queue.as_bytes());
-        hash.arg("name").arg(payload.name().unwrap_or_default()).arg("status").arg("pending");
-        hash.arg("payload").arg(bytes.as_slice()).arg("created_at").arg(now).arg("updated_at").arg(now);
-        batch.ask(hash);
-        for set in ["recent_jobs", "pending_jobs"] {
-            batch.ask(one("ZADD", &[prefix, set.as_bytes()].concat()).arg(-now).arg(&id).to_owned());
-        }
-        batch.ask(one("PEXPIRE", &key).arg(KEPT_SECONDS * 1_000).to_owned());
-    }
-    if !batch.is_empty() {
-        link.send(&batch).await?;
-    }
-    Ok(())
-}
-
-/// Forgets jobs that were taken out before they ran.
-pub async fn removed(link: &Link, prefix: &[u8], ids: &[JobId]) -> Result<(), SystemError> {
-    let mut batch = Batch::new();
-    for id in ids {
-        batch.ask(one("HGET", &[prefix, id.as_bytes()].concat()).arg("status").to_owned());
-    }
-    let replies = link.send(&batch).await?;
-    let mut batch = Batch::new();
-    for (id, reply) in ids.iter().zip(replies) {
-        if reply.ok().and_then(|value| reply::text(&value)).as_deref() != Some("pending") {
-            continue;
-        }
-        for set in ["recent_jobs", "pending_jobs"] {
-            batch.ask(one("ZREM", &[prefix, set.as_bytes()].concat()).arg(id.as_bytes()).to_owned());
-        }
-        batch.ask(one("DEL", &[prefix, id.as_bytes()].concat()));
-    }
-    if !batch.is_empty() {
-        link.send(&batch).await?;
-    }
-    Ok(())
 }
 
 /// Puts an order into the lists of masters or supervisors; their loops look there once a second.
