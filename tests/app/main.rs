@@ -4,4 +4,5 @@ mod asking;
 mod changes;
 mod desk;
 mod queue_screen;
+mod readme;
 mod screens;

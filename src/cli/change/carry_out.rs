@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 
 use tokio::sync::watch;
 
-use super::args::{How, title};
+use super::how::{How, title};
 use super::{Counter, ask, report};
 use crate::cli::failure::{Exit, Failure};
 use crate::domain::change::{Control, Plan, Progress, Scope};

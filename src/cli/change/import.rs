@@ -10,7 +10,7 @@ use clap::Args;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::args::{How, plan};
+use super::how::{How, plan};
 use super::{Counter, ask, report, text};
 use crate::cli::address;
 use crate::cli::failure::{Exit, Failure};

@@ -3,6 +3,7 @@
 pub mod args;
 mod ask;
 mod carry_out;
+mod how;
 mod import;
 mod obliterate;
 mod report;
@@ -27,7 +28,8 @@ use crate::engine::{Dialer, connect_options};
 use crate::link::Mode;
 use crate::systems::System;
 
-use args::{ChangeCommand, How, plan};
+use args::ChangeCommand;
+use how::{How, plan};
 #[cfg(test)]
 pub use import::payload;
 pub use import::{ImportArgs, load, run as import};

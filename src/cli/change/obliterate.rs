@@ -2,7 +2,7 @@
 
 use futures_util::future::BoxFuture;
 
-use super::args::{How, plan};
+use super::how::{How, plan};
 use super::{Counter, ask, report};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::session::Session;

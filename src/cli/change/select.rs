@@ -2,7 +2,7 @@
 
 use std::io::BufRead;
 
-use super::args::{How, Which, plan};
+use super::how::{How, Which, plan};
 use super::{Counter, report};
 use crate::cli::commands::state_of;
 use crate::cli::failure::{Exit, Failure};

@@ -6,7 +6,7 @@ use std::path::Path;
 use bytes::Bytes;
 
 use super::Counter;
-use super::args::{How, plan};
+use super::how::{How, plan};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::session::Session;
 use crate::domain::change::Scope;
