@@ -26,7 +26,12 @@ pub struct Shop {
 impl Shop {
     /// With nothing in it.
     pub fn new() -> Self {
-        Self { server: TestServer::start(), directory: tempfile::tempdir().unwrap() }
+        Self::on(TestServer::start())
+    }
+
+    /// On such a server.
+    pub fn on(server: TestServer) -> Self {
+        Self { server, directory: tempfile::tempdir().unwrap() }
     }
 
     fn file(&self) -> std::path::PathBuf {
@@ -337,4 +342,19 @@ fn f7_an_idle_runner_starts_a_job_at_once_and_hardly_speaks() {
     bench.stop();
     let left: Vec<String> = redis::from_redis_value(shop.server.run("KEYS *")).unwrap();
     assert!(left.iter().all(|key| !key.contains("queues:")), "{left:?}");
+}
+
+#[test]
+fn a_server_that_cannot_be_waited_on_is_looked_at_now_and_then() {
+    let shop = Shop::on(TestServer::builder().args(["--rename-command", "BLMOVE", ""]).start());
+    let notes = Notes::default();
+    let bench = shop.begin(&["*"], "", noting(&notes));
+    bench.until_pool("a waiting pool", |pool| pool.state == qtop::domain::runner::PoolState::Consuming);
+    std::thread::sleep(Duration::from_millis(200));
+    for number in 0..3 {
+        shop.push(payload(&number.to_string(), "Send", json!({})));
+        wait_until("the job", Duration::from_millis(2_500), || notes.all().len() == number + 1);
+    }
+    bench.until_pool("no trouble", |pool| pool.note.is_none() && pool.counts.done == 3);
+    bench.stop();
 }

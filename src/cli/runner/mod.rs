@@ -198,8 +198,9 @@ async fn attend(
             Some(event) = reloads.recv() => match event {
                 ConfigEvent::Broken(problems) => output.note(&problems.to_string()),
                 ConfigEvent::Changed(changed) => {
-                    if changed.lists != current.lists || changed.origin.chosen != current.origin.chosen {
-                        output.note("another server or other [[list]] tables take effect at the next start");
+                    let described = |config: &Config| (config.lists.clone(), config.arq.clone(), config.laravel.clone());
+                    if described(&changed) != described(&current) || changed.origin.chosen != current.origin.chosen {
+                        output.note("another server or other [[list]], [[arq]] and [[laravel]] tables take effect at the next start");
                     }
                     if changed.runner != current.runner {
                         output.note("the runner takes over its new configuration");

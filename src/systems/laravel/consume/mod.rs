@@ -23,7 +23,7 @@ use crate::domain::described::Application;
 use crate::domain::ids::QueueId;
 use crate::domain::job::Progress;
 use crate::domain::time::Timestamp;
-use crate::link::{Batch, Link, Script, Value, cmd};
+use crate::link::{Batch, Link, LinkError, RefusalKind, Reply, Script, Value, cmd};
 use crate::systems::consume::{Claim, Claimed, Consume, Firing, Seat, Settled, Tended, Verdict};
 use crate::systems::{Answer, ReadError, SystemError, reply};
 
@@ -35,6 +35,8 @@ static STRAYS: Script = Script::new(concat!(include_str!("common.lua"), include_
 static TEND: Script = Script::new(include_str!("tend.lua"));
 static FIRE: Script = Script::new(include_str!("fire.lua"));
 
+/// Between two looks at a queue where it cannot be waited for a token.
+const WITHOUT_TOKENS: Duration = Duration::from_secs(1);
 /// Laravel's own name of the queue connection, where the description names none.
 const CONNECTION: &str = "redis";
 
@@ -91,7 +93,15 @@ impl Consume for Laravel {
             // The token only wakes: it stays for whoever takes the job, and goes with it.
             let mut block = cmd("BLMOVE");
             block.arg(&notify).arg(&notify).arg("LEFT").arg("RIGHT").arg(Seat::block_seconds(limit));
-            own.ask(block).await?;
+            match own.ask(block).await {
+                // Before 6.2, or where this user may not: then the queue is looked at now and then.
+                Err(LinkError::Command(error))
+                    if matches!(error.kind(), RefusalKind::Command | RefusalKind::Permission) =>
+                {
+                    tokio::time::sleep(limit.min(WITHOUT_TOKENS)).await;
+                }
+                result => drop(result?),
+            }
             Ok(Claimed::default())
         })
     }
@@ -104,7 +114,7 @@ impl Consume for Laravel {
                 batch.ask(one("ZSCORE", &reserved).arg(claim.token.as_ref()).to_owned());
             }
             let replies = link.send(&batch).await?;
-            let held = |reply: crate::link::Reply| match reply {
+            let held = |reply: Reply| match reply {
                 Ok(value) => Ok(reply::float(&value).is_some()),
                 Err(error) => Err(SystemError::Read(ReadError::Command(error))),
             };
