@@ -7,6 +7,7 @@ mod jobs;
 
 pub use jobs::{JobShape, Jobs, Row};
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
