@@ -1,6 +1,9 @@
 //! The engine's tasks against a real server, seen through a proxy that counts and delays.
 
 mod finding;
+#[path = "../laravel/horizon_keys.rs"]
+mod horizon_keys;
+mod mixed;
 mod reading;
 mod sampling;
 mod tiny;
