@@ -10,10 +10,10 @@ const READ_AT: i64 = 1_795_323_549;
 /// Puts the keys on a server as if they had been written `age` ago. Master and supervisors beat now, and what is
 /// reserved or delayed still is.
 pub fn load(server: &TestServer, age: Duration) {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is right").as_secs() as i64;
     let mut client = server.client();
     for line in include_str!("horizon.jsonl").lines().filter(|line| !line.starts_with('#')) {
-        let words: Vec<String> = serde_json::from_str(line).unwrap();
+        let words: Vec<String> = serde_json::from_str(line).expect("a line of the file");
         let key = words[1].clone();
         let lives = ["masters", "supervisors", ":reserved", ":delayed"].iter().any(|end| key.ends_with(end));
         let by = now - READ_AT - if lives { 0 } else { age.as_secs() as i64 };
