@@ -36,6 +36,8 @@ mod editing;
 mod exports;
 #[path = "changes/fuzz.rs"]
 mod fuzz;
+#[path = "changes/hub.rs"]
+mod hub;
 #[path = "changes/laravel.rs"]
 mod laravel;
 #[path = "changes/library.rs"]

@@ -20,5 +20,7 @@ mod horizon_keys;
 mod jobs;
 #[path = "laravel/runner.rs"]
 mod runner;
+#[path = "laravel/recipe.rs"]
+mod recipe;
 #[path = "laravel/stores.rs"]
 mod stores;

@@ -9,9 +9,13 @@
 mod dumpyarabot;
 #[path = "recipes/files.rs"]
 mod files;
+#[path = "recipes/live.rs"]
+mod live;
 #[path = "recipes/others.rs"]
 mod others;
 #[path = "recipes/shell.rs"]
 mod shell;
 #[path = "recipes/whatsapp.rs"]
 mod whatsapp;
+#[path = "recipes/words.rs"]
+mod words;

@@ -90,6 +90,16 @@ pub enum Place {
         /// How often it was delivered.
         deliveries: u64,
     },
+    /// A JSON text of the application's own in which a change exchanges values. It comes back only if nothing else in it
+    /// was changed since.
+    Edited {
+        /// The key that holds it.
+        key: Name,
+        /// Paths of the exchanged values.
+        paths: Vec<String>,
+        /// The whole text as it was.
+        old: Vec<u8>,
+    },
 }
 
 impl Record {
@@ -109,6 +119,7 @@ impl Place {
             Self::Field { value, .. } => value.len(),
             Self::Entry { fields, .. } => fields.iter().map(|part| part.len() + 8).sum(),
             Self::Delivered { .. } => 32,
+            Self::Edited { old, .. } => old.len(),
         }
     }
 }

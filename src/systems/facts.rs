@@ -1,12 +1,12 @@
 //! Facts about an item, read from its JSON document, its record or a hash by the paths of the description.
 
-use std::borrow::Cow;
-
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 
-use crate::domain::described::{Fields, Paths, TimeField, split_path};
+use crate::domain::described::{Decoder, Fields, Paths, TimeField, decoder, split_path};
 use crate::domain::job::{Blob, JobRow, Progress};
-use crate::domain::payload::{Key, Kind, Limits, NodeRef, Payload, Tree};
+use crate::domain::payload::{Format, Kind, Limits, NodeRef, Payload, Tree};
 use crate::domain::text::first_line;
 use crate::domain::time::Timestamp;
 
@@ -24,11 +24,19 @@ pub enum Source<'a> {
 /// Documents inside the strings of documents that are looked into.
 const EMBEDDED: usize = 4;
 
-/// The text a path leads to. A string on the way that is itself a document (JSON, a Python literal) is read too; `-1`
-/// is the last item of a sequence.
-fn follow<'a>(tree: &'a Tree, steps: &[String], left: usize) -> Option<Cow<'a, str>> {
+/// The node a path leads to, or the one inside a document that a string on the way is: found out, or as a decoder in the
+/// path says. `-1` is the last item of a sequence. `use_node` takes what is there from the node.
+fn follow<T>(tree: &Tree, steps: &[String], left: usize, use_node: &dyn Fn(NodeRef<'_>) -> Option<T>) -> Option<T> {
     let mut node = tree.root()?;
     for (done, step) in steps.iter().enumerate() {
+        let text = || node.text().into_owned().into_bytes();
+        if decoder(step).is_some() {
+            if left == 0 || node.is_container() {
+                return None;
+            }
+            let (inner, used) = decoded(text(), &steps[done..])?;
+            return follow(&inner, &steps[done + used..], left - 1, use_node);
+        }
         let next = match step.parse::<usize>() {
             Err(_) if step.starts_with('-') && node.kind() == Kind::Seq => {
                 let back = step[1..].parse::<usize>().ok()?;
@@ -39,86 +47,81 @@ fn follow<'a>(tree: &'a Tree, steps: &[String], left: usize) -> Option<Cow<'a, s
         match next {
             Some(next) => node = next,
             None if node.kind() == Kind::String && left > 0 => {
-                let inner = document(&Bytes::from(node.text().into_owned().into_bytes()), 0)?;
-                return follow(&inner, &steps[done..], left - 1).map(|text| Cow::Owned(text.into_owned()));
+                let inner = document(&Bytes::from(text()), 0)?;
+                return follow(&inner, &steps[done..], left - 1, use_node);
             }
             None => return None,
         }
     }
+    use_node(node)
+}
+
+/// Bytes read by the decoders at the beginning of these steps, and how many of those there are.
+fn decoded(mut bytes: Vec<u8>, steps: &[String]) -> Option<(Tree, usize)> {
+    let decoders = steps.iter().map_while(|step| decoder(step));
+    let mut used = 0;
+    for how in decoders {
+        used += 1;
+        let format = match how.ok()? {
+            Decoder::Base64 => {
+                bytes = BASE64_STANDARD.decode(bytes.trim_ascii()).ok()?;
+                continue;
+            }
+            Decoder::Json => Format::Json,
+            Decoder::Python => Format::Python,
+            Decoder::Php => Format::Php,
+            Decoder::Pickle => Format::Pickle,
+            Decoder::Msgpack => Format::Msgpack,
+        };
+        return Some((Payload::read_as(format, &bytes.into(), &Limits::default())?, used));
+    }
+    let total = bytes.len() as u64;
+    Some((document(&bytes.into(), total)?, used))
+}
+
+fn shown(node: NodeRef<'_>) -> Option<String> {
     match node.kind() {
         Kind::Null => None,
-        _ if node.is_container() => Some(Cow::Owned(format!("{} values", node.child_count()))),
-        _ => Some(node.text()),
+        _ if node.is_container() => Some(format!("{} values", node.child_count())),
+        _ => Some(node.text().into_owned()),
     }
 }
 
 /// The text at a path inside a document.
 pub fn text_at(tree: &Tree, steps: &[String]) -> Option<String> {
-    follow(tree, steps, EMBEDDED).map(Cow::into_owned)
+    follow(tree, steps, EMBEDDED, &shown)
 }
 
 /// What stands at a path, as JSON; names of `except` are left out of it. A string that is itself a document is read.
 pub fn json_at(tree: &Tree, steps: &[String], except: &Paths) -> Option<String> {
-    embedded(tree, steps, except, EMBEDDED)
-}
-
-fn embedded(tree: &Tree, steps: &[String], except: &Paths, left: usize) -> Option<String> {
-    let mut node = tree.root()?;
-    for (done, step) in steps.iter().enumerate() {
-        match node.get(step) {
-            Some(next) => node = next,
-            None if node.kind() == Kind::String && left > 0 => {
-                let inner = document(&Bytes::from(node.text().into_owned().into_bytes()), 0)?;
-                return embedded(&inner, &steps[done..], except, left - 1);
-            }
-            None => return None,
-        }
-    }
-    if node.kind() == Kind::String
-        && left > 0
-        && let Some(inner) = document(&Bytes::from(node.text().into_owned().into_bytes()), 0)
-    {
-        return embedded(&inner, &[], except, left - 1);
-    }
-    Some(json_of(node, except).to_string())
-}
-
-/// A value as JSON. The tree's own limit of depth bounds the recursion.
-fn json_of(node: NodeRef<'_>, except: &Paths) -> serde_json::Value {
-    match node.kind() {
-        Kind::Null => serde_json::Value::Null,
-        Kind::Bool => serde_json::Value::Bool(node.text() == "true"),
-        Kind::Number => serde_json::from_str(&node.text()).unwrap_or(serde_json::Value::Null),
-        Kind::Seq => node.children().map(|(_, child)| json_of(child, &Paths::default())).collect(),
-        Kind::Map => {
-            let name = |key: Key<'_>| match key {
-                Key::Name(name) => name.into_owned(),
-                Key::Index(place) => place.to_string(),
-                Key::Root => String::new(),
-            };
-            let members = node.children().map(|(key, child)| (name(key), child));
-            let kept = members.filter(|(name, _)| except.iter().all(|out| out != name));
-            let map = kept.map(|(name, child)| (name, json_of(child, &Paths::default()))).collect();
-            serde_json::Value::Object(map)
-        }
-        Kind::String | Kind::Bytes | Kind::Extension => serde_json::Value::String(node.text().into_owned()),
-    }
+    let leave_out = |name: &str| except.iter().any(|out| out == name);
+    follow(tree, steps, EMBEDDED, &|node| {
+        let inner = (node.kind() == Kind::String).then(|| Bytes::from(node.text().into_owned().into_bytes()));
+        let inner = inner.and_then(|text| document(&text, 0));
+        let root = inner.as_ref().and_then(Tree::root).filter(|root| root.is_container());
+        Some(root.unwrap_or(node).to_json(leave_out))
+    })
 }
 
 impl Source<'_> {
     /// The text of the first path that leads to a value other than null.
     pub fn text(&self, paths: &Paths) -> Option<String> {
         paths.iter().find_map(|path| match self {
-            Self::Document(tree) => follow(tree, &split_path(path), EMBEDDED).map(Cow::into_owned),
+            Self::Document(tree) => text_at(tree, &split_path(path)),
             Self::Hash(fields) => {
                 let field = |name: &[u8]| fields.iter().find(|(known, _)| known == name).map(|(_, value)| value);
                 if let Some(value) = field(path.as_bytes()) {
                     return Some(String::from_utf8_lossy(value).into_owned());
                 }
-                let (name, rest) = path.split_once('.')?;
-                let bytes = Bytes::copy_from_slice(field(name.as_bytes())?);
-                let inner = document(&bytes, bytes.len() as u64)?;
-                follow(&inner, &split_path(rest), EMBEDDED).map(Cow::into_owned)
+                let steps = split_path(path);
+                let (name, rest) = steps.split_first()?;
+                let bytes = field(name.as_bytes())?;
+                let (inner, used) = if rest.first().is_some_and(|step| decoder(step).is_some()) {
+                    decoded(bytes.clone(), rest)?
+                } else {
+                    (document(&Bytes::copy_from_slice(bytes), bytes.len() as u64)?, 0)
+                };
+                text_at(&inner, &rest[used..])
             }
         })
     }
@@ -131,7 +134,7 @@ impl Source<'_> {
 
     /// Any number.
     pub fn number(&self, paths: &Paths) -> Option<f64> {
-        self.text(paths)?.trim().trim_end_matches('%').parse::<f64>().ok().filter(|number| number.is_finite())
+        self.text(paths)?.trim().trim_end_matches(['%', ' ']).parse::<f64>().ok().filter(|number| number.is_finite())
     }
 
     /// A moment.
@@ -180,7 +183,7 @@ pub fn hash_names<'a>(paths: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut names = Vec::new();
     for path in paths {
         names.push(path);
-        names.extend(path.split_once('.').map(|(first, _)| first));
+        names.extend(path.split_once(['.', '|']).map(|(first, _)| first));
     }
     names.sort_unstable();
     names.dedup();
@@ -245,7 +248,34 @@ mod tests {
         assert_eq!(source.text(&"steps.-4.p".into()), None);
         let kwargs = json_at(&tree, &["job_details".to_owned()], &"function".into()).unwrap();
         assert_eq!(kwargs, r#"{"to":"x","content":"it's","n":[1,null]}"#);
-        assert_eq!(hash_names(["a.b", "a", "c"].into_iter()), ["a", "a.b", "c"]);
+        assert_eq!(hash_names(["a.b", "a", "c|json.x"].into_iter()), ["a", "a.b", "c", "c|json.x"]);
+    }
+
+    #[test]
+    fn r22_what_is_taken_out_keeps_the_digits_of_its_numbers() {
+        let tree =
+            document(&Bytes::from_static(b"{'a': {'n': 18446744073709551616, 'f': 1.10, 'out': 1}}"), 0).unwrap();
+        assert_eq!(json_at(&tree, &["a".to_owned()], &"out".into()).unwrap(), r#"{"n":18446744073709551616,"f":1.10}"#);
+    }
+
+    #[test]
+    fn decoders_say_how_a_text_is_written() {
+        // "{'to': 1}" and {"to": 2} in base64.
+        let json = br#"{"p":"{'to': 'x'}","b":"eyJ0byI6IDJ9","list":"[1, 2]","odd|name":3}"#;
+        let tree = document(&Bytes::from_static(json), 0).unwrap();
+        let source = Source::Document(&tree);
+        let text = |path: &str| source.text(&path.into());
+        assert_eq!(text("p|python.to").as_deref(), Some("x"));
+        assert_eq!(text("p|json.to"), None, "it is no JSON, whatever else it may be");
+        assert_eq!(text("b|base64.to").as_deref(), Some("2"));
+        assert_eq!(text("b|base64|json.to").as_deref(), Some("2"));
+        assert_eq!(text("b|base64|php.to"), None);
+        assert_eq!(text("b|json"), None);
+        assert_eq!(text("list|json.1").as_deref(), Some("2"));
+        assert_eq!(text(r"odd\|name").as_deref(), Some("3"));
+        let hash = [(b"b".to_vec(), b"eyJ0byI6IDJ9".to_vec())];
+        assert_eq!(Source::Hash(&hash).text(&"b|base64.to".into()).as_deref(), Some("2"));
+        assert_eq!(json_at(&tree, &split_path("b|base64"), &Paths::default()).as_deref(), Some(r#"{"to":2}"#));
     }
 
     #[test]

@@ -93,21 +93,23 @@ pub struct Memo {
     pub server_time: Timestamp,
     /// Names of connected clients, if the sampler has a list younger than 30 s (P8).
     pub client_names: Option<Arc<[Name]>>,
-    own: Option<Box<dyn Any + Send>>,
+    /// One part of each type.
+    own: Vec<Box<dyn Any + Send>>,
 }
 
 impl Memo {
     /// The adapter's own part, made on first use.
     pub fn own<T: Any + Send + Default>(&mut self) -> &mut T {
-        if !self.own.as_ref().is_some_and(|own| own.is::<T>()) {
-            self.own = Some(Box::<T>::default());
-        }
-        self.own.as_mut().and_then(|own| own.downcast_mut()).expect("the slot was just filled with a T")
+        let place = self.own.iter().position(|own| own.is::<T>()).unwrap_or_else(|| {
+            self.own.push(Box::<T>::default());
+            self.own.len() - 1
+        });
+        self.own[place].downcast_mut().expect("the part was found or made as a T")
     }
 
     /// The adapter's own part, if it was ever made.
     pub fn peek<T: Any>(&self) -> Option<&T> {
-        self.own.as_ref().and_then(|own| own.downcast_ref())
+        self.own.iter().find_map(|own| own.downcast_ref())
     }
 }
 
@@ -153,8 +155,8 @@ pub fn unsupported<'a, T: Send + 'a>(what: &str) -> Answer<'a, T> {
     Box::pin(async move { Err(error) })
 }
 
-/// Bytes of a result in which its meaning is looked for.
-const RESULT_BYTES: u64 = 8 * 1024;
+/// Bytes of a result in which its meaning is looked for: enough for the history of some dozen steps.
+pub const RESULT_BYTES: u64 = 16 * 1024;
 
 /// A kind of queue software.
 pub trait System: Send + Sync {

@@ -103,6 +103,8 @@ fn flat(place: &Place) -> (&'static [u8], Vec<Vec<u8>>) {
             (b"sorted", vec![bytes(key), bytes(member), score.clone().into_bytes()])
         }
         Place::Member { key, member } => (b"member", vec![bytes(key), bytes(member)]),
+        // Put back by whoever knows of the change, before this.
+        Place::Edited { key, .. } => (b"edited", vec![bytes(key)]),
         Place::Field { key, field, value } => (b"field", vec![bytes(key), bytes(field), value.clone()]),
         Place::Entry { key, entry, fields } => {
             (b"entry", [bytes(key), bytes(entry)].into_iter().chain(fields.iter().cloned()).collect())

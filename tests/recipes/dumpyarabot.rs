@@ -7,7 +7,7 @@ use crate::shell::{Shell, fact};
 
 const ARQ: &str = "arq:dumpyarabot:arq_jobs";
 
-fn set(server: &TestServer, key: &str, value: &[u8]) {
+pub fn set(server: &TestServer, key: &str, value: &[u8]) {
     let _: () = redis::cmd("SET").arg(key).arg(value).query(&mut server.client()).unwrap();
 }
 
@@ -91,7 +91,7 @@ fn a_cancel_sets_the_flag_the_job_looks_at() {
 }
 
 /// Three queued ids, one that runs, and messages in two of the four lists.
-fn lists() -> TestServer {
+pub fn lists() -> TestServer {
     let server = TestServer::start();
     for id in ["j1", "j2", "j3"] {
         server.run(&format!("LPUSH dumpyarabot:job_queue {id}"));

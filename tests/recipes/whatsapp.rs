@@ -15,7 +15,7 @@ fn hash(server: &TestServer, key: &str, error: (&str, &str), details: &str) {
 }
 
 /// Three keys of which one has outlived its hash.
-fn filled() -> TestServer {
+pub fn filled() -> TestServer {
     let server = TestServer::start();
     server.run("LPUSH dead_letter_queue gone send:77 msg-1");
     hash(&server, "msg-1", ("TimeoutError", "timed out after 30s"), DETAILS);

@@ -2,9 +2,12 @@
 
 use std::collections::HashSet;
 
+use strum::IntoEnumIterator;
+
 use super::Described;
-use super::field::{Paths, TimeField, TimeUnit, split_path};
+use super::field::{Decoder, Paths, TimeField, TimeUnit, decoder, split_path};
 use super::list::{DeadLetters, Fields, Heartbeat, HeartbeatKind, ItemKind, ListSpec, Progress, ProgressKind, Record};
+use crate::domain::problem::nearest;
 
 /// Something wrong in one description.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,8 +61,12 @@ impl Found<'_> {
 
     pub(super) fn paths(&mut self, field: &str, paths: &Paths) {
         for path in paths.iter() {
-            if split_path(path).iter().any(String::is_empty) {
+            let steps = split_path(path);
+            if steps.iter().any(String::is_empty) {
                 self.add(field, format!("the path {path:?} has an empty step; write names joined by dots"));
+            }
+            if let Some(problem) = unknown_decoder(&steps) {
+                self.add(field, problem);
             }
         }
     }
@@ -77,6 +84,17 @@ impl Found<'_> {
             self.add(field, "needs a * where the worker's name stands, for example \"app:worker:*\"");
         }
     }
+}
+
+/// What is wrong with the decoders of a path, for people.
+pub(super) fn unknown_decoder(steps: &[String]) -> Option<String> {
+    let word = steps.iter().find_map(|step| decoder(step)?.err())?;
+    let known: Vec<&'static str> = Decoder::iter().map(Into::into).collect();
+    let remedy = match nearest(word, known.iter().copied()) {
+        Some(near) => format!("did you mean |{near}?"),
+        None => format!("there are |{}", known.join(", |")),
+    };
+    Some(format!("there is no decoder |{word}; {remedy} A bar that belongs to a name is written \\|"))
 }
 
 /// The start of a glob up to its first wildcard, without the backslashes.

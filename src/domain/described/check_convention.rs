@@ -255,8 +255,12 @@ fn check_command(found: &mut Found<'_>, at: &str, words: &[String]) {
         found.add(format!("{at}[0]"), format!("{name:?} is no command a recipe may have; {remedy}"));
         return;
     };
-    let count = rest.len().saturating_sub(1);
-    if rest.is_empty() || !(*fewest..=*most).contains(&count) {
+    if rest.is_empty() {
+        found.add(at, format!("{known} needs a key, for example [\"{known}\", \"app:job:{{id}}\"]"));
+        return;
+    }
+    let count = rest.len() - 1;
+    if !(*fewest..=*most).contains(&count) {
         let wanted = if fewest == most { format!("{fewest}") } else { format!("{fewest} to {most}") };
         found.add(at, format!("{known} takes a key and {wanted} words behind it, here are {count}"));
     }

@@ -88,14 +88,53 @@ impl<'de, T: From<Paths> + Deserialize<'de>> Visitor<'de> for Short<T> {
     }
 }
 
-/// Splits a dotted path into its steps. A dot that belongs to a name is written `\.`, a backslash `\\`.
+/// How the text at a step of a path is written, if that is to be said: `details|python.to`, `body|base64|json.id`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr, strum::EnumIter)]
+#[strum(serialize_all = "lowercase")]
+pub enum Decoder {
+    /// JSON.
+    Json,
+    /// A Python literal, as `repr` writes it.
+    Python,
+    /// PHP's `serialize`.
+    Php,
+    /// Python's own format.
+    Pickle,
+    /// MessagePack.
+    Msgpack,
+    /// Base64 of something else; what, another decoder says, or it is found out.
+    Base64,
+}
+
+/// Begins a step that is no name but a decoder; no name in a path begins with it.
+const DECODE: char = '\0';
+
+/// The decoder a step stands for; `None`: it is a name. An unknown one is `Err` with its word.
+pub fn decoder(step: &str) -> Option<Result<Decoder, &str>> {
+    let word = step.strip_prefix(DECODE)?;
+    Some(word.parse().map_err(|_| word))
+}
+
+/// A step as it is written in a path.
+pub fn written(step: &str) -> String {
+    match step.strip_prefix(DECODE) {
+        Some(word) => format!("|{word}"),
+        None => format!(".{}", step.replace('\\', "\\\\").replace('.', "\\.").replace('|', "\\|")),
+    }
+}
+
+/// Splits a dotted path into its steps; a [`Decoder`] behind a bar is a step, too. A dot or bar that belongs to a name is
+/// written `\.` or `\|`, a backslash `\\`.
 pub fn split_path(path: &str) -> Vec<String> {
     let mut steps = vec![String::new()];
     let mut chars = path.chars();
     while let Some(c) = chars.next() {
+        let alone = steps.len() == 1;
         let last = steps.last_mut().expect("there is always one step");
         match c {
             '.' => steps.push(String::new()),
+            '|' if alone && last.is_empty() => last.push(DECODE),
+            '|' => steps.push(DECODE.to_string()),
             '\\' => last.push(chars.next().unwrap_or('\\')),
             c => last.push(c),
         }

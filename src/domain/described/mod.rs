@@ -18,7 +18,7 @@ pub use convention::{
     Absence, AddJob, CancelFlag, Convention, Edit, Meaning, OutcomeRule, Owner, OwnerKind, ProgressSource,
     RECIPE_COMMANDS, Recipe, RecipeVerb, SourceKind,
 };
-pub use field::{Paths, TimeField, TimeUnit, split_path};
+pub use field::{Decoder, Paths, TimeField, TimeUnit, decoder, split_path};
 pub use laravel::{Application, FailedDriver, FailedStore};
 pub use list::{
     Counters, DeadKind, DeadLetters, Delayed, End, Fields, Heartbeat, HeartbeatKind, ItemKind, ListSpec, Pause,

@@ -6,7 +6,8 @@ use std::fmt;
 use crate::domain::problem::nearest;
 use crate::domain::time::Timestamp;
 
-use super::field::split_path;
+use super::check::unknown_decoder;
+use super::field::{split_path, written};
 
 /// What stands in a place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,7 +161,7 @@ impl fmt::Display for Slot {
         match self {
             Self::Data(path) => {
                 f.write_str("data")?;
-                path.iter().try_for_each(|step| write!(f, ".{}", step.replace('\\', "\\\\").replace('.', "\\.")))
+                path.iter().try_for_each(|step| f.write_str(&written(step)))
             }
             slot => f.write_str(NAMES.iter().find(|(_, known)| known == slot).map_or("", |(name, _)| name)),
         }
@@ -174,7 +175,9 @@ fn slot(name: &str, allowed: Allowed) -> Result<Slot, String> {
     let (first, rest) = name.split_once('.').unwrap_or((name, ""));
     if allowed == Allowed::Job {
         if first == "data" && !rest.is_empty() {
-            return Ok(Slot::Data(split_path(rest)));
+            let path = split_path(rest);
+            unknown_decoder(&path).map_or(Ok(()), Err)?;
+            return Ok(Slot::Data(path));
         }
         words.push("data.PATH");
     }

@@ -197,6 +197,15 @@ fn moments_are_read_in_their_unit() {
 fn s15_paths_and_globs_can_name_odd_keys() {
     assert_eq!(split_path("a.b"), ["a", "b"]);
     assert_eq!(split_path(r"a\.b.c\\"), ["a.b", r"c\"]);
+    let steps = split_path(r"body|base64|json.a\|b");
+    assert_eq!((steps[0].as_str(), steps[3].as_str()), ("body", "a|b"));
+    assert_eq!(decoder(&steps[1]), Some(Ok(Decoder::Base64)));
+    assert_eq!((decoder(&steps[2]), decoder(&steps[3])), (Some(Ok(Decoder::Json)), None));
+    assert_eq!(decoder(&split_path("|jsom.a")[0]), Some(Err("jsom")));
+    let slots = Slots::parse(r"k:{data.body|base64.a\|b}", Allowed::Job).unwrap();
+    let values = Values { id: b"", queue: b"", instance: b"", item: None, data: &|_| None, now: Timestamp::default() };
+    assert_eq!(slots.fill(&values), Err(r"{data.body|base64.a\|b}".to_owned()));
+    assert!(Slots::parse("{data.body|bas64.a}", Allowed::Job).is_err_and(|said| said.contains("|base64?")));
     assert_eq!(literal_prefix(r"app\*:[x]*"), "app*:");
     assert_eq!(literal_prefix("{t}:worker:*"), "{t}:worker:");
 }

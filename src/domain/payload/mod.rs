@@ -135,6 +135,13 @@ impl Payload {
         payload
     }
 
+    /// The values of bytes that are said to be of one format; `None` if they are not.
+    pub fn read_as(format: Format, bytes: &Bytes, limits: &Limits) -> Option<Tree> {
+        let reader = FORMATS.iter().find(|reader| reader.format == format)?;
+        let kept = bytes.len().min(limits.bytes);
+        (reader.read)(&bytes.slice(..kept), kept < bytes.len(), limits).ok()
+    }
+
     /// Names of packings and format, for example `gzip + json`.
     pub fn encoding(&self) -> String {
         let mut names: Vec<&'static str> = self.packing.iter().map(|packing| packing.into()).collect();

@@ -6,22 +6,27 @@ impl Tree {
     /// The values as a JSON document. What JSON has no form for (bytes, moments, classes) becomes its text; numbers
     /// keep their digits.
     pub fn to_json(&self) -> String {
+        self.root().map_or_else(|| "null".to_owned(), |root| root.to_json(|_| false))
+    }
+}
+
+impl NodeRef<'_> {
+    /// Likewise of what stands here. `leave_out`: names of the outermost map that are not wanted.
+    pub fn to_json(self, leave_out: impl Fn(&str) -> bool) -> String {
         let mut out = String::new();
-        match self.root() {
-            Some(root) => write(root, &mut out),
-            None => out.push_str("null"),
-        }
+        write(self, &leave_out, &mut out);
         out
     }
 }
 
 /// Recursion is as deep as the tree, which is limited.
-fn write(node: NodeRef<'_>, out: &mut String) {
+fn write(node: NodeRef<'_>, leave_out: &dyn Fn(&str) -> bool, out: &mut String) {
     match node.kind() {
         Kind::Seq | Kind::Map => {
             let map = node.kind() == Kind::Map;
             out.push(if map { '{' } else { '[' });
-            for (place, (key, child)) in node.children().enumerate() {
+            let wanted = |(key, _): &(Key<'_>, NodeRef<'_>)| !matches!(key, Key::Name(name) if leave_out(name));
+            for (place, (key, child)) in node.children().filter(wanted).enumerate() {
                 if place > 0 {
                     out.push(',');
                 }
@@ -29,7 +34,7 @@ fn write(node: NodeRef<'_>, out: &mut String) {
                     quote(&name, out);
                     out.push(':');
                 }
-                write(child, out);
+                write(child, &|_| false, out);
             }
             out.push(if map { '}' } else { ']' });
         }

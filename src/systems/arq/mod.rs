@@ -32,7 +32,7 @@ use std::time::Duration;
 use crate::domain::caps::Caps;
 use crate::domain::described::ArqQueue;
 use crate::domain::ids::{JobId, Name, QueueId, SystemName};
-use crate::domain::job::{Job, JobRow, Page, PageRequest, Schedule, Search, SearchStep};
+use crate::domain::job::{Blob, Job, JobRow, Page, PageRequest, Schedule, Search, SearchStep};
 use crate::domain::mutation::{Ability, Mutation, Outcome};
 use crate::domain::reason::Reason;
 use crate::domain::record::Record;
@@ -45,7 +45,7 @@ use crate::link::{Batch, Link, Replies};
 use self::keys::Keys;
 use super::consume::Consume;
 use super::record::{self, Guard};
-use super::{Answer, Instance, Memo, ReadError, ScanPass, Sighting, System, SystemSpec};
+use super::{Answer, Instance, Memo, RESULT_BYTES, ReadError, ScanPass, Sighting, System, SystemSpec};
 
 /// Name in addresses and configuration.
 pub const NAME: SystemName = "arq";
@@ -238,6 +238,10 @@ impl System for Arq {
         payload_limit: u64,
     ) -> Answer<'a, Option<Job>> {
         Box::pin(detail::open(self, link, queue, id, payload_limit))
+    }
+
+    fn results<'a>(&'a self, link: &'a Link, _: &'a QueueId, ids: &'a [JobId]) -> Answer<'a, Vec<Option<Blob>>> {
+        Box::pin(rows::blobs(link, ids, RESULT_BYTES))
     }
 
     fn search<'a>(

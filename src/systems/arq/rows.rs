@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::domain::ids::JobId;
-use crate::domain::job::{JobRow, Lease};
+use crate::domain::job::{Blob, JobRow, Lease};
 use crate::domain::state::StateId;
 use crate::domain::time::Timestamp;
 use crate::link::{Batch, Link, Replies, cmd};
@@ -95,6 +95,24 @@ pub async fn results(link: &Link, ids: &[JobId]) -> Result<Vec<(JobId, u64, Fact
         found.push((id.clone(), bytes, complete(link, id, bytes, facts).await?));
     }
     Ok(found)
+}
+
+/// The first bytes of results, one answer for each id.
+pub async fn blobs(link: &Link, ids: &[JobId], limit: u64) -> Result<Vec<Option<Blob>>, SystemError> {
+    let mut batch = Batch::new();
+    for id in ids {
+        let key = keys::result(id.as_bytes());
+        batch.ask(cmd("STRLEN").arg(&key).to_owned()).ask(cmd("GETRANGE").arg(&key).arg(0).arg(limit - 1).to_owned());
+    }
+    let answers = link.send(&batch).await?;
+    let mut replies = Replies::new(&answers);
+    let mut blobs = Vec::with_capacity(ids.len());
+    for _ in ids {
+        let (total, bytes) = (replies.next().ok().and_then(reply::count), replies.next().ok().and_then(reply::bytes));
+        let blob = total.zip(bytes).filter(|(total, _)| *total > 0);
+        blobs.push(blob.map(|(total, bytes)| Blob { bytes: bytes.to_vec().into(), total }));
+    }
+    Ok(blobs)
 }
 
 /// The row of a finished job.

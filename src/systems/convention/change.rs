@@ -8,14 +8,12 @@ use crate::domain::described::{Allowed, CancelFlag, RECIPE_COMMANDS, Recipe, Slo
 use crate::domain::ids::{JobId, Name, QueueId};
 use crate::domain::mutation::{Change, Mutation, NewJob, Outcome, Target, Verb};
 use crate::domain::payload::Tree;
-use crate::domain::record::Record;
 use crate::domain::state::StateId;
 use crate::domain::text::harmless_bytes;
 use crate::domain::time::Timestamp;
 use crate::link::{Batch, Link, Script, Value, cmd};
 use crate::systems::facts::{json_at, text_at};
 use crate::systems::list::detail::server_time;
-use crate::systems::record::dump;
 use crate::systems::{SystemError, reply};
 
 static RUN: Script = Script::new(concat!(include_str!("../forbidden.lua"), include_str!("commands.lua")));
@@ -27,21 +25,31 @@ const MOST: u64 = 1 << 20;
 const SHOWN: usize = 3;
 
 /// A convention's own way to do something.
-enum Own<'a> {
+pub(super) enum Own<'a> {
     Recipe(&'a Recipe),
     Flag(&'a CancelFlag, &'a Slots),
 }
 
+/// A JSON text in which values are exchanged.
+pub(super) struct Edited {
+    pub(super) key: Vec<u8>,
+    /// As it was read.
+    pub(super) old: Vec<u8>,
+    /// As it shall be.
+    pub(super) new: Vec<u8>,
+    /// Where the exchanged values are.
+    pub(super) paths: Vec<String>,
+}
+
 /// What is done to one job.
 #[derive(Default)]
-struct Steps {
+pub(super) struct Steps {
     add: Option<(QueueId, NewJob)>,
-    /// Key, value as it was read, value as it shall be.
-    edits: Vec<(Vec<u8>, Vec<u8>, Vec<u8>)>,
+    pub(super) edits: Vec<Edited>,
     /// The first command must find something.
     guarded: bool,
     /// Type of the key, and the words.
-    commands: Vec<(&'static str, Vec<Vec<u8>>)>,
+    pub(super) commands: Vec<(&'static str, Vec<Vec<u8>>)>,
 }
 
 /// What fills the slots of one job.
@@ -92,18 +100,18 @@ impl Steps {
             format!("{}{condition}", typed(words))
         });
         lines.extend(commands);
-        lines.extend(self.edits.iter().map(|(key, _, new)| {
-            let words = [b"SET".to_vec(), key.clone(), new.clone(), b"KEEPTTL".to_vec()];
+        lines.extend(self.edits.iter().map(|edit| {
+            let words = [b"SET".to_vec(), edit.key.clone(), edit.new.clone(), b"KEEPTTL".to_vec()];
             format!("{}   (only if it was not changed meanwhile)", typed(&words))
         }));
         lines
     }
 
     /// Runs everything but the added job; the script's word.
-    async fn run(&self, link: &Link) -> Result<Value, SystemError> {
+    pub(super) async fn run(&self, link: &Link) -> Result<Value, SystemError> {
         let mut arguments: Vec<Vec<u8>> = vec![self.edits.len().to_string().into_bytes()];
         let mut keys: Vec<Vec<u8>> = Vec::new();
-        for (key, old, new) in &self.edits {
+        for Edited { key, old, new, .. } in &self.edits {
             keys.push(key.clone());
             arguments.extend([key.clone(), old.clone(), new.clone()]);
         }
@@ -153,7 +161,7 @@ fn command(words: &[String], filling: &Filling<'_>) -> Result<(&'static str, Vec
 
 impl Conventional {
     /// The convention's own way, if one holds for these jobs.
-    fn own(&self, queue: &QueueId, verb: Verb, state: StateId) -> Option<Own<'_>> {
+    pub(super) fn own(&self, queue: &QueueId, verb: Verb, state: StateId) -> Option<Own<'_>> {
         self.over(queue).into_iter().find_map(|convention: &Prepared| {
             let named = |states: &crate::domain::described::Paths| states.iter().any(|name| name == state.0);
             let recipe =
@@ -178,13 +186,30 @@ impl Conventional {
             && flag.after_own
             && self.inner.abilities().iter().any(|one| one.verb == Verb::Cancel && one.states.contains(&state))
         {
-            self.inner.mutate(link, mutation).await?;
+            // The system may wait for its workers' answer, and meanwhile the job would run on: the flag goes right behind
+            // the system's own request.
+            let (own_way, outcome) =
+                tokio::join!(self.inner.mutate(link, mutation), self.each(link, mutation, ids, &own, state));
+            own_way?;
+            return outcome;
         }
+        self.each(link, mutation, ids, &own, state).await
+    }
+
+    /// Does it to each of the jobs.
+    async fn each(
+        &self,
+        link: &Link,
+        mutation: &Mutation,
+        ids: &[JobId],
+        own: &Own<'_>,
+        state: StateId,
+    ) -> Result<Outcome, SystemError> {
         let now = server_time(link).await?;
         let mut outcome = Outcome::default();
         for id in ids {
             let gone = || format!("it is not {state} any more");
-            let steps = match self.steps(link, &mutation.queue, id, &own, state, now).await? {
+            let steps = match self.steps(link, &mutation.queue, id, own, state, now).await? {
                 Ok(steps) => steps,
                 Err(reason) => {
                     outcome.refused.push((id.clone(), reason));
@@ -249,7 +274,7 @@ impl Conventional {
         Ok(lines)
     }
 
-    async fn steps(
+    pub(super) async fn steps(
         &self,
         link: &Link,
         queue: &QueueId,
@@ -306,22 +331,23 @@ impl Conventional {
                 Ok(filled) => filled,
                 Err(reason) => return Ok(Err(reason)),
             };
-            let read = steps.edits.iter().position(|(known, ..)| *known == key);
-            let old = match read {
-                // Several edits of one key are one value in the end.
-                Some(index) => steps.edits[index].2.clone(),
-                None => match value_of(link, &key).await? {
-                    Some(old) => old,
-                    None => return Ok(Err(format!("{} is not there or too large", Name::from(key)))),
-                },
+            // Several edits of one key are one value in the end.
+            let place = match steps.edits.iter().position(|known| known.key == key) {
+                Some(place) => place,
+                None => {
+                    let Some(old) = value_of(link, &key).await? else {
+                        return Ok(Err(format!("{} is not there or too large", Name::from(key))));
+                    };
+                    steps.edits.push(Edited { key, new: old.clone(), old, paths: Vec::new() });
+                    steps.edits.len() - 1
+                }
             };
-            match replace(&old, &edit.path, &String::from_utf8_lossy(&to)) {
-                Ok(new) => match read {
-                    Some(index) => steps.edits[index].2 = new,
-                    None => steps.edits.push((key, old, new)),
-                },
-                Err(reason) => return Ok(Err(format!("{}: {reason}", Name::from(key)))),
+            let edited = &mut steps.edits[place];
+            match replace(&edited.new, &edit.path, &String::from_utf8_lossy(&to)) {
+                Ok(new) => edited.new = new,
+                Err(reason) => return Ok(Err(format!("{}: {reason}", Name::from(&*edited.key)))),
             }
+            edited.paths.push(edit.path.clone());
         }
         if let Some(add) = &recipe.add {
             match self.new_job(add, filling) {
@@ -385,32 +411,6 @@ impl Conventional {
         let set = |reply: &crate::link::Reply| reply.as_ref().ok().and_then(reply::count).map(|found| found > 0);
         Ok(Some(replies.iter().map(set).collect()))
     }
-
-    /// Copies the keys that recipes which destroy would delete, so that undo brings them back.
-    pub(super) async fn copy_own_keys(
-        &self,
-        link: &Link,
-        queue: &QueueId,
-        records: &mut [Record],
-    ) -> Result<(), SystemError> {
-        for record in records {
-            let Some(state) = record.state else { continue };
-            for verb in [Verb::Remove, Verb::Cancel] {
-                let Some(own @ Own::Recipe(_)) = self.own(queue, verb, state) else { continue };
-                let now = server_time(link).await?;
-                let Ok(steps) = self.steps(link, queue, &record.id, &own, state, now).await? else { continue };
-                let deleting =
-                    steps.commands.iter().filter(|(_, words)| [&b"DEL"[..], b"UNLINK"].contains(&&*words[0]));
-                let keys: Vec<Vec<u8>> = deleting.map(|(_, words)| words[1].clone()).collect();
-                for copy in dump(link, &keys, now).await? {
-                    if record.keys.iter().all(|known| known.key != copy.key) {
-                        record.keys.push(copy);
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
 }
 
 fn needs_payload(recipe: &Recipe) -> bool {
@@ -421,7 +421,7 @@ fn needs_payload(recipe: &Recipe) -> bool {
 }
 
 /// The whole value of a string; `None` if there is none, or it is too large.
-async fn value_of(link: &Link, key: &[u8]) -> Result<Option<Vec<u8>>, SystemError> {
+pub(super) async fn value_of(link: &Link, key: &[u8]) -> Result<Option<Vec<u8>>, SystemError> {
     let length = reply::count(&link.ask(cmd("STRLEN").arg(key).to_owned()).await?).unwrap_or(0);
     if length == 0 || length > MOST {
         return Ok(None);

@@ -11,14 +11,24 @@ use crate::systems::members::Members;
 ///
 /// Why it cannot be done, for people.
 pub fn replace(text: &[u8], path: &str, new: &str) -> Result<Vec<u8>, String> {
-    let text = std::str::from_utf8(text).map_err(|_| "it is not JSON".to_owned())?;
     let is_json = |text: &str| serde_json::from_str::<&RawValue>(text).map(drop);
-    is_json(text).map_err(|error| format!("it is not JSON: {error}"))?;
     is_json(new).map_err(|error| format!("{new} is not JSON: {error}"))?;
-    let old = find(text, &split_path(path)).ok_or_else(|| format!("there is no value at {path}"))?;
+    let (text, old) = value(text, path)?;
     // `old` is a slice of `text`: serde_json borrows raw values from its input.
     let start = old.as_ptr() as usize - text.as_ptr() as usize;
     Ok([&text[..start], new, &text[start + old.len()..]].concat().into_bytes())
+}
+
+/// The text, and the value at a path inside it.
+///
+/// # Errors
+///
+/// Why there is none, for people.
+pub fn value<'a>(text: &'a [u8], path: &str) -> Result<(&'a str, &'a str), String> {
+    let text = std::str::from_utf8(text).map_err(|_| "it is not JSON".to_owned())?;
+    serde_json::from_str::<&RawValue>(text).map_err(|error| format!("it is not JSON: {error}"))?;
+    let old = find(text, &split_path(path)).ok_or_else(|| format!("there is no value at {path}"))?;
+    Ok((text, old))
 }
 
 /// The value at a path; of doubled names the last, as most readers do.

@@ -10,6 +10,7 @@ mod detail;
 mod edit;
 mod prepared;
 mod rows;
+mod undo;
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use futures_util::future::BoxFuture;
 
 use self::prepared::Prepared;
 use super::list::finder::Finder;
+use super::list::heard::{self, Beats};
 use super::{Answer, Instance, Memo, ReadError, Sighting, System, SystemSpec};
 use crate::domain::alert::{NONE_EXPECTED, OF_WORKERS};
 use crate::domain::caps::Caps;
@@ -65,6 +67,20 @@ impl Conventional {
         self.conventions.iter().filter(|convention| convention.spec.covers(queue)).collect()
     }
 
+    /// The queues of an instance that have heartbeats by a convention, each with its own.
+    fn heartbeats(&self, instance: &Instance) -> Vec<ListSpec> {
+        if self.conventions.iter().all(|convention| convention.spec.heartbeat.is_empty()) {
+            return Vec::new();
+        }
+        let of_queue = |name: &Name| {
+            let over = self.over(&instance.queue(name));
+            let heartbeat = over.iter().flat_map(|convention| convention.spec.heartbeat.clone()).collect();
+            ListSpec { name: name.to_text(), heartbeat, ..ListSpec::default() }
+        };
+        let specs = instance.queues.iter().map(of_queue);
+        specs.filter(|spec| !spec.heartbeat.is_empty()).collect()
+    }
+
     fn judge(&self, sample: &mut QueueSample) {
         for convention in self.conventions.iter().filter(|convention| convention.spec.covers(&sample.id)) {
             let (Some(expected), alive) = (convention.spec.expected_workers, sample.workers.alive) else { continue };
@@ -111,11 +127,12 @@ impl System for Conventional {
     }
 
     fn is_settled(&self, memo: &Memo) -> bool {
-        self.inner.is_settled(memo)
+        self.inner.is_settled(memo) && memo.peek::<Beats>().is_none_or(Beats::is_settled)
     }
 
     fn plan(&self, instance: &Instance, memo: &Memo, batch: &mut Batch) {
         self.inner.plan(instance, memo, batch);
+        heard::ask(&self.heartbeats(instance), memo.peek::<Beats>(), memo.tick, memo.server_time, batch);
     }
 
     fn read(
@@ -125,6 +142,17 @@ impl System for Conventional {
         replies: &mut Replies<'_>,
     ) -> Result<InstanceSample, ReadError> {
         let mut sample = self.inner.read(instance, memo, replies)?;
+        let specs = self.heartbeats(instance);
+        let moment = (memo.tick, memo.server_time);
+        let counts = heard::count(&specs, instance, memo.own::<Beats>(), moment, replies)?;
+        for (spec, count) in specs.iter().zip(counts) {
+            let told = sample.queues.iter_mut().find(|queue| queue.id.name.as_bytes() == spec.name.as_bytes());
+            if let Some(queue) = told {
+                // Both may miss some: connections without a name, keys that are written when a job is taken.
+                queue.workers.alive = queue.workers.alive.max(count.alive);
+                queue.workers.busy = queue.workers.busy.max(count.busy);
+            }
+        }
         sample.queues.iter_mut().for_each(|queue| self.judge(queue));
         for queue in &sample.queues {
             for convention in self.over(&queue.id) {
@@ -196,14 +224,7 @@ impl System for Conventional {
     ) -> Answer<'a, Vec<Worker>> {
         Box::pin(async move {
             let mut workers = self.inner.workers(link, instance, clients).await?;
-            let mut specs = Vec::new();
-            for name in &instance.queues {
-                for convention in self.over(&instance.queue(name)) {
-                    let heartbeat = convention.spec.heartbeat.clone();
-                    specs.push(ListSpec { name: name.to_text(), heartbeat, ..ListSpec::default() });
-                }
-            }
-            specs.retain(|spec| !spec.heartbeat.is_empty());
+            let specs = self.heartbeats(instance);
             if !specs.is_empty() {
                 let specs: Vec<&ListSpec> = specs.iter().collect();
                 workers.extend(super::list::workers::workers(&specs, &instance.id, link, &self.finder, None).await?);
@@ -289,10 +310,35 @@ impl System for Conventional {
         records: &'a [Record],
         again: bool,
     ) -> Answer<'a, Outcome> {
-        self.inner.restore(link, queue, records, again)
+        Box::pin(self.put_back(link, queue, records, again))
     }
 
     fn consumer(&self) -> Option<&dyn super::consume::Consume> {
         self.inner.consumer()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// Names of the functions declared in a text at this indentation.
+    fn functions(text: &str) -> Vec<&str> {
+        let heads = text.lines().filter_map(|line| line.strip_prefix("    fn "));
+        heads.filter_map(|head| head.split(['<', '(']).next()).collect()
+    }
+
+    /// The part of a text from a line on, to the end of that block.
+    fn block<'a>(text: &'a str, start: &str) -> &'a str {
+        let begin = text.find(start).expect("the block is there");
+        let end = text[begin..].find("\n}").expect("the block ends");
+        &text[begin..begin + end]
+    }
+
+    #[test]
+    fn every_function_of_a_system_is_handed_on() {
+        let wanted = functions(block(include_str!("../mod.rs"), "pub trait System"));
+        let own = functions(block(include_str!("mod.rs"), "impl System for Conventional"));
+        assert!(wanted.len() > 20, "{wanted:?}");
+        let forgotten: Vec<_> = wanted.iter().filter(|name| !own.contains(name)).collect();
+        assert!(forgotten.is_empty(), "a system with a convention over it would lose {forgotten:?}");
     }
 }

@@ -130,7 +130,7 @@ impl PreparedSource {
             SourceKind::Hash => self.inside(&Source::Hash(&named(&self.names(), value))),
             SourceKind::Json => self.inside(&Source::Document(&tree(reply::bytes(value)?)?)),
             SourceKind::Percent => {
-                let percent = share(reply::text(value)?.trim().trim_end_matches('%'))?;
+                let percent = share(reply::text(value)?.trim().trim_end_matches(['%', ' ']))?;
                 Some(Progress { percent: Some(percent), ..Progress::default() })
             }
             SourceKind::Text => self.words(&reply::text(value)?),

@@ -10,6 +10,7 @@ mod consume;
 mod containers;
 pub(super) mod detail;
 pub(super) mod finder;
+pub(super) mod heard;
 mod items;
 mod keys;
 mod memo;

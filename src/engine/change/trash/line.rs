@@ -49,6 +49,10 @@ impl From<&Record> for Line {
                 let words = [some(key), some(group), some(entry), some(consumer)].into_iter().chain(numbers);
                 ("delivered".to_owned(), words.collect())
             }
+            Place::Edited { key, paths, old } => {
+                let words = [some(key), Some(encode(old))].into_iter();
+                ("edited".to_owned(), words.chain(paths.iter().cloned().map(Some)).collect())
+            }
         };
         Self {
             id: encode(record.id.as_bytes()),
@@ -99,6 +103,11 @@ fn place(kind: &str, parts: &[Option<String>]) -> Option<Place> {
             consumer: name(3)?,
             at: part(4)?.parse().ok()?,
             deliveries: part(5)?.parse().ok()?,
+        },
+        "edited" => Place::Edited {
+            key: name(0)?,
+            old: part(1).and_then(decode)?,
+            paths: (2..parts.len()).map(|index| part(index).map(str::to_owned)).collect::<Option<_>>()?,
         },
         _ => return None,
     })

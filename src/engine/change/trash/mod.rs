@@ -167,6 +167,7 @@ mod tests {
                 Place::Sorted { key: "z".into(), member: id.into(), score: "1.5".to_owned() },
                 Place::Member { key: "s".into(), member: id.into() },
                 Place::Field { key: "h".into(), field: "f".into(), value: vec![1, 2] },
+                Place::Edited { key: "r".into(), paths: vec!["a.b".to_owned()], old: b"{\xff}".to_vec() },
                 Place::Entry { key: "x".into(), entry: "1-0".into(), fields: vec![b"k".to_vec(), vec![0, 255]] },
                 Place::Delivered {
                     key: "x".into(),

@@ -1,0 +1,45 @@
+//! The shipped recipe for a download bot over a real application: queues, failures in SQLite, everyday operations.
+
+use serde_json::json;
+
+use crate::app::App;
+use crate::databases::sqlite;
+
+const QUEUE: &str = "laravel:downloads";
+
+#[test]
+fn the_download_bot_s_failures_in_sqlite_are_listed_retried_and_forgotten() {
+    let app = App::new(sqlite(), "database-uuids");
+    let recipe = include_str!("../../assets/recipes/laravel-download-bot.toml");
+    // The one line that the recipe asks for.
+    let failed = format!("failed = {{ driver = \"database-uuids\", url = \"{}\" }}\n", app.database.url);
+    app.configure(&recipe.replace("retry_after = 120\n", &format!("retry_after = 120\n{failed}")));
+    app.artisan(&["qtop:fill", "--queue=downloads", "--pending=2", "--fragile=3"]);
+    let queue = |name: &str| {
+        let told = app.json(&["queues"]);
+        told["queues"].as_array().unwrap().iter().find(|queue| queue["queue"] == name).cloned().unwrap()
+    };
+    let downloads = queue("downloads");
+    assert_eq!(downloads["instance"], "shop_database_", "the prefix is found: {downloads}");
+    assert_eq!(downloads["counts"]["pending"], 5);
+    assert_eq!(queue("telegram")["counts"]["pending"], 0, "shown while it is empty");
+
+    app.server.run("SET shop_database_broken 1");
+    let work = || app.artisan(&["queue:work", "--queue=downloads", "--stop-when-empty", "--sleep=0"]);
+    work();
+    app.server.run("DEL shop_database_broken");
+    assert_eq!(queue("downloads")["counts"], json!({"pending": 0, "reserved": 0, "delayed": 0, "failed": 3}));
+    let rows = app.json(&["jobs", QUEUE, "--state", "failed"])["jobs"].as_array().unwrap().clone();
+    assert_eq!(rows.len(), 3, "{rows:?}");
+    let groups = app.json(&["failures"]).to_string();
+    assert!(groups.contains("the mailbox is «full»"), "{groups}");
+    let id = |place: usize| rows[place]["id"].as_str().unwrap().to_owned();
+    app.change(&["remove", QUEUE, &id(0)], 1);
+    app.change(&["retry", QUEUE, &id(1)], 1);
+    work();
+    assert_eq!(app.truth()["failed"], 1);
+    app.change(&["retry", QUEUE, "--all", "--state", "failed"], 1);
+    work();
+    assert_eq!(app.truth()["failed"], 0);
+    assert_eq!(app.ran().iter().filter(|name| name.starts_with("fragile")).count(), 2, "each once: {:?}", app.ran());
+}
