@@ -17,7 +17,8 @@ fn the_download_bot_s_failures_in_sqlite_are_listed_retried_and_forgotten() {
     app.artisan(&["qtop:fill", "--queue=downloads", "--pending=2", "--fragile=3"]);
     let queue = |name: &str| {
         let told = app.json(&["queues"]);
-        told["queues"].as_array().unwrap().iter().find(|queue| queue["queue"] == name).cloned().unwrap()
+        let found = told["queues"].as_array().unwrap().iter().find(|queue| queue["queue"] == name).cloned();
+        found.unwrap_or_else(|| panic!("no {name} in {told}"))
     };
     let downloads = queue("downloads");
     assert_eq!(downloads["instance"], "shop_database_", "the prefix is found: {downloads}");

@@ -59,8 +59,6 @@ fn a_requeued_dead_letter_runs_once_with_its_own_arguments() {
         assert_eq!(done["done"], 1, "{done}");
     }
     work(&server, "whatsapp");
-    // A worker that ends takes its sign of life along, by which the emptied queue is known.
-    set(&server, "arq:queue:health-check", b"Nov-21 21:04:28 j_complete=2 j_failed=0 j_retried=0 j_ongoing=0 queued=0");
     let mut done = ran(&server);
     done.sort_by_key(|run| run["id"].to_string());
     assert_eq!(
@@ -109,9 +107,6 @@ fn a_dump_is_followed_through_its_steps_and_stops_at_its_flag() {
     const QUEUE: &str = "arq:dumpyarabot:arq_jobs";
     let server = TestServer::start();
     let shell = Shell::of_recipe(&server, "dumpyarabot-arq");
-    // As its worker leaves it while it is idle.
-    let health = b"Nov-22 02:04:28 j_complete=0 j_failed=0 j_retried=0 j_ongoing=0 queued=0";
-    set(&server, "dumpyarabot:arq_jobs:health-check", health);
     let data = json!([{"job_id": "slow", "dump_args": {"url": "https://e.com/f.zip"}, "pause": 0.2}]);
     let file = written(&shell, &data.to_string());
     let add = ["add", QUEUE, "process_firmware_dump", "--id", "slow", "--data", &file, "--yes", "--json"];
@@ -129,7 +124,6 @@ fn a_dump_is_followed_through_its_steps_and_stops_at_its_flag() {
     let done = shell.json(&["cancel", QUEUE, "slow", "--yes", "--json"]);
     assert_eq!(done["done"], 1, "{done}");
     assert!(worker.wait().unwrap().success());
-    set(&server, "dumpyarabot:arq_jobs:health-check", health);
     let told = ran(&server).remove(0);
     assert_eq!(told["what"], "cancelled");
     assert!(told["steps"].as_u64().unwrap() < 25, "{told}");

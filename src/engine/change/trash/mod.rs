@@ -196,6 +196,7 @@ mod tests {
         let mut writer = trash.begin("20260102-1", &header()).unwrap();
         writer.append(&[record("a"), record("b")]).unwrap();
         writer.append(&[record("c")]).unwrap();
+        drop(writer);
         let (token, reader) = trash.open(None).unwrap();
         assert_eq!((token.as_str(), &reader.header), ("20260102-1", &header()));
         let mut pieces = reader.pieces().unwrap();
@@ -211,6 +212,7 @@ mod tests {
         let mut writer = trash.begin("t", &header()).unwrap();
         writer.append(&[record("a")]).unwrap();
         writer.append(&[record("b")]).unwrap();
+        drop(writer);
         let path = trash.path("t");
         let bytes = std::fs::read(&path).unwrap();
         std::fs::write(&path, &bytes[..bytes.len() - 9]).unwrap();
