@@ -18,9 +18,9 @@ mod horizon;
 mod horizon_keys;
 #[path = "laravel/jobs.rs"]
 mod jobs;
-#[path = "laravel/runner.rs"]
-mod runner;
 #[path = "laravel/recipe.rs"]
 mod recipe;
+#[path = "laravel/runner.rs"]
+mod runner;
 #[path = "laravel/stores.rs"]
 mod stores;
