@@ -8,6 +8,8 @@ use super::{LIMIT, qtop, seeded, started};
 
 /// Modes, and whether anything is left that a shell would trip over.
 pub fn assert_restored(terminal: &Terminal, how: &str) {
+    // The last bytes may still be on their way through the terminal when the program is gone.
+    terminal.wait_for(&format!("the ordinary screen after {how}"), LIMIT, |screen| !screen.alternate_screen());
     terminal.screen(|screen| {
         assert!(!screen.alternate_screen(), "{how}: still on the alternate screen");
         assert!(!screen.hide_cursor(), "{how}: the cursor is hidden");

@@ -191,7 +191,10 @@ async fn attend(
                     handle.hurry.cancel();
                 } else {
                     let active: usize = handle.view.borrow().pools.iter().map(|pool| pool.slots.len()).sum();
-                    output.note(&format!("taking no more jobs; waiting for {active} (again: end now)"));
+                    match active {
+                        0 => output.note("taking no more jobs"),
+                        active => output.note(&format!("taking no more jobs; waiting for {active} (again: end now)")),
+                    }
                     handle.stop.cancel();
                 }
             }
