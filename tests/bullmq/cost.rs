@@ -1,6 +1,6 @@
 //! Commands, bytes and server time.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use qtop::domain::ids::QueueId;
 use qtop::domain::job::PageRequest;
@@ -68,6 +68,28 @@ async fn p4_a_refresh_of_60_queues_is_one_small_pipeline() {
     // The median, because the machine of a test does other things too.
     let median = spent[spent.len() / 2];
     assert!(median <= 1000, "a refresh costs the server {median} µs");
+}
+
+#[tokio::test]
+async fn f2_a_refresh_of_60_queues_takes_little_longer_than_the_way_there_and_back() {
+    let server = TestServer::start();
+    for n in 0..60 {
+        busy(&server, &format!("q{n}"));
+    }
+    let proxy = Proxy::start(server.port());
+    let link = Link::open(&proxy.url()).await.unwrap();
+    let mut watch = Watch::new(view::discover(&link).await.pop().unwrap());
+    proxy.delay(Duration::from_millis(40));
+    let mut took = Vec::new();
+    for _ in 0..12 {
+        let begun = Instant::now();
+        assert_eq!(watch.tick(&link).await.queues.len(), 60);
+        // Once there and back is this test's own TIME.
+        took.push(begun.elapsed() - Duration::from_millis(80));
+    }
+    // The best of them: the machine of a test does other things too, and the program is not optimised.
+    let best = took.iter().min().unwrap();
+    assert!(*best <= Duration::from_millis(80 * 12 / 10 + 20), "{took:?}");
 }
 
 #[tokio::test]
