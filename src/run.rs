@@ -57,6 +57,8 @@ pub struct RunnerPort {
     pub orders: mpsc::Sender<Order>,
     /// The process a shell may stop in the place of this one.
     pub front: Option<Front>,
+    /// Its jobs are a show that ends with qtop.
+    pub show: bool,
 }
 
 /// Reads the configuration anew.
@@ -107,6 +109,7 @@ async fn screen(options: RunOptions, synchronized: bool, pace: FramePace) -> any
     let mut state = State::new(server, settings::settings(&config), zone, clock());
     let front = runner.as_ref().and_then(|runner| runner.front);
     state.leaving.background = front.is_some();
+    state.leaving.show = runner.as_ref().is_some_and(|runner| runner.show);
     let mut tasks = EngineTasks::start(Arc::clone(&config), environment, read, log, runner)?;
     for text in notes {
         crate::app::update::update(&mut state, Message::Notice { text, bad: false });

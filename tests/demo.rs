@@ -108,6 +108,7 @@ async fn qtop_sees_everything_the_demo_has() {
     let shop = ["orders", "invoices"];
     let mut expected: BTreeSet<String> = bullmq.iter().chain(&shop).map(|name| format!("bullmq:{name}")).collect();
     expected.insert("list:transcripts".to_owned());
+    expected.insert("arq:arq:queue".to_owned());
     expected.insert("stream:events:clicks/analytics".to_owned());
     wait_until("all queues of the demo", LIMIT, || expected.is_subset(&names()));
     let broken = |snapshot: &Snapshot| -> Vec<String> {

@@ -19,6 +19,8 @@ pub struct Leaving {
     pub resting: bool,
     /// A person was asked about the jobs that run.
     pub asked: bool,
+    /// The jobs are a show that ends with qtop: nobody need be asked about them.
+    pub show: bool,
 }
 
 /// What an action asks of the runner.

@@ -2,6 +2,8 @@
 
 use std::io::IsTerminal;
 
+use serde::Deserialize;
+
 use super::args::Cli;
 use super::failure::{Exit, Failure};
 use super::known::known;
@@ -11,7 +13,7 @@ use crate::demo::{self, Demo, DemoOptions};
 use crate::domain::described::Described;
 use crate::link::Remedy;
 use crate::log;
-use crate::run::{self, RunOptions};
+use crate::run::{self, RunOptions, RunnerPort};
 use crate::term::TerminalError;
 
 /// Name of the demo's server in the header.
@@ -51,14 +53,21 @@ pub fn show_demo(cli: &Cli, yes: bool, config: Config, environment: Environment)
         let remedy = error.remedy().map(std::borrow::Cow::into_owned);
         Failure { exit: Exit::Refused, text: error.to_string(), remedy }
     })?;
-    let stage = Stage::of(&demo);
+    let stage = Stage::of(&demo)?;
     // Trash and audit file of a server that will be gone go with it, and no interrupted change is offered later.
     let folder = tempfile::tempdir()
         .map_err(|error| Failure::new(Exit::Refused, format!("a temporary folder cannot be made: {error}")))?;
     let environment = Environment { state: Some(folder.path().to_owned()), ..environment };
-    let mut options = options(cli, stage.over(config), environment, Some(stage));
+    let config = stage.over(config);
+    let runner = runner::begin(&config)?;
+    let mut options = options(cli, config, environment, Some(stage));
     options.notes.extend(demo.notes().iter().cloned());
-    let exit = leave(run::run(options, runtime));
+    options.runner =
+        Some(RunnerPort { view: runner.view.clone(), orders: runner.orders.clone(), front: None, show: true });
+    let exit = runner.beside(|| leave(run::run(options, runtime)));
+    // Its jobs end with their server.
+    runner.hurry.cancel();
+    runner.join().map_err(runner::failure)?;
     drop(demo);
     exit.map(|exit| exit.code())
 }
@@ -68,17 +77,25 @@ pub fn show_demo(cli: &Cli, yes: bool, config: Config, environment: Environment)
 struct Stage {
     url: String,
     described: Described,
+    runner: config::Runner,
 }
 
 impl Stage {
-    fn of(demo: &Demo) -> Self {
-        Self { url: demo.url().to_owned(), described: demo.described().clone() }
+    fn of(demo: &Demo) -> Result<Self, Failure> {
+        #[derive(Deserialize)]
+        struct File {
+            runner: config::Runner,
+        }
+        let File { runner } = toml::from_str(demo.pool())
+            .map_err(|error| Failure::new(Exit::Refused, format!("the demo's pool cannot be read: {error}")))?;
+        Ok(Self { url: demo.url().to_owned(), described: demo.described().clone(), runner })
     }
 
     fn over(&self, mut config: Config) -> Config {
         config.servers.insert(DEMO.to_owned(), Server::at(self.url.clone()));
         DEMO.clone_into(&mut config.origin.chosen);
         config.lists.clone_from(&self.described.lists);
+        config.runner.clone_from(&self.runner);
         // Nobody need be told of what is made up.
         config.alerts.clear();
         config

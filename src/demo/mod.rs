@@ -5,6 +5,7 @@
 //! thread of their own. Must not touch any server but the one it started, and must leave nothing behind, also when
 //! qtop is killed. Nothing outside this folder knows that what it shows is a demo.
 
+mod arq;
 mod bullmq;
 mod data;
 mod error;
@@ -69,6 +70,11 @@ impl Demo {
         &self.described
     }
 
+    /// What the configuration would say about the jobs that qtop runs itself: TOML with a table `[runner]`.
+    pub fn pool(&self) -> &'static str {
+        arq::POOL
+    }
+
     /// What the person should know, one sentence each: which server runs, what was left out.
     pub fn notes(&self) -> &[String] {
         &self.notes
@@ -128,6 +134,7 @@ pub async fn start(options: DemoOptions) -> Result<Demo, DemoError> {
 async fn fill(url: String) -> Result<Vec<String>, DemoError> {
     bullmq::start(&url).await?;
     list::start(&url).await?;
+    arq::start(&url).await?;
     let mut left_out = Vec::new();
     if !stream::start(&url).await? {
         left_out.push("demo: this server has no consumer groups, so the stream is left out".to_owned());

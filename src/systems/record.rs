@@ -1,5 +1,7 @@
 //! Taking and putting back records, the part that is the same for every system.
 
+use std::collections::HashSet;
+
 use crate::domain::ids::{JobId, Name};
 use crate::domain::mutation::Outcome;
 use crate::domain::record::{KeyDump, Place, Record};
@@ -82,13 +84,22 @@ pub async fn restore(link: &Link, base: &[u8], records: &[Record], guard: Guard)
     }
     let reply = RESTORE.run(link, &[base], &arguments).await?;
     let ids: Vec<JobId> = records.iter().map(|record| record.id.clone()).collect();
-    Ok(verdicts(&reply, &ids, |code| match code {
+    let mut outcome = verdicts(&reply, &ids, |code| match code {
         -20 => "its id was taken since".to_owned(),
         -21 => "the server did not take the copy back (an older version than the one it came from?)".to_owned(),
         -22 => "its stream or group is gone".to_owned(),
         -23 => "the answer of an earlier undo was lost, and an equal one is there: it is most likely back".to_owned(),
         code => format!("the server answered {code}"),
-    }))
+    });
+    // Copied and then not deleted, or put back before: nothing was done now, and nothing is left to do.
+    let there: HashSet<&JobId> = match &reply {
+        Value::Array(codes) => {
+            ids.iter().zip(codes).filter(|(_, code)| **code == Value::Int(2)).map(|(id, _)| id).collect()
+        }
+        _ => HashSet::new(),
+    };
+    outcome.refused.retain(|(id, _)| !there.contains(id));
+    Ok(outcome)
 }
 
 /// The kind of a place, and what the script needs to know of it.

@@ -1,7 +1,7 @@
 -- Puts records back. ARGV: how to know that one is back already (`key`: its first key exists; `fresh`: none can be;
 -- `perhaps`: by its places), then for each record: number of keys, then key, dump and expiry (ms since the epoch,
 -- 0: none) of each, number of places, then kind, number of words and words of each.
--- Answers one integer per record: 1 back, -20 the id was taken since, -21 the server did not take a dump, -22 the stream
+-- Answers one integer per record: 1 back, 2 it is there as it was, -20 the id was taken since, -21 the server did not take a dump, -22 the stream
 -- or its group is gone, -23 an equal one is there and may be the one.
 local guard = ARGV[1]
 local at = 2
@@ -89,7 +89,7 @@ while at <= #ARGV do
   local verdict = 1
   if guard == 'key' and keys[1] and redis.call('EXISTS', keys[1][1]) == 1 then
     -- A copy is taken before it is known whether its job will be refused: one that never went is there as it was.
-    verdict = redis.call('DUMP', keys[1][1]) == keys[1][2] and 1 or -20
+    verdict = redis.call('DUMP', keys[1][1]) == keys[1][2] and 2 or -20
   else
     local done = {}
     for _, entry in ipairs(keys) do

@@ -11,7 +11,7 @@ use crate::domain::runner::{RunnerCommand, RunnerState};
 
 /// The key that stops a shell job.
 pub(super) fn stop(state: &mut State) -> Vec<Effect> {
-    if !state.runs_jobs() {
+    if !state.runs_jobs() || state.leaving.show {
         return vec![Effect::Suspend];
     }
     if state.running_here() == 0 && !state.leaving.resting {
@@ -28,7 +28,7 @@ fn ask_first(state: &mut State) -> Vec<Effect> {
 
 /// The key that ends qtop, when nothing else holds it up.
 pub(super) fn quit(state: &mut State) -> Vec<Effect> {
-    if state.running_here() == 0 {
+    if state.running_here() == 0 || state.leaving.show {
         return vec![Effect::Quit];
     }
     ask::show(state, Question::new(Deed::Leave(Way::Quit)))

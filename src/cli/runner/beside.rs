@@ -42,7 +42,7 @@ pub fn beside_screens(
     }
     let output = Output::new(cli.options.ascii);
     let handle = begin(&config)?;
-    let port = RunnerPort { view: handle.view.clone(), orders: handle.orders.clone(), front };
+    let port = RunnerPort { view: handle.view.clone(), orders: handle.orders.clone(), front, show: false };
     let hangup = config.runner.hangup;
     let shown = handle.beside(|| show(config.clone(), port));
     let hung_up = matches!(shown, Ok(run::Exit::Signal(Signal::Hangup, _)));

@@ -79,6 +79,12 @@ async fn begin(room: Room<'_>, plan: Plan, name: String, older: Option<Journal>)
             None => Journal::begin(&places, &name, &plan, None)?,
         };
         pieces(room, &plan, &name, &mut work, journal.as_ref()).await?;
+        if work.outcome.done.is_empty() && work.outcome.unknown.is_empty() {
+            // Copies of what was not deleted would undo nothing.
+            if let Some(token) = work.undo.take() {
+                Trash::new(&places).discard(&token)?;
+            }
+        }
         // What qtop leaves because it ends is gone on with later.
         if let Some(journal) = journal.filter(|_| *wishes.borrow() != Control::Leave || work.sent >= total) {
             journal.end()?;
