@@ -15,7 +15,7 @@ use qtop::domain::snapshot::Snapshot;
 use qtop::engine::scope::Scope;
 use qtop::engine::{self, EngineConfig, EngineHandles, Limits, Pace};
 use qtop::link::ConnectOptions;
-use qtop_testkit::{alive, wait_until};
+use qtop_testkit::{Terminal, alive, wait_until};
 use tokio_util::sync::CancellationToken;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -213,4 +213,19 @@ async fn a_server_that_does_not_start_is_reported_with_its_words() {
     std::fs::set_permissions(&server, std::fs::Permissions::from_mode(0o755)).unwrap();
     let error = demo::start(DemoOptions { search_path: OsString::from(home.path()), ..options(&home) }).await.err();
     assert!(error.is_some_and(|error| error.to_string().contains("no luck today")));
+}
+
+#[test]
+fn the_runner_screen_shows_jobs_that_qtop_runs_itself_and_q_does_not_wait_for_them() {
+    let mut terminal = Terminal::builder(env!("CARGO_BIN_EXE_qtop")).args(["demo", "--yes"]).size(120, 30).spawn();
+    terminal.wait_for_text("arq:queue", LIMIT);
+    terminal.send("6");
+    terminal.wait_for("a pool at work, with what became of its first jobs", LIMIT, |screen| {
+        let text = screen.contents();
+        text.contains("arq:arq:queue") && text.contains("consuming") && text.contains("done")
+    });
+    let begun = std::time::Instant::now();
+    terminal.send("q");
+    assert_eq!(terminal.wait_exit(LIMIT).code, 0);
+    assert!(begun.elapsed() < Duration::from_secs(3), "leaving took {:?}", begun.elapsed());
 }
