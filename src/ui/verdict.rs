@@ -74,7 +74,11 @@ pub fn words(sample: &QueueSample, now: Timestamp) -> String {
         Drain::In(span) => format!("clear in {}", text::age(span)),
         Drain::Never { grows_per_s } if grows_per_s > 0.0 => format!("grows {}/s", text::rate(grows_per_s)),
         Drain::Never { .. } => "stands still".to_owned(),
-        Drain::Unknown => String::new(),
+        // A system in which nothing waits or runs may still say how it is.
+        Drain::Unknown => match sample.facts.first() {
+            Some((label @ "status", text)) => format!("{label} {text}"),
+            _ => String::new(),
+        },
     }
 }
 

@@ -96,9 +96,14 @@ pub fn logs(state: &State) -> Vec<&LogLine> {
     state.logs.lines.iter().filter(admits).collect()
 }
 
-/// What identifies a worker's row.
+/// What identifies a worker's row. One name may stand for several rows, each of other queues.
 pub fn worker_key(worker: &Worker) -> (String, Name, Name) {
-    (worker.instance.system.to_owned(), worker.instance.name.clone(), worker.name.clone())
+    let mut place = worker.instance.name.as_bytes().to_vec();
+    for queue in &worker.queues {
+        place.push(0x1f);
+        place.extend_from_slice(queue.as_bytes());
+    }
+    (worker.instance.system.to_owned(), Name::from(place), worker.name.clone())
 }
 
 /// What identifies a row of the Scheduled screen.

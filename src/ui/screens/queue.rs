@@ -40,7 +40,7 @@ pub fn subject(scene: &Scene<'_>, canvas: &Canvas<'_>, view: &QueueView) -> Phra
         }
         line.append_apart(part);
     }
-    for (label, text) in &sample.facts {
+    for (label, text) in sample.facts.iter().filter(|(label, _)| *label != "status") {
         line.append_apart(Phrase::of(Role::Muted, format!("{label} ")).and(Role::Text, text));
     }
     if let Some(version) = &sample.library_version {
