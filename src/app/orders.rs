@@ -38,8 +38,7 @@ fn told(state: &State, worker: &Worker, order: WorkerOrder) -> Result<(QueueId, 
     let queue = instance.and_then(|instance| instance.queues.first()).map(|sample| sample.id.clone());
     let queue = queue.ok_or_else(|| "no queue of its instance is known any more".to_owned())?;
     match (worker.paused, order) {
-        (Some(true), WorkerOrder::Pause) => Err(format!("{} is paused already", worker.name)),
-        (Some(false), WorkerOrder::Continue) => Err(format!("{} is not paused", worker.name)),
+        // What is shown of workers is some seconds old, and to be told twice does no harm.
         (Some(_), _) => Ok((queue, Some(worker.name.clone()))),
         // Nobody knows who it is, so only all of them can be told.
         (None, WorkerOrder::Restart) => Ok((queue, None)),

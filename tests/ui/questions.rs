@@ -119,10 +119,6 @@ fn workers_are_told_to_pause_or_to_end_and_no_is_the_default() {
     press(&mut state, "W T");
     assert!(drawn(&state, TERMINAL).contains("type web-1-5rtB for yes:"), "the worst is asked twice");
     press(&mut state, "y esc");
-    for (keys, words) in [("W c", "web-1-5rtB is not paused"), ("j W p", "supervisor-1 is paused already")] {
-        press(&mut state, keys);
-        assert!(drawn(&state, TERMINAL).contains(words), "{keys}: {}", drawn(&state, TERMINAL));
-    }
     press(&mut state, "g g space j space W c");
     assert!(drawn(&state, TERMINAL).contains("bullmq has no way to tell its workers"), "{}", drawn(&state, TERMINAL));
 }
