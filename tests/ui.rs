@@ -10,6 +10,12 @@ mod extremes;
 mod fixture;
 #[path = "ui/full.rs"]
 mod full;
+#[path = "laravel/horizon_keys.rs"]
+mod horizon_keys;
+#[path = "ui/mixed.rs"]
+mod mixed;
+#[path = "ui/mixed_server.rs"]
+mod mixed_server;
 #[path = "ui/overlays.rs"]
 mod overlays;
 #[path = "ui/questions.rs"]

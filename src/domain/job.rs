@@ -93,10 +93,15 @@ impl JobRow {
         }
     }
 
-    /// How long the job waited: from when it could have run until it started, or until `now`.
+    /// How long the job waited: from when it could have run until it started, or until `now`. Of one that runs nobody
+    /// knows unless its start was written down.
     pub fn waited(&self, now: Timestamp) -> Option<Duration> {
         let ready = self.run_at.or(self.created_at)?;
-        Some(ready.age(self.started_at.or(self.finished_at).unwrap_or(now)))
+        match (self.kind, self.started_at.or(self.finished_at)) {
+            (_, Some(end)) => Some(ready.age(end)),
+            (StateKind::Active, None) => None,
+            (_, None) => Some(ready.age(now)),
+        }
     }
 
     /// How long the latest attempt ran, or has been running.

@@ -47,7 +47,10 @@ pub const CASES: &[Case] = &[
     },
     Case {
         system: "horizon",
-        seed: |server| crate::horizon_keys::load(server, std::time::Duration::from_secs(60)),
+        seed: |server| {
+            let now = crate::horizon_keys::now();
+            crate::horizon_keys::load(server, now, std::time::Duration::from_secs(60));
+        },
         described: Described::default,
         counts: &[
             ("shop", "recent", 15),

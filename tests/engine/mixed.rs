@@ -67,7 +67,7 @@ fn seed(server: &TestServer) {
         pipe.cmd("XGROUP").arg("CREATE").arg(format!("events{n}")).arg("workers").arg("0");
     }
     pipe.query::<redis::Value>(&mut client).expect("the server takes them");
-    horizon_keys::load(server, Duration::from_secs(60));
+    horizon_keys::load(server, horizon_keys::now(), Duration::from_secs(60));
 }
 
 fn by_system(snapshot: &Snapshot) -> String {

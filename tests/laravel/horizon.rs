@@ -38,7 +38,7 @@ fn beat(app: &App, status: &str) {
 /// An application with what a real Horizon left; its database is described.
 fn with_real_keys() -> App {
     let app = App::new(sqlite(), "database-uuids");
-    crate::horizon_keys::load(&app.server, Duration::from_secs(120));
+    crate::horizon_keys::load(&app.server, crate::horizon_keys::now(), Duration::from_secs(120));
     app
 }
 

@@ -7,10 +7,14 @@ use qtop_testkit::TestServer;
 /// When the keys were read.
 const READ_AT: i64 = 1_795_323_549;
 
-/// Puts the keys on a server as if they had been written `age` ago. Master and supervisors beat now, and what is
+/// The present unix second.
+pub fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is right").as_secs() as i64
+}
+
+/// Puts the keys on a server as if they had been written `age` before `now`. Master and supervisors beat now, and what is
 /// reserved or delayed still is.
-pub fn load(server: &TestServer, age: Duration) {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is right").as_secs() as i64;
+pub fn load(server: &TestServer, now: i64, age: Duration) {
     let mut client = server.client();
     for line in include_str!("horizon.jsonl").lines().filter(|line| !line.starts_with('#')) {
         let words: Vec<String> = serde_json::from_str(line).expect("a line of the file");

@@ -64,7 +64,7 @@ pub async fn open(arq: &Arq, link: &Link, queue: &QueueId, id: &JobId, limit: u6
         facts.push(("definition".to_owned(), format!("expires in {left}, before the job is due: it will then fail")));
     }
     if let Some(starts) = standing.starts.filter(|starts| *starts > 0 && !ended) {
-        facts.push(("started".to_owned(), format!("{starts} times")));
+        facts.push(("started".to_owned(), if starts == 1 { "once".to_owned() } else { format!("{starts} times") }));
     }
     if row.state == state::STALLED {
         let left = text::span(standing.lock.unwrap_or_default());

@@ -49,10 +49,10 @@ pub async fn workers(link: &Link, instance: &Instance, clients: Option<&str>) ->
         workers.push(Worker {
             queues: vec![name.clone()],
             state: Liveness::Live,
-            evidence: format!(
-                "{} jobs are reserved and their time is not over; who holds them is not told",
-                running.len()
-            ),
+            evidence: match running.len() {
+                1 => "1 job is reserved and its time is not over; who holds it is not told".to_owned(),
+                jobs => format!("{jobs} jobs are reserved and their time is not over; who holds them is not told"),
+            },
             running,
             ..blank(&instance.id, format!("somebody on {name}"))
         });

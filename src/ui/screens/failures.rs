@@ -67,7 +67,7 @@ fn window(scene: &Scene<'_>, groups: usize) -> Phrase {
         let words = match report.total {
             Some(total) if total > report.looked_at => format!("newest {looked} of {}", text::count(total)),
             Some(_) => format!("all {looked}"),
-            None => format!("{looked} looked at, how many there are is not known"),
+            None => format!("{looked} looked at of an unknown number"),
         };
         line.append_apart(Phrase::of(Role::Text, words));
         line.append_apart(Phrase::of(Role::Text, figures::plural(groups as u64, "cause", "causes")));

@@ -1,5 +1,6 @@
 //! Cells of every table that shows jobs.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use crate::app::views::ProgressTrack;
@@ -18,6 +19,12 @@ pub fn motion(track: Option<&ProgressTrack>, now: Instant) -> Motion {
     Motion { rate: track.rate(), eta: track.eta().map(|eta| eta.saturating_sub(still)), still: Some(still) }
 }
 
+/// An id in so many columns. Ids of moments, as a stream gives them, begin alike and differ at the end.
+fn short_id(id: &str, columns: usize) -> Cow<'_, str> {
+    let moments = id.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    if moments { text::fit_end(id, columns) } else { text::fit_middle(id, columns) }
+}
+
 /// What a job says in a column.
 pub fn cell(scene: &Scene<'_>, glyphs: &Glyphs, job: &JobRow, motion: Motion, placed: &Placed) -> Phrase {
     let columns = usize::from(placed.width);
@@ -26,7 +33,7 @@ pub fn cell(scene: &Scene<'_>, glyphs: &Glyphs, job: &JobRow, motion: Motion, pl
         None => Phrase::of(Role::Muted, "?"),
     };
     match placed.column.name {
-        "id" => Phrase::of(Role::Text, text::fit_middle(&job.id.to_text(), columns)),
+        "id" => Phrase::of(Role::Text, short_id(&job.id.to_text(), columns)),
         "name" if !job.record_exists => Phrase::of(Role::Warn, "record gone"),
         "name" => match &job.name {
             Some(name) => Phrase::of(Role::Text, name),

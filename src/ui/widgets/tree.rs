@@ -6,7 +6,7 @@ use crate::theme::{Glyphs, Role};
 use crate::ui::canvas::Phrase;
 
 /// Columns to which short names are padded, so that their values stand in one line.
-const NAME: usize = 12;
+const NAME: usize = 14;
 
 /// Indentation, fold sign, name, value.
 pub fn line(glyphs: &Glyphs, line: &Line<'_>) -> Phrase {
