@@ -59,7 +59,7 @@ async fn p4_p5_a_steady_refresh_is_one_round_trip_and_never_two_at_once() {
     }
     let proxy = Proxy::start(server.port());
     let mut engine = run(config(&proxy.url()));
-    engine.wait_for("all queues and the first walk", |s| queues(s) == 60 && s.discovery.passes == 1).await;
+    engine.wait_for("all queues and the first walk", |s| queues(s) == 60 && s.discovery.passes >= 1).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     let (first, _) = engine.wait_for("a tick", |_| true).await;
     let before = proxy.traffic();
@@ -79,7 +79,7 @@ async fn p5_a_slow_answer_is_waited_for() {
     make_queue(&server, "mail");
     let proxy = Proxy::start(server.port());
     let mut engine = run(config(&proxy.url()));
-    engine.wait_for("the first walk", |s| s.discovery.passes == 1).await;
+    engine.wait_for("the first walk", |s| s.discovery.passes >= 1).await;
     proxy.delay(Duration::from_millis(400));
     tokio::time::sleep(Duration::from_millis(900)).await;
     let before = proxy.traffic().turns;
@@ -96,7 +96,7 @@ async fn a_tick_that_is_asked_for_while_one_is_under_way_follows_it() {
     let mut config = config(&proxy.url());
     config.pace.interval = Duration::from_secs(30);
     let mut engine = run(config);
-    engine.wait_for("the first walk", |s| s.discovery.passes == 1 && queues(s) == 1).await;
+    engine.wait_for("the first walk", |s| s.discovery.passes >= 1 && queues(s) == 1).await;
     proxy.delay(Duration::from_millis(200));
     let before = engine.handles.snapshots.borrow().seq;
     engine.handles.refresh.notify_one();
@@ -113,7 +113,7 @@ async fn p9_watching_changes_nothing() {
     server.run("RPUSH tiny:t:mail:waiting a b c");
     let digest = server.digest();
     let mut engine = run(config(&server.url()));
-    let (first, _) = engine.wait_for("the first walk", |s| s.discovery.passes == 1).await;
+    let (first, _) = engine.wait_for("the first walk", |s| s.discovery.passes >= 1).await;
     engine.wait_for("some ticks", |s| s.seq > first.seq + 5).await;
     assert_eq!(server.digest(), digest);
 }
@@ -189,7 +189,7 @@ async fn r11_a_busy_server_is_told_and_outlived() {
     server.run("RPUSH tiny:t:mail:waiting a b c");
     server.run("CONFIG SET lua-time-limit 50");
     let mut engine = run(config(&server.url()));
-    engine.wait_for("the first walk", |s| s.discovery.passes == 1 && queues(s) == 1).await;
+    engine.wait_for("the first walk", |s| s.discovery.passes >= 1 && queues(s) == 1).await;
     let url = server.url();
     let script = std::thread::spawn(move || {
         let client = redis::Client::open(url).expect("a URL");
@@ -215,7 +215,7 @@ async fn pausing_stops_the_ticks_and_a_request_makes_one() {
     let server = TestServer::start();
     make_queue(&server, "mail");
     let mut engine = run(config(&server.url()));
-    engine.wait_for("the first walk", |s| s.discovery.passes == 1).await;
+    engine.wait_for("the first walk", |s| s.discovery.passes >= 1).await;
     engine.handles.pace.send_replace(Pace { paused: true, ..Pace::default() });
     tokio::time::sleep(Duration::from_millis(300)).await;
     let before = engine.handles.snapshots.borrow().seq;
