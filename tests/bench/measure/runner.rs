@@ -17,7 +17,7 @@ use qtop::link::{ConnectOptions, Mode};
 use qtop_testkit::TestServer;
 
 /// Jobs of one measurement.
-const JOBS: usize = 20_000;
+const JOBS: usize = 100_000;
 
 /// Jobs that the worker in Python gets: it would need a minute for all.
 const JOBS_OF_PYTHON: usize = 4_000;
