@@ -153,6 +153,46 @@ async fn a_program_that_went_away_is_waited_for() {
     assert!(run(&handler, "{}").await.retried().message.contains("cannot be started: No such file"));
 }
 
+/// A deployment writes over the program at the moment a job is to be run.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_is_being_written_is_waited_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (number, text) in [
+        "command = [PROGRAM]",
+        "command = [PROGRAM]\nmemory = \"512MiB\"",
+        "command = [PROGRAM]\nnice = 3",
+        "process = [PROGRAM]",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let program = folder.path().join(number.to_string());
+        fs::copy("/bin/true", &program).expect("copied");
+        let handler = build(&text.replace("PROGRAM", &format!("{program:?}")));
+        let writer = || fs::OpenOptions::new().append(true).open(&program).expect("opened");
+
+        let held = writer();
+        let release = tokio::task::spawn_blocking(move || {
+            std::thread::sleep(Duration::from_millis(100));
+            drop(held);
+        });
+        let told = run(&handler, "{}").await;
+        release.await.expect("released");
+        // The one that is to take many jobs ends before the first, but it was started.
+        let message = format!("{:?}", told.ending);
+        let started = message.contains("Done") || message.contains("ended before it answered");
+        assert!(started, "{text}: {message}");
+
+        let _held = writer();
+        let begun = std::time::Instant::now();
+        let told = run(&handler, "{}").await;
+        let message = &told.retried().message;
+        assert!(message.contains("open for writing") && message.contains("renaming"), "{text}: {message}");
+        assert!(begun.elapsed() < Duration::from_secs(5), "{text}: {:?}", begun.elapsed());
+        handler.close().await;
+    }
+}
+
 #[tokio::test]
 async fn an_argument_that_is_too_long_fails_for_good() {
     let handler = build(r#"command = ["true", "{data}"]"#);

@@ -113,7 +113,12 @@ impl Command {
             ("QTOP_ATTEMPT", attempt.as_bytes()),
         ];
         let mut relay = Relay::new(room.events.clone());
-        let mut ending = match self.program.start(&arguments, folder.path(), &facts, self.input != Input::None) {
+        let started = tokio::select! {
+            biased;
+            () = room.cancel.cancelled() => return Ending::Cancelled,
+            started = self.program.start(&arguments, folder.path(), &facts, self.input != Input::None) => started,
+        };
+        let mut ending = match started {
             Ok(started) => self.attend(started, work, &room, &mut relay, folder.path()).await,
             Err(error) => self.program.not_started(&error),
         };

@@ -229,7 +229,7 @@ impl Process {
                         sleep_until(moment).await;
                         continue;
                     }
-                    return Worker::start(&self.program, &self.arguments, self.longest);
+                    return Worker::start(&self.program, &self.arguments, self.longest).await;
                 }
             }
         }

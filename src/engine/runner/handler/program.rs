@@ -1,5 +1,6 @@
 //! Starting a program: which file, with which environment and limits, in a process group of its own.
 
+pub(super) mod busy;
 mod escaped;
 mod group;
 
@@ -13,6 +14,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::process::{Child, Command};
+use tokio::time::sleep;
 
 use super::super::work::{Ending, Failure};
 use super::helper::{Helper, Limits, Watched};
@@ -130,21 +132,34 @@ impl Program {
         tempfile::Builder::new().prefix("qtop-job-").permissions(private).tempdir_in(&self.scratch)
     }
 
-    /// Starts it. Its limits hold from its first instruction on.
-    pub(super) fn start(
+    /// Starts it. Its limits hold from its first instruction on. A file that is just being written is waited for a
+    /// moment. Dropping this starts nothing, or kills what was started.
+    pub(super) async fn start(
         &self,
         arguments: &[OsString],
         folder: &Path,
         facts: &[(&str, &[u8])],
         input: bool,
     ) -> io::Result<Started> {
+        let mut command = self.command(arguments, folder, facts, input);
+        let mut pauses = busy::pauses();
+        loop {
+            match self.spawn(&mut command, folder) {
+                Err(error) if busy::is(&error) => match pauses.next() {
+                    Some(pause) => sleep(pause).await,
+                    None => return Err(error),
+                },
+                result => return result,
+            }
+        }
+    }
+
+    fn command(&self, arguments: &[OsString], folder: &Path, facts: &[(&str, &[u8])], input: bool) -> Command {
         let limits = self.limits();
-        let helper = self.helper.as_ref();
-        let mut command = match helper.filter(|_| limits != Limits::default()) {
+        let mut command = match self.helper.as_ref().filter(|_| limits != Limits::default()) {
             Some(helper) => helper.limited(&self.path, limits),
             None => Command::new(&self.path),
         };
-        let watched = helper.map(|helper| helper.guard.watch(folder, self.keep));
         command.args(arguments).env_clear().envs(&self.environment);
         for (name, value) in facts.iter().filter(|(_, value)| !value.contains(&0)) {
             command.env(name, OsStr::from_bytes(value));
@@ -153,6 +168,11 @@ impl Program {
         command.env("TMPDIR", folder).current_dir(folder);
         command.stdin(if input { Stdio::piped() } else { Stdio::null() });
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        command
+    }
+
+    fn spawn(&self, command: &mut Command, folder: &Path) -> io::Result<Started> {
+        let watched = self.helper.as_ref().map(|helper| helper.guard.watch(folder, self.keep));
         let child = command.spawn()?;
         let group = Group::of(&child)?;
         if let Some(watched) = &watched {
@@ -179,7 +199,11 @@ impl Program {
             );
             return Ending::Failed(Failure::new(message));
         }
-        Ending::Retry { failure: Failure::new(format!("{path} cannot be started: {error}")), after: None }
+        let message = match busy::is(error) {
+            true => busy::message(path),
+            false => format!("{path} cannot be started: {error}"),
+        };
+        Ending::Retry { failure: Failure::new(message), after: None }
     }
 }
 

@@ -8,6 +8,8 @@ use std::process::Command;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setpriority_pgrp, setrlimit};
 
+use super::super::program::busy;
+
 /// Exit code of a program that could not be started, as shells have it.
 const NOT_STARTED: u8 = 127;
 
@@ -84,11 +86,28 @@ pub(super) fn start(words: &[OsString]) -> u8 {
     };
     let program = Path::new(program);
     let error = match limits.set() {
-        Ok(()) => Command::new(program).args(arguments).exec(),
+        Ok(()) => become_program(Command::new(program).args(arguments)),
         Err(error) => error,
     };
-    drop(writeln!(io::stderr(), "{} cannot be started: {error}", program.display()));
+    let message = match busy::is(&error) {
+        true => busy::message(program.display()),
+        false => format!("{} cannot be started: {error}", program.display()),
+    };
+    drop(writeln!(io::stderr(), "{message}"));
     NOT_STARTED
+}
+
+/// Comes back only if it cannot.
+fn become_program(command: &mut Command) -> io::Error {
+    let mut error = command.exec();
+    for pause in busy::pauses() {
+        if !busy::is(&error) {
+            break;
+        }
+        std::thread::sleep(pause);
+        error = command.exec();
+    }
+    error
 }
 
 #[cfg(test)]

@@ -74,9 +74,9 @@ pub(super) async fn write(stdin: &mut ChildStdin, line: &[u8]) -> bool {
 }
 
 impl Worker {
-    pub(super) fn start(program: &Program, arguments: &[OsString], longest: usize) -> io::Result<Self> {
+    pub(super) async fn start(program: &Program, arguments: &[OsString], longest: usize) -> io::Result<Self> {
         let folder = program.folder()?;
-        let mut started = program.start(arguments, folder.path(), &[], true)?;
+        let mut started = program.start(arguments, folder.path(), &[], true).await?;
         let missing = || io::Error::other("a standard stream is missing");
         let stdin = started.child.stdin.take().ok_or_else(missing)?;
         let stdout = started.child.stdout.take().ok_or_else(missing)?;
