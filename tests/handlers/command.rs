@@ -120,6 +120,38 @@ async fn limits_hold() {
     assert!(told.retried().crashed && told.retried().message.contains("more processor time"), "{:?}", told.retried());
 }
 
+/// The shell that sets limits loses such names and sets some of its own: then qtop sets them itself.
+#[tokio::test]
+async fn limits_change_nothing_in_the_environment() {
+    for more in ["", "env = { \"a.b\" = \"1\", PWD = \"/x\" }"] {
+        let plain = run(&build(&format!("command = [\"env\"]\n{more}")), "{}").await;
+        let text = format!("command = [\"env\"]\nmemory = \"512MiB\"\ncpu = \"7s\"\nnice = 1\n{more}");
+        let limited = run(&build(&text), "{}").await;
+        let of = |told: &super::bench::Told| {
+            let lines = told.output(Stream::Out).into_iter().filter(|line| !line.starts_with("TMPDIR="));
+            lines.map(str::to_owned).collect::<std::collections::BTreeSet<_>>()
+        };
+        assert_eq!(of(&plain), of(&limited), "{more}");
+        assert_eq!(of(&limited).contains("a.b=1"), !more.is_empty());
+    }
+    // With arguments from a job, which are no script.
+    let handler = build("command = [\"printf\", \"%s\", \"{data.url}\"]\nmemory = \"512MiB\"");
+    let told = run(&handler, r#"{"url":"$(id); `id`"}"#).await;
+    assert_eq!(told.output(Stream::Out), ["$(id); `id`"]);
+}
+
+#[tokio::test]
+async fn a_limited_program_that_went_away_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = folder.path().join("work");
+    fs::copy("/bin/true", &program).expect("copied");
+    let handler = build(&format!("command = [{program:?}]\nmemory = \"512MiB\""));
+    assert!(matches!(run(&handler, "{}").await.ending, Ending::Done { .. }));
+    fs::remove_file(&program).expect("removed");
+    let message = run(&handler, "{}").await.retried().message.clone();
+    assert!(message.contains("work cannot be started: No such file"), "{message}");
+}
+
 #[tokio::test]
 async fn what_is_wrong_is_found_at_the_start() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -210,8 +242,12 @@ async fn f13_a_command_costs_little_more_than_its_start() {
         times.sort_unstable();
         times[times.len() / 2]
     };
+    // Without `nice`, which makes it wait for others on a busy machine.
+    let limited = "command = [\"true\"]\nmemory = \"512MiB\"\ncpu = \"60s\"";
+    let limiting = qtop::engine::runner::handler::Handler::build(&settings(limited), &surroundings()).expect("builds");
     let mut bare = Vec::new();
     let mut handled = Vec::new();
+    let mut limited = Vec::new();
     for _ in 0..100 {
         let start = std::time::Instant::now();
         assert!(std::process::Command::new("true").status().expect("runs").success());
@@ -219,8 +255,12 @@ async fn f13_a_command_costs_little_more_than_its_start() {
         let start = std::time::Instant::now();
         run(&handler, "{}").await;
         handled.push(start.elapsed());
+        let start = std::time::Instant::now();
+        run(&limiting, "{}").await;
+        limited.push(start.elapsed());
     }
-    let (bare, handled) = (median(bare), median(handled));
-    println!("bare {bare:?}, handled {handled:?}");
+    let (bare, handled, limited) = (median(bare), median(handled), median(limited));
+    println!("bare {bare:?}, handled {handled:?}, limited {limited:?}");
+    assert!(limited.saturating_sub(handled) < Duration::from_millis(5), "handled {handled:?}, limited {limited:?}");
     assert!(handled.saturating_sub(bare) < Duration::from_millis(10), "bare {bare:?}, handled {handled:?}");
 }

@@ -76,12 +76,17 @@ async fn what_a_job_leaves_behind_is_killed_with_it() {
     told.output(Stream::Out).into_iter().map(pid).for_each(gone);
 }
 
-/// A daemon makes its own session, so the group does not reach it.
+/// A daemon makes its own session, so the group does not reach it; and it may clear its environment.
 #[tokio::test]
 async fn a_daemon_that_holds_the_output_is_killed() {
-    let told = run(&shell("setsid sh -c 'echo $$; exec sleep 60' & sleep 0.3", ""), "{}").await;
-    assert!(matches!(told.ending, Ending::Done { .. }), "{:?}", told.ending);
-    told.output(Stream::Out).into_iter().map(pid).for_each(gone);
+    for clear in ["", "env -i"] {
+        for limit in ["", "memory = \"512MiB\"\nnice = 1"] {
+            let script = format!("setsid {clear} sh -c 'echo $$; exec sleep 60' & sleep 0.3");
+            let told = run(&shell(&script, limit), "{}").await;
+            assert!(matches!(told.ending, Ending::Done { .. }), "{:?}", told.ending);
+            told.output(Stream::Out).into_iter().map(pid).for_each(gone);
+        }
+    }
 }
 
 #[tokio::test]

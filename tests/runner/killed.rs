@@ -7,9 +7,11 @@ use qtop_testkit::{TestServer, alive, wait_until};
 
 use crate::program::{Home, fill};
 
-/// Writes its own id, that of a child, and that of a daemon in a session of its own; then all of them wait.
+/// Writes its own id, that of a child, that of a daemon in a session of its own, and that of one that has cleared its
+/// environment as well; then all of them wait.
 const FAMILY: &str = "trap '' TERM HUP; echo $$ >> $1; sleep 600 & echo $! >> $1\n\
-                      setsid sh -c 'echo $$ >> '$1'; exec sleep 600' &\nwait; wait";
+                      setsid sh -c 'echo $$ >> '$1'; exec sleep 600' &\n\
+                      setsid env -i PATH=$PATH sh -c 'echo $$ >> '$1'; exec sleep 600' &\nwait; wait";
 
 fn pids(home: &Home) -> Vec<u32> {
     let text = fs::read_to_string(home.path().join("ran")).unwrap_or_default();
@@ -23,7 +25,7 @@ fn folders(home: &Home) -> usize {
 #[test]
 fn programs_do_not_outlive_a_qtop_that_is_killed() {
     let server = TestServer::start();
-    for (kind, count) in [("command", 6), ("process", 3)] {
+    for (kind, count) in [("command", 8), ("process", 4)] {
         server.run("FLUSHALL");
         let home = match kind {
             "command" => Home::new(&server, FAMILY, "concurrency = 2"),

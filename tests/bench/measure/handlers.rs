@@ -62,7 +62,7 @@ pub fn handlers() {
 
 async fn overhead() {
     let handler = build("command = [\"true\"]");
-    let limiting = build("command = [\"true\"]\nmemory = \"512MiB\"");
+    let limiting = build("command = [\"true\"]\nmemory = \"512MiB\"\ncpu = \"60s\"");
     let work = work();
     let (mut bare, mut handled, mut limited) = (Vec::new(), Vec::new(), Vec::new());
     // Alternately, so that both see the same machine.
@@ -79,8 +79,11 @@ async fn overhead() {
         limited.push(start.elapsed());
     }
     println!("| `true`, {STARTS} times | median | 95 % |\n| --- | ---: | ---: |");
-    let rows =
-        [("fork, exec and wait alone", bare), ("`command` handler", handled), ("the same with `memory`", limited)];
+    let rows = [
+        ("fork, exec and wait alone", bare),
+        ("`command` handler", handled),
+        ("the same with `memory` and `cpu`", limited),
+    ];
     let mut medians = Vec::new();
     for (name, mut times) in rows {
         let median = percentile(&mut times, 0.5);
@@ -88,10 +91,7 @@ async fn overhead() {
         medians.push(median);
     }
     println!("| added by qtop | {} | |", ms(medians[1].saturating_sub(medians[0])));
-    println!(
-        "| added by qtop and the further exec that sets limits | {} | |",
-        ms(medians[2].saturating_sub(medians[0]))
-    );
+    println!("| added by qtop and what sets the limits | {} | |", ms(medians[2].saturating_sub(medians[0])));
 }
 
 async fn throughput(concurrency: usize) -> f64 {

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::super::work::{Ending, Failure, Room, Stream, Work};
 use super::facts::{Facts, envelope};
 use super::lines::{Again, Lines, Said, plain, read};
-use super::program::{Program, Started, kill_escaped};
+use super::program::{Program, Started};
 use super::relay::Relay;
 use super::verdict::{Rules, signal_name};
 use super::{HandlerError, Surroundings};
@@ -206,13 +206,13 @@ impl Command {
             let status = group.finish(child).await;
             if !silent && timeout(LAST_WORDS, &mut talk).await.is_err() {
                 // Somebody else holds its output: a child that left the group.
-                kill_escaped(folder);
+                group.kill_escaped(folder);
                 drop(timeout(LAST_WORDS, &mut talk).await);
             }
             (cause, status)
         };
         if cause != Cause::Ended {
-            kill_escaped(folder);
+            group.kill_escaped(folder);
         }
         relay.into_inner().flush().await;
         match cause {

@@ -1,14 +1,15 @@
-//! Two helpers that are this program started once more: one sets limits before a handler's program begins, the other
-//! sees to it that no program outlives a qtop that was killed.
+//! Two helpers that are this program started once more: one sets limits before a handler's program begins, where the
+//! system's shell cannot; the other sees to it that no program outlives a qtop that was killed.
 //!
 //! Between fork and exec only code that cannot be checked for safety could do the first, and the kernel's own signal for
 //! the second is bound to a thread and reaches one process only.
 
 mod guard;
 mod limits;
+mod shell;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub(super) use guard::{Guard, Watched};
@@ -18,6 +19,8 @@ pub(super) use limits::{Limits, no_core_files};
 const GUARD: &str = "child-guard";
 /// First argument of the helper that limits.
 const START: &str = "child-start";
+/// The program of the process that looks.
+const OWN_PROGRAM: &str = "/proc/self/exe";
 
 /// This program, which can help.
 #[derive(Clone, Debug)]
@@ -35,16 +38,32 @@ impl Helper {
     /// The program of this process, also after its file was replaced.
     pub fn of_process() -> Option<Self> {
         if cfg!(target_os = "linux") {
-            return Some(Self::new(PathBuf::from("/proc/self/exe")));
+            return Some(Self::new(PathBuf::from(OWN_PROGRAM)));
         }
         std::env::current_exe().ok().map(Self::new)
     }
 
-    /// A command that starts `program` with these limits.
-    pub(super) fn limited(&self, program: &std::path::Path, limits: Limits) -> tokio::process::Command {
+    /// A command that starts `program` with these limits, in an environment with these variables.
+    pub(super) fn limited<'a>(
+        &self,
+        program: &Path,
+        limits: Limits,
+        variables: impl Iterator<Item = &'a OsString>,
+    ) -> tokio::process::Command {
+        if let Some(shell) = shell::carrying(variables) {
+            return shell::limited(shell, &self.seen_from_elsewhere(), program, limits);
+        }
         let mut command = tokio::process::Command::new(&self.program);
         command.arg0("qtop").arg(START).args(limits.words()).arg(program);
         command
+    }
+
+    /// The path by which another process finds this program.
+    fn seen_from_elsewhere(&self) -> PathBuf {
+        match self.program == Path::new(OWN_PROGRAM) {
+            true => PathBuf::from(format!("/proc/{}/exe", std::process::id())),
+            false => self.program.clone(),
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 pub(super) mod busy;
 mod escaped;
 mod group;
+mod mark;
+mod niceness;
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -23,6 +25,7 @@ use crate::config;
 
 pub(super) use escaped::kill_escaped;
 pub(super) use group::Group;
+pub(super) use mark::Mark;
 
 /// Variables that a program has from qtop's environment, if they are set (S9): where things are, which language, which
 /// time. None of them holds a login.
@@ -141,10 +144,15 @@ impl Program {
         facts: &[(&str, &[u8])],
         input: bool,
     ) -> io::Result<Started> {
-        let mut command = self.command(arguments, folder, facts, input);
         let mut pauses = busy::pauses();
         loop {
-            match self.spawn(&mut command, folder) {
+            let command = self.command(arguments, folder, facts, input);
+            let watched = self.helper.as_ref().map(|helper| helper.guard.watch(folder, self.keep));
+            let started = match self.nice {
+                None => begin(command, watched),
+                Some(niceness) => niceness::start_at(niceness, move || begin(command, watched)).await,
+            };
+            match started {
                 Err(error) if busy::is(&error) => match pauses.next() {
                     Some(pause) => sleep(pause).await,
                     None => return Err(error),
@@ -157,7 +165,10 @@ impl Program {
     fn command(&self, arguments: &[OsString], folder: &Path, facts: &[(&str, &[u8])], input: bool) -> Command {
         let limits = self.limits();
         let mut command = match self.helper.as_ref().filter(|_| limits != Limits::default()) {
-            Some(helper) => helper.limited(&self.path, limits),
+            Some(helper) => {
+                let facts = facts.iter().map(|(name, _)| OsString::from(name)).collect::<Vec<_>>();
+                helper.limited(&self.path, limits, self.environment.keys().chain(&facts))
+            }
             None => Command::new(&self.path),
         };
         command.args(arguments).env_clear().envs(&self.environment);
@@ -171,22 +182,13 @@ impl Program {
         command
     }
 
-    fn spawn(&self, command: &mut Command, folder: &Path) -> io::Result<Started> {
-        let watched = self.helper.as_ref().map(|helper| helper.guard.watch(folder, self.keep));
-        let child = command.spawn()?;
-        let group = Group::of(&child)?;
-        if let Some(watched) = &watched {
-            watched.leads(group.id().as_raw_nonzero().get());
-        }
-        Ok(Started { child, group, _watched: watched })
-    }
-
     fn limits(&self) -> Limits {
         let cpu = self.cpu.map(|cpu| {
             let soft = cpu.as_secs().max(1);
             (soft, soft + self.kill_after.as_secs().max(1))
         });
-        Limits { memory: self.memory, cpu, nice: self.nice }
+        // On Linux it has been set before.
+        Limits { memory: self.memory, cpu, nice: self.nice.filter(|_| !cfg!(target_os = "linux")) }
     }
 
     /// What it means that it could not be started. The file was there when the runner started, so most causes pass.
@@ -205,6 +207,15 @@ impl Program {
         };
         Ending::Retry { failure: Failure::new(message), after: None }
     }
+}
+
+fn begin(mut command: Command, watched: Option<Watched>) -> io::Result<Started> {
+    let child = command.spawn()?;
+    let group = Group::of(&child)?;
+    if let Some(watched) = &watched {
+        watched.leads(&group);
+    }
+    Ok(Started { child, group, _watched: watched })
 }
 
 /// The file of a program; the error says what was found instead.

@@ -2,7 +2,8 @@
 //!
 //! It is told of every start and every end through a pipe; the end of the pipe is the end of qtop, whatever ended it.
 //! A message ends with a NUL, which no path has: `+K FOLDER` before a program is started in a new folder (`K` is `k` if
-//! the folder is to be kept), `=PID FOLDER` once it leads a group of its own, `-FOLDER` when nothing of it runs any more.
+//! the folder is to be kept), `=PID MARK FOLDER` once it leads a group of its own (`-` for no mark), `-FOLDER` when
+//! nothing of it runs any more.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -17,7 +18,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::super::program::kill_escaped;
+use super::super::program::{Group, Mark, kill_escaped};
 use super::GUARD;
 
 /// How often children that left their group are looked for: each look may miss one that was just being made.
@@ -42,8 +43,15 @@ struct State {
 /// A program that runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Entry {
-    group: Option<i32>,
+    leader: Option<Leader>,
     keep: bool,
+}
+
+/// By what everything is found that a program started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Leader {
+    group: i32,
+    mark: Option<Mark>,
 }
 
 /// A program that is watched until this is dropped.
@@ -60,7 +68,7 @@ impl Guard {
 
     /// Watches what is about to be started in a folder of its own.
     pub(in super::super) fn watch(self: &Arc<Self>, folder: &Path, keep: bool) -> Watched {
-        let entry = Entry { group: None, keep };
+        let entry = Entry { leader: None, keep };
         let mut state = self.state();
         state.running.insert(folder.to_owned(), entry);
         self.tell(&mut state, &began(folder, entry));
@@ -84,7 +92,7 @@ impl Guard {
                     drop(old.try_wait());
                 }
                 for (folder, entry) in &state.running {
-                    let grouped = entry.group.map(|group| leads(folder, group)).unwrap_or_default();
+                    let grouped = entry.leader.map(|leader| leads(folder, leader)).unwrap_or_default();
                     let all = [began(folder, *entry), grouped].concat();
                     // One that ends at once is noticed with the next message.
                     drop(pipe.write_all(&all));
@@ -120,12 +128,13 @@ impl Drop for Guard {
 
 impl Watched {
     /// The program runs, as the leader of a group.
-    pub(in super::super) fn leads(&self, group: i32) {
+    pub(in super::super) fn leads(&self, group: &Group) {
+        let leader = Leader { group: group.id().as_raw_nonzero().get(), mark: group.mark() };
         let mut state = self.guard.state();
         if let Some(entry) = state.running.get_mut(&self.folder) {
-            entry.group = Some(group);
+            entry.leader = Some(leader);
         }
-        self.guard.tell(&mut state, &leads(&self.folder, group));
+        self.guard.tell(&mut state, &leads(&self.folder, leader));
     }
 }
 
@@ -142,8 +151,9 @@ fn began(folder: &Path, entry: Entry) -> Vec<u8> {
     [mark, folder.as_os_str().as_bytes(), b"\0"].concat()
 }
 
-fn leads(folder: &Path, group: i32) -> Vec<u8> {
-    [format!("={group} ").as_bytes(), folder.as_os_str().as_bytes(), b"\0"].concat()
+fn leads(folder: &Path, Leader { group, mark }: Leader) -> Vec<u8> {
+    let mark = mark.map_or_else(|| "-".to_owned(), |mark| mark.to_string());
+    [format!("={group} {mark} ").as_bytes(), folder.as_os_str().as_bytes(), b"\0"].concat()
 }
 
 /// The far end: listens until the pipe ends, then ends what still runs.
@@ -172,16 +182,18 @@ fn note(running: &mut BTreeMap<PathBuf, Entry>, message: &[u8]) {
     let path = |bytes: &[u8]| PathBuf::from(std::ffi::OsString::from_vec(bytes.to_vec()));
     match message {
         [b'+', keep, b' ', folder @ ..] => {
-            running.insert(path(folder), Entry { group: None, keep: *keep == b'k' });
+            running.insert(path(folder), Entry { leader: None, keep: *keep == b'k' });
         }
         [b'-', folder @ ..] => {
             running.remove(Path::new(OsStr::from_bytes(folder)));
         }
         [b'=', rest @ ..] => {
-            let Some(blank) = rest.iter().position(|byte| *byte == b' ') else { return };
-            let group = std::str::from_utf8(&rest[..blank]).ok().and_then(|text| text.parse().ok());
-            if let Some(entry) = running.get_mut(&path(&rest[blank + 1..])) {
-                entry.group = group;
+            let mut parts = rest.splitn(3, |byte| *byte == b' ');
+            let [Some(group), Some(mark), Some(folder)] = [parts.next(), parts.next(), parts.next()] else { return };
+            let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
+            let leader = text(group).parse().ok().map(|group| Leader { group, mark: text(mark).parse().ok() });
+            if let Some(entry) = running.get_mut(&path(folder)) {
+                entry.leader = leader;
             }
         }
         _ => {}
@@ -190,12 +202,12 @@ fn note(running: &mut BTreeMap<PathBuf, Entry>, message: &[u8]) {
 
 /// Kills a group and what left it, and removes the folder.
 fn end(folder: &Path, entry: Entry) {
-    if let Some(group) = entry.group.and_then(Pid::from_raw) {
+    if let Some(group) = entry.leader.and_then(|leader| Pid::from_raw(leader.group)) {
         // Gone already, most likely.
         let _ = kill_process_group(group, Signal::KILL);
     }
     for _ in 0..LOOKS {
-        if kill_escaped(folder) == 0 {
+        if kill_escaped(folder, entry.leader.and_then(|leader| leader.mark)) == 0 {
             break;
         }
         std::thread::sleep(PAUSE);
@@ -214,13 +226,15 @@ mod tests {
     fn messages_are_understood_in_any_order() {
         let mut running = BTreeMap::new();
         let folder = Path::new("/tmp/a b\n=7");
-        let entry = Entry { group: None, keep: true };
+        let entry = Entry { leader: None, keep: true };
         let text = |message: Vec<u8>| message[..message.len() - 1].to_vec();
         note(&mut running, &text(began(folder, entry)));
         assert_eq!(running.get(folder), Some(&entry));
-        note(&mut running, &text(leads(folder, 77)));
-        assert_eq!(running.get(folder), Some(&Entry { group: Some(77), ..entry }));
-        note(&mut running, &text(leads(Path::new("/tmp/other"), 78)));
+        for leader in [Leader { group: 77, mark: None }, Leader { group: 78, mark: "5000000000".parse().ok() }] {
+            note(&mut running, &text(leads(folder, leader)));
+            assert_eq!(running.get(folder), Some(&Entry { leader: Some(leader), ..entry }));
+        }
+        note(&mut running, &text(leads(Path::new("/tmp/other"), Leader { group: 79, mark: None })));
         for nonsense in [&b""[..], b"=", b"=x", b"+", b"?a"] {
             note(&mut running, nonsense);
         }

@@ -32,6 +32,16 @@ impl Limits {
         [word(self.memory), word(soft), word(hard), word(self.nice.map(u64::from))]
     }
 
+    /// No more than this process may have itself.
+    pub(super) fn within_own(self) -> Self {
+        let within = |resource, value: u64| value.min(getrlimit(resource).maximum.unwrap_or(u64::MAX));
+        Self {
+            memory: self.memory.map(|memory| within(Resource::Data, memory)),
+            cpu: self.cpu.map(|(soft, hard)| (within(Resource::Cpu, soft), within(Resource::Cpu, hard))),
+            nice: self.nice,
+        }
+    }
+
     fn of(words: &[OsString]) -> Option<Self> {
         let [memory, soft, hard, nice] = words else { return None };
         let read = |word: &OsString| match word.to_str()? {

@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout};
 use super::super::super::work::{Event, Stream};
 use super::super::command::TAIL;
 use super::super::lines::{Lines, Said, plain, read};
-use super::super::program::{Program, Started, kill_escaped};
+use super::super::program::{Program, Started};
 use super::super::verdict::signal_name;
 
 /// How long the last lines of standard error may take after the child has ended.
@@ -140,7 +140,7 @@ impl Worker {
         let Started { child, group, .. } = &mut self.started;
         let by_itself = timeout(limit, group.ended(child)).await.is_ok();
         let status = group.finish(child).await;
-        kill_escaped(self.folder.path());
+        group.kill_escaped(self.folder.path());
         match status {
             _ if !by_itself => "it closed its output and went on".to_owned(),
             Ok(status) => ending(status),
@@ -154,7 +154,7 @@ impl Worker {
         group.terminate();
         drop(timeout(limit, group.ended(child)).await);
         drop(group.finish(child).await);
-        kill_escaped(self.folder.path());
+        group.kill_escaped(self.folder.path());
     }
 
     /// Lets it end by itself: there are no more jobs. Takes at most twice the limit.
@@ -166,7 +166,7 @@ impl Worker {
             drop(timeout(limit, group.ended(child)).await);
         }
         drop(group.finish(child).await);
-        kill_escaped(self.folder.path());
+        group.kill_escaped(self.folder.path());
         drop(timeout(LAST_WORDS, &mut self.reader).await);
     }
 
