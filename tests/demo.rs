@@ -219,6 +219,7 @@ async fn a_server_that_does_not_start_is_reported_with_its_words() {
 fn the_runner_screen_shows_jobs_that_qtop_runs_itself_and_q_does_not_wait_for_them() {
     let mut terminal = Terminal::builder(env!("CARGO_BIN_EXE_qtop")).args(["demo", "--yes"]).size(120, 30).spawn();
     terminal.wait_for_text("arq:queue", LIMIT);
+    terminal.wait_for_text("6 Runner", LIMIT);
     terminal.send("6");
     terminal.wait_for("a pool at work, with what became of its first jobs", LIMIT, |screen| {
         let text = screen.contents();

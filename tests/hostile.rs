@@ -1,5 +1,5 @@
-//! Definitions and results of ARQ that are made to harm: the built program reads them under a limit of memory, and under
-//! a watch over everything it starts (S6).
+//! Values that are made to harm, and huge ones of every system: the built program reads them under a limit of memory, and
+//! under a watch over everything it starts (S6).
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may fail a test as directly as tests do")]
 
@@ -192,4 +192,77 @@ fn definitions_and_results_of_64_megabytes_are_read_in_bounded_memory() {
             assert!(said.contains("send"), "{words:?}: {}", &said[..said.len().min(400)]);
         }
     }
+}
+
+/// One command to the server, whose words may be huge.
+fn ask(server: &TestServer, words: &[&[u8]]) {
+    let mut command = redis::Cmd::new();
+    for word in words {
+        command.arg(*word);
+    }
+    command.exec(&mut server.client()).unwrap();
+}
+
+#[test]
+fn s6_values_of_64_megabytes_of_every_system_are_shown_and_copied_in_bounded_memory() {
+    const SIZE: usize = 64 << 20;
+    let home = tempfile::tempdir().unwrap();
+    fs::create_dir_all(home.path().join("config/qtop")).unwrap();
+    let lists = "[[list]]\nname = \"plain\"\nkey = \"plain\"\nitem = \"raw\"\n\n[[list]]\nname = \"letters\"\nkey = \"letters\"\n\
+                 delayed = { key = \"letters:later\" }\nitem = \"json\"\nfields = { id = \"id\", name = \"kind\", created = \"at\" }\n";
+    fs::write(home.path().join("config/qtop/config.toml"), lists).unwrap();
+    let server = TestServer::start();
+    let huge = |start: &str, end: &str| [start.as_bytes(), &vec![b'x'; SIZE], end.as_bytes()].concat();
+    let plain = huge("raw ", "");
+    ask(&server, &[b"RPUSH", b"plain", b"small", &plain, b"other"]);
+    drop(plain);
+    let letter = huge(r#"{"id":"L1","kind":"letter","at":1700000000,"body":""#, r#""}"#);
+    ask(&server, &[b"RPUSH", b"letters", &letter]);
+    ask(&server, &[b"ZADD", b"letters:later", b"4000000000", &letter]);
+    drop(letter);
+    let laravel =
+        huge(r#"{"uuid":"u-1","displayName":"Send","job":"H@call","attempts":0,"data":{"command":""#, r#""}}"#);
+    ask(&server, &[b"RPUSH", b"queues:mail", &laravel]);
+    for set in ["delayed", "reserved"] {
+        ask(&server, &[b"ZADD", format!("queues:mail:{set}").as_bytes(), b"4000000000", &laravel]);
+    }
+    drop(laravel);
+    let field = huge("", "");
+    ask(&server, &[b"XADD", b"events", b"7-0", b"type", b"click", b"image", &field, b"last", b"1"]);
+    ask(&server, &[b"XGROUP", b"CREATE", b"events", b"group", b"0"]);
+    let data = huge("{\"text\":\"", "\"}");
+    ask(&server, &[b"HSET", b"bull:mail:meta", b"version", b"bullmq:5.81.0", b"opts.maxLenEvents", b"10000"]);
+    ask(&server, &[b"HSET", b"bull:mail:1", b"name", b"send", b"data", &data, b"opts", b"{}", b"timestamp", b"1"]);
+    ask(&server, &[b"LPUSH", b"bull:mail:wait", b"1"]);
+    ask(&server, &[b"SET", b"bull:mail:id", b"1"]);
+    drop(data);
+
+    // Arguments, and what the answer must hold.
+    let all: &[(&[&str], &str)] = &[
+        (&["queues", "--json"], "letters"),
+        (&["jobs", "list:plain", "--state", "waiting", "--json"], "67108868"),
+        (&["jobs", "list:letters", "--state", "waiting", "--json"], "\"L1\""),
+        (&["jobs", "list:letters", "--state", "delayed", "--json"], "\"L1\""),
+        (&["job", "list:letters", "L1", "--json"], "\"letter\""),
+        (&["jobs", "laravel:mail", "--state", "pending", "--json"], "\"u-1\""),
+        (&["jobs", "laravel:mail", "--state", "delayed", "--json"], "\"u-1\""),
+        (&["jobs", "laravel:mail", "--state", "reserved", "--json"], "\"u-1\""),
+        (&["job", "laravel:mail", "u-1", "--json"], "\"Send\""),
+        (&["workers", "--json"], "u-1"),
+        (&["jobs", "stream:events/group", "--state", "waiting", "--json"], "\"click\""),
+        (&["jobs", "stream:events/group", "--state", "waiting", "--match", "absent"], ""),
+        (&["job", "stream:events/group", "7-0", "--json"], "left out"),
+        (&["jobs", "bullmq:mail", "--state", "waiting", "--json"], "\"send\""),
+        (&["job", "bullmq:mail", "1", "--json"], "too large"),
+        (&["duplicate", "bullmq:mail", "1", "--yes"], ""),
+    ];
+    for (words, expected) in all {
+        let output = limited(&server, home.path(), 150, words);
+        let (said, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let start = &said[..said.len().min(600)];
+        assert!(matches!(output.status.code(), Some(0 | 1)), "{words:?}: {:?} {error} {start}", output.status);
+        assert!(said.contains(expected), "{words:?}: {error} {start}");
+    }
+    let copies: u64 = redis::cmd("HSTRLEN").arg("bull:mail:2").arg("data").query(&mut server.client()).unwrap();
+    assert_eq!(copies, SIZE as u64 + 11);
 }

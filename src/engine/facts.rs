@@ -42,7 +42,7 @@ impl<'a> Info<'a> {
             Some("dragonfly")
         } else if own("kvrocks_version") {
             Some("kvrocks")
-        } else if own("meebis_version") || self.0.get("server_name").is_some_and(|name| *name == "meebis") {
+        } else if self.0.get("redis_build_id").is_some_and(|build| *build == "meebis") {
             Some("meebis")
         } else if own("redis_version") && own("redis_build_id") {
             Some("redis")
@@ -75,7 +75,8 @@ impl<'a> Info<'a> {
             memory_max: self.number("maxmemory"),
             eviction_policy: self.text("maxmemory_policy").or_else(|| before.eviction_policy.clone()),
             evicted_keys: self.number("evicted_keys"),
-            ops_per_second: self.number("instantaneous_ops_per_sec"),
+            // meebis counts none and always says zero.
+            ops_per_second: self.number("instantaneous_ops_per_sec").filter(|_| self.product() != Some("meebis")),
             replicas: self.number("connected_slaves"),
             primary_link: self.text("master_link_status"),
             aof: self.flag("aof_enabled"),

@@ -18,7 +18,7 @@ use super::meter::Meter;
 use super::options::{ConnectOptions, Purpose};
 use super::send::Link;
 use super::sentinel;
-use super::socket::{Counted, EndNote, Socket};
+use super::socket::{Counted, EndNote, Sieve, Socket};
 use super::step::StepNote;
 use super::tls;
 
@@ -78,19 +78,19 @@ async fn reach(
     let make = |raw: Raw, target: String| Link::new(raw, target, address.safe_url(), options, purpose);
     match &address.endpoint {
         Endpoint::Tcp(node) => {
-            let raw = open_tcp(node, address.tls, options, meter, step).await?;
+            let raw = open_tcp(node, address.tls, options, purpose, meter, step).await?;
             log_in(make(raw, address.target()), &credentials, step).await
         }
         Endpoint::Unix(path) => {
             step.set(ConnectStep::Open);
-            let raw = attach(open_unix(path).await?, meter).await?;
+            let raw = attach(open_unix(path).await?, purpose, meter).await?;
             log_in(make(raw, address.target()), &credentials, step).await
         }
         Endpoint::Sentinel { sentinels, group, username, password } => {
             let limit = options.limits.connect;
             let login = Credentials { username: username.clone(), password: password.clone(), db: 0, limit };
             let primary = sentinel::find_primary(sentinels, group, &login, address.tls, options, step).await?;
-            let raw = open_tcp(&primary, address.tls, options, meter, step).await?;
+            let raw = open_tcp(&primary, address.tls, options, purpose, meter, step).await?;
             let link = log_in(make(raw, primary.to_string()), &credentials, step).await?;
             sentinel::confirm_primary(link, group).await
         }
@@ -110,6 +110,7 @@ pub(super) async fn open_tcp(
     node: &Node,
     tls: bool,
     options: &ConnectOptions,
+    purpose: Purpose,
     meter: Arc<Meter>,
     step: &StepNote,
 ) -> Result<Raw, ConnectFailure> {
@@ -150,7 +151,7 @@ pub(super) async fn open_tcp(
             Socket::Tls(Box::new(stream))
         }
     };
-    attach(socket, meter).await
+    attach(socket, purpose, meter).await
 }
 
 async fn open_unix(path: &Path) -> Result<Socket, ConnectFailure> {
@@ -183,9 +184,10 @@ fn handshake(error: &io::Error) -> ConnectFailure {
 }
 
 /// Puts the multiplexer over a socket. Nothing is sent: the default settings ask for no login and no library name.
-async fn attach(socket: Socket, meter: Arc<Meter>) -> Result<Raw, ConnectFailure> {
+async fn attach(socket: Socket, purpose: Purpose, meter: Arc<Meter>) -> Result<Raw, ConnectFailure> {
     let end = EndNote::default();
-    let counted = Counted { socket, meter: meter.clone(), end: end.clone() };
+    let sieve = purpose.is_for_looking().then(Sieve::new);
+    let counted = Counted { socket, meter: meter.clone(), end: end.clone(), sieve };
     let silent = RedisConnectionInfo::default().set_skip_set_lib_name();
     // Time limits are kept by the link; the library's own default of 500 ms is far too short for a busy server.
     let config = AsyncConnectionConfig::new().set_response_timeout(None);

@@ -10,6 +10,7 @@ mod batch;
 mod commands;
 mod connect;
 mod cost;
+mod cut;
 mod error;
 mod gate;
 mod limit;
@@ -33,6 +34,7 @@ pub use commands::{
     MAX_VALUE_BYTES,
 };
 pub use cost::{CostWindow, ServerCost};
+pub use cut::KEPT_BYTES;
 pub use error::{CommandError, ConnectFailure, ConnectStep, LinkError, RefusalKind, Remedy, TlsFailure};
 pub use gate::{Breach, Mode, check};
 pub use limit::{Keyword, Limit};

@@ -21,6 +21,14 @@ pub enum Purpose {
     Claim,
 }
 
+impl Purpose {
+    /// True if what it brings is only looked at: then the rest of a huge value is dropped as it comes in. Who changes
+    /// or runs jobs needs every byte.
+    pub fn is_for_looking(self) -> bool {
+        matches!(self, Self::Sample | Self::Fetch)
+    }
+}
+
 /// Longest waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeLimits {

@@ -169,14 +169,20 @@ impl Link {
         if !self.is_usable() {
             return Err(self.lost("an earlier reply did not come in time"));
         }
-        let mut pipeline = Pipeline::with_capacity(commands.len());
-        for command in commands {
-            pipeline.add_command(command.clone());
-        }
         // Counted when sent: the server has the work whether or not its replies arrive.
         self.shared.meter.count_round_trip(indices);
         let mut connection = self.connection.clone();
-        let sending = connection.send_packed_commands(&pipeline, 0, commands.len());
+        let sending = async {
+            // One command, which may carry a huge value, is not copied into a pipeline first.
+            if let [command] = commands {
+                return connection.send_packed_command(command).await.map(|value| vec![value]);
+            }
+            let mut pipeline = Pipeline::with_capacity(commands.len());
+            for command in commands {
+                pipeline.add_command(command.clone());
+            }
+            connection.send_packed_commands(&pipeline, 0, commands.len()).await
+        };
         let values = match tokio::time::timeout(limit, sending).await {
             Ok(Ok(values)) => values,
             Ok(Err(error)) => return Err(self.lost(&error.to_string())),

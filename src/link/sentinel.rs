@@ -42,7 +42,7 @@ async fn ask_one(
     options: &ConnectOptions,
     step: &StepNote,
 ) -> Result<Option<Node>, ConnectFailure> {
-    let raw = open_tcp(sentinel, tls, options, Arc::default(), step).await?;
+    let raw = open_tcp(sentinel, tls, options, Purpose::Fetch, Arc::default(), step).await?;
     let link = Link::new(raw, sentinel.to_string(), String::new(), options, Purpose::Fetch);
     let link = log_in(link, login, step).await?;
     let mut question = cmd("SENTINEL");

@@ -1,14 +1,15 @@
-//! The bytes of one connection: TCP, TLS or a unix socket, counted, with the cause of its end kept.
+//! The bytes of one connection: TCP, TLS or a unix socket, counted, huge values cut, with the cause of its end kept.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
+use super::cut::Cutter;
 use super::error::TlsFailure;
 use super::meter::Meter;
 use super::tls;
@@ -61,27 +62,80 @@ pub(super) struct Counted {
     pub(super) socket: Socket,
     pub(super) meter: Arc<Meter>,
     pub(super) end: EndNote,
+    /// Present where huge values are cut.
+    pub(super) sieve: Option<Box<Sieve>>,
+}
+
+/// Bytes taken from the socket at once where huge values are cut.
+const READ_BYTES: usize = 64 * 1024;
+
+/// What came in and is not read yet.
+pub(super) struct Sieve {
+    cutter: Cutter,
+    taken: Vec<u8>,
+    passed: Vec<u8>,
+    read: usize,
+}
+
+impl Sieve {
+    pub(super) fn new() -> Box<Self> {
+        Box::new(Self { cutter: Cutter::default(), taken: vec![0; READ_BYTES], passed: Vec::new(), read: 0 })
+    }
+}
+
+impl Counted {
+    fn poll_socket(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<usize>> {
+        let before = buffer.filled().len();
+        let had_room = buffer.remaining() > 0;
+        let polled = match &mut self.socket {
+            Socket::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
+            Socket::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+            Socket::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
+        };
+        let count = buffer.filled().len() - before;
+        match &polled {
+            Poll::Ready(Ok(())) if count == 0 && had_room => self.end.write(End::Closed),
+            Poll::Ready(Ok(())) => self.meter.count_bytes_in(count as u64),
+            Poll::Ready(Err(error)) => self.end.write_error(error),
+            Poll::Pending => {}
+        }
+        polled.map_ok(|()| count)
+    }
+
+    fn poll_sieve(
+        &mut self,
+        sieve: &mut Sieve,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        while sieve.read == sieve.passed.len() {
+            sieve.passed.clear();
+            sieve.read = 0;
+            let mut taken = ReadBuf::new(&mut sieve.taken);
+            if ready!(self.poll_socket(context, &mut taken))? == 0 {
+                return Poll::Ready(Ok(()));
+            }
+            sieve.cutter.feed(taken.filled(), &mut sieve.passed);
+        }
+        let waiting = &sieve.passed[sieve.read..];
+        let part = &waiting[..waiting.len().min(buffer.remaining())];
+        buffer.put_slice(part);
+        sieve.read += part.len();
+        Poll::Ready(Ok(()))
+    }
 }
 
 impl AsyncRead for Counted {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let before = buffer.filled().len();
-        let had_room = buffer.remaining() > 0;
-        let polled = match &mut this.socket {
-            Socket::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
-            Socket::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
-            Socket::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
-        };
-        match &polled {
-            Poll::Ready(Ok(())) => match buffer.filled().len() - before {
-                0 if had_room => this.end.write(End::Closed),
-                count => this.meter.count_bytes_in(count as u64),
-            },
-            Poll::Ready(Err(error)) => this.end.write_error(error),
-            Poll::Pending => {}
+        match this.sieve.take() {
+            None => this.poll_socket(context, buffer).map_ok(|_| ()),
+            Some(mut sieve) => {
+                let polled = this.poll_sieve(&mut sieve, context, buffer);
+                this.sieve = Some(sieve);
+                polled
+            }
         }
-        polled
     }
 }
 

@@ -1,6 +1,8 @@
 //! Typed reading of replies. Every function accepts the forms of both protocol versions (RESP2 and RESP3) and answers
 //! `None` for anything else, so that an adapter decides what a missing or foreign value means.
 
+use bytes::Bytes;
+
 use crate::link::Value;
 
 /// An integer: a number reply, or digits in a string.
@@ -37,6 +39,33 @@ pub fn bytes(value: &Value) -> Option<&[u8]> {
     }
 }
 
+/// The bytes of a string reply and how many there are in all: of a huge one a connection that is for looking brings
+/// only the start (see [`crate::link::KEPT_BYTES`]).
+pub fn sized(value: &Value) -> Option<(&[u8], u64)> {
+    match value {
+        Value::Array(cut) => match cut.as_slice() {
+            [Value::Int(total), Value::BulkString(start)] => Some((start, u64::try_from(*total).ok()?)),
+            _ => None,
+        },
+        whole => bytes(whole).map(|bytes| (bytes, bytes.len() as u64)),
+    }
+}
+
+/// The same without a copy.
+pub fn into_sized(value: Value) -> Option<(Bytes, u64)> {
+    match value {
+        Value::BulkString(bytes) => {
+            let total = bytes.len() as u64;
+            Some((bytes.into(), total))
+        }
+        Value::Array(cut) => match <[Value; 2]>::try_from(cut) {
+            Ok([Value::Int(total), Value::BulkString(start)]) => Some((start.into(), u64::try_from(total).ok()?)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// A string reply as text, invalid UTF-8 replaced.
 pub fn text(value: &Value) -> Option<String> {
     bytes(value).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
@@ -58,18 +87,30 @@ pub fn names(value: &Value) -> Option<Vec<Vec<u8>>> {
 
 /// Members with scores, from a flat array (RESP2) or one of pairs (RESP3).
 pub fn scored(value: &Value) -> Option<Vec<(Vec<u8>, f64)>> {
+    let whole =
+        |(member, total, score): (&[u8], u64, f64)| (member.len() as u64 == total).then(|| (member.to_vec(), score));
+    scored_sized(value)?.into_iter().map(whole).collect()
+}
+
+/// Members as [`sized`] reads them, with their scores.
+pub fn scored_sized(value: &Value) -> Option<Vec<(&[u8], u64, f64)>> {
     let items = list(value)?;
-    if let Some(Value::Array(_)) = items.first() {
+    let read = |member, score| {
+        let (bytes, total) = sized(member)?;
+        Some((bytes, total, float(score)?))
+    };
+    // A pair begins with its member, a member that was cut with its length.
+    if items.first().and_then(list).is_some_and(|pair| !matches!(pair, [Value::Int(_), _])) {
         return items
             .iter()
             .map(|pair| match list(pair)? {
-                [member, score] => Some((bytes(member)?.to_vec(), float(score)?)),
+                [member, score] => read(member, score),
                 _ => None,
             })
             .collect();
     }
     let (pairs, []) = items.as_chunks::<2>() else { return None };
-    pairs.iter().map(|[member, score]| Some((bytes(member)?.to_vec(), float(score)?))).collect()
+    pairs.iter().map(|[member, score]| read(member, score)).collect()
 }
 
 /// Cursor and elements of a `SCAN`, `SSCAN` or `HSCAN` step.
@@ -98,6 +139,23 @@ mod tests {
 
     fn string(text: &str) -> Value {
         Value::BulkString(text.as_bytes().to_vec())
+    }
+
+    #[test]
+    fn s6_what_was_cut_is_no_string_to_those_who_do_not_know_of_it() {
+        let cut = Value::Array(vec![Value::Int(70_000_000), string("start")]);
+        assert_eq!(sized(&cut), Some((&b"start"[..], 70_000_000)));
+        assert_eq!(sized(&string("all")), Some((&b"all"[..], 3)));
+        assert_eq!(into_sized(cut.clone()), Some((Bytes::from_static(b"start"), 70_000_000)));
+        assert_eq!(into_sized(string("all")), Some((Bytes::from_static(b"all"), 3)));
+        assert_eq!((bytes(&cut), names(&Value::Array(vec![cut.clone()]))), (None, None));
+        let expected = [(&b"start"[..], 70_000_000, 1.5), (b"b", 1, 2.0)];
+        let flat = Value::Array(vec![cut.clone(), string("1.5"), string("b"), string("2")]);
+        assert_eq!(scored_sized(&flat).unwrap(), expected);
+        let pair = |member: Value, score| Value::Array(vec![member, Value::Double(score)]);
+        let pairs = Value::Array(vec![pair(cut, 1.5), pair(string("b"), 2.0)]);
+        assert_eq!(scored_sized(&pairs).unwrap(), expected);
+        assert_eq!((scored(&flat), scored(&pairs)), (None, None));
     }
 
     #[test]

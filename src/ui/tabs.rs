@@ -44,8 +44,9 @@ fn tabs(scene: &Scene<'_>, canvas: &Canvas<'_>, long: bool) -> Vec<(Screen, Phra
         .iter()
         .zip(1..)
         .map(|(screen, number)| {
-            // This version runs no jobs; the screen says so to whoever asks for it, but no tab promises more.
-            if *screen == Screen::Runner && *scene.state.navigation.root() != Screen::Runner {
+            // Where nothing runs the screen says so to whoever asks for it, but no tab promises more.
+            let runs = scene.state.runner.is_some() || *scene.state.navigation.root() == Screen::Runner;
+            if *screen == Screen::Runner && !runs {
                 return (screen.clone(), Phrase::new());
             }
             let mut phrase = Phrase::of(Role::Key, format!("{number}"));

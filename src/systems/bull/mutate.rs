@@ -126,7 +126,7 @@ pub async fn mutate(link: &Link, mutation: &Mutation) -> Result<Outcome, SystemE
             let templates = ids.iter().map(|id| (id.clone(), Some(id.clone()))).collect();
             again(link, &keys, templates, "there is no such job any more").await
         }
-        (Change::Add(job), Target::Queue) => add(link, &keys, job, options_of(job)).await,
+        (Change::Add(job), Target::Queue) => add(link, &keys, job, &options_of(job), b"").await,
         (change @ (Change::Pause | Change::Resume), Target::Queue) => {
             let pauses = matches!(change, Change::Pause);
             let mut reply = Value::Int(0);
@@ -207,17 +207,21 @@ fn options_of(job: &NewJob) -> Vec<u8> {
     serde_json::Value::Object(options).to_string().into_bytes()
 }
 
-async fn add(link: &Link, keys: &Keys, job: &NewJob, options: Vec<u8>) -> Result<Outcome, SystemError> {
+/// Adds a job. `like`: the id of the job whose data it gets, or nothing.
+async fn add(link: &Link, keys: &Keys, job: &NewJob, options: &[u8], like: &[u8]) -> Result<Outcome, SystemError> {
     priority_is_possible(job.priority)?;
-    let arguments = vec![
-        job.id.as_ref().map(|id| id.as_bytes().to_vec()).unwrap_or_default(),
-        if job.name.is_empty() { b"__default__".to_vec() } else { job.name.clone().into_bytes() },
-        job.data.to_vec(),
+    let [delay, priority, hold] =
+        [job.delay.as_millis().to_string(), job.priority.to_string(), job.dedup_ttl.as_millis().to_string()];
+    let arguments: [&[u8]; 9] = [
+        job.id.as_ref().map_or(b"", |id| id.as_bytes()),
+        if job.name.is_empty() { b"__default__" } else { job.name.as_bytes() },
+        &job.data,
         options,
-        job.delay.as_millis().to_string().into_bytes(),
-        job.priority.to_string().into_bytes(),
-        job.dedup.clone().unwrap_or_default().into_bytes(),
-        job.dedup_ttl.as_millis().to_string().into_bytes(),
+        delay.as_bytes(),
+        priority.as_bytes(),
+        job.dedup.as_deref().unwrap_or_default().as_bytes(),
+        hold.as_bytes(),
+        like,
     ];
     let answer = ADD.run(link, &[keys.base()], &arguments).await?;
     calls::added(&answer, |code, id| match code {
@@ -240,11 +244,11 @@ async fn again(
             Some(template) => calls::template(link, keys.job(template.as_bytes())).await?,
             None => None,
         };
-        let Some((job, options)) = found else {
+        let (Some((job, options)), Some(template)) = (found, template) else {
             outcome.refused.push((id, missing.to_owned()));
             continue;
         };
-        let added = add(link, keys, &job, repeatables::plain_options(options)).await?;
+        let added = add(link, keys, &job, &repeatables::plain_options(options), template.as_bytes()).await?;
         outcome.refused.extend(added.refused.into_iter().map(|(_, reason)| (id.clone(), reason)));
         if !added.created.is_empty() {
             outcome.done.push(id);

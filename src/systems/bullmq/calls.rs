@@ -75,16 +75,15 @@ pub fn added(answer: &Value, why: impl Fn(i64, &Name) -> String) -> Result<Outco
     })
 }
 
-/// A stored job, or a scheduler's template, as a new one: the job, and its options as they are stored. `None` if it has
-/// no name and data.
+/// A stored job, or a scheduler's template, as a new one: the job without its data, which the server copies itself, and
+/// its options as they are stored. `None` if it has no name.
 pub async fn template(link: &Link, key: Vec<u8>) -> Result<Option<(NewJob, Vec<u8>)>, SystemError> {
-    let fields = cmd("HMGET").arg(key).arg(&["name", "data", "opts", "priority"]).to_owned();
+    let fields = cmd("HMGET").arg(key).arg(&["name", "opts", "priority"]).to_owned();
     let answer = link.ask(fields).await?;
-    let Some([name, data, options, priority]) = reply::list(&answer) else { return Ok(None) };
+    let Some([name, options, priority]) = reply::list(&answer) else { return Ok(None) };
     let Some(name) = reply::bytes(name) else { return Ok(None) };
     let job = NewJob {
         name: String::from_utf8_lossy(name).into_owned(),
-        data: reply::bytes(data).unwrap_or(b"{}").to_vec().into(),
         priority: reply::int(priority).unwrap_or(0),
         ..NewJob::default()
     };

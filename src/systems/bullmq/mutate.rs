@@ -149,7 +149,7 @@ pub async fn mutate(link: &Link, mutation: &Mutation) -> Result<Outcome, SystemE
         (Change::Duplicate, Target::Jobs { ids, .. }) => duplicate(link, &keys, ids).await,
         (Change::Add(job), Target::Queue) => {
             let options = options_of(job);
-            add(link, &keys, job, options.into_bytes()).await
+            add(link, &keys, job, options.as_bytes(), b"").await
         }
         (Change::Pause, Target::Queue) => {
             let reply = call(&PAUSE, Vec::new()).await?;
@@ -258,8 +258,8 @@ fn options_of(job: &NewJob) -> String {
     serde_json::Value::Object(options).to_string()
 }
 
-/// Adds a job whose options are given as stored bytes.
-async fn add(link: &Link, keys: &Keys, job: &NewJob, options: Vec<u8>) -> Result<Outcome, SystemError> {
+/// Adds a job whose options are given as stored bytes. `like`: the end of the key whose data it gets, or nothing.
+async fn add(link: &Link, keys: &Keys, job: &NewJob, options: &[u8], like: &[u8]) -> Result<Outcome, SystemError> {
     if let Some(id) = &job.id {
         let text = id.to_text();
         if text.contains(':') || text.parse::<i64>().is_ok() {
@@ -271,47 +271,51 @@ async fn add(link: &Link, keys: &Keys, job: &NewJob, options: Vec<u8>) -> Result
     if !(0..=2_097_152).contains(&job.priority) {
         return Err(SystemError::BadRequest(format!("priority {} is outside BullMQ's 0 to 2097152", job.priority)));
     }
-    let arguments = vec![
-        job.id.as_ref().map(|id| id.as_bytes().to_vec()).unwrap_or_default(),
-        job.name.clone().into_bytes(),
-        job.data.to_vec(),
+    let [delay, priority, hold] =
+        [job.delay.as_millis().to_string(), job.priority.to_string(), job.dedup_ttl.as_millis().to_string()];
+    let arguments: [&[u8]; 9] = [
+        job.id.as_ref().map_or(b"", |id| id.as_bytes()),
+        job.name.as_bytes(),
+        &job.data,
         options,
-        job.delay.as_millis().to_string().into_bytes(),
-        job.priority.to_string().into_bytes(),
-        job.dedup.clone().unwrap_or_default().into_bytes(),
-        job.dedup_ttl.as_millis().to_string().into_bytes(),
+        delay.as_bytes(),
+        priority.as_bytes(),
+        job.dedup.as_deref().unwrap_or_default().as_bytes(),
+        hold.as_bytes(),
+        like,
     ];
     let answer = ADD.run(link, &[keys.base()], &arguments).await?;
-    calls::added(&answer, |_, id| format!("job {id} holds that id or deduplication id already"))
+    calls::added(&answer, |code, id| match code {
+        -1 => refusal(code, state::WAITING),
+        _ => format!("job {id} holds that id or deduplication id already"),
+    })
 }
 
 async fn duplicate(link: &Link, keys: &Keys, ids: &[Name]) -> Result<Outcome, SystemError> {
     let missing = "there is no such job any more";
-    again(link, keys, ids, missing, |id| keys.job(id.as_bytes())).await
+    again(link, keys, ids, missing, "").await
 }
 
 async fn trigger(link: &Link, keys: &Keys, schedules: &[Name]) -> Result<Outcome, SystemError> {
     let missing = "it has no template: a legacy repeatable, or removed in the meantime";
-    again(link, keys, schedules, missing, |id| keys.scheduler(id.as_bytes())).await
+    again(link, keys, schedules, missing, "repeat:").await
 }
 
-/// Adds a job from each template.
-async fn again(
-    link: &Link,
-    keys: &Keys,
-    ids: &[Name],
-    missing: &str,
-    key: impl Fn(&Name) -> Vec<u8>,
-) -> Result<Outcome, SystemError> {
+/// Adds a job from each template, whose key ends with these words and its id.
+async fn again(link: &Link, keys: &Keys, ids: &[Name], missing: &str, words: &str) -> Result<Outcome, SystemError> {
     let mut outcome = Outcome::default();
     for id in ids {
-        let Some((job, options)) = calls::template(link, key(id)).await? else {
-            outcome.refused.push((id.clone(), missing.to_owned()));
-            continue;
+        let like = [words.as_bytes(), id.as_bytes()].concat();
+        let added = match calls::template(link, keys.job(&like)).await? {
+            Some((job, options)) => add(link, keys, &job, &options, &like).await?,
+            None => Outcome::default(),
         };
-        let added = add(link, keys, &job, options).await?;
-        outcome.done.push(id.clone());
-        outcome.created.extend(added.created);
+        if added.created.is_empty() {
+            outcome.refused.push((id.clone(), missing.to_owned()));
+        } else {
+            outcome.done.push(id.clone());
+            outcome.created.extend(added.created);
+        }
     }
     Ok(outcome)
 }

@@ -58,7 +58,7 @@ pub async fn open(
     let now = server_time(link).await?;
     let Place { container, item } = &place;
     let row = row(id.clone(), item, container.state, application, now);
-    let mut job = blank(row, &item.bytes, payload_limit);
+    let mut job = opened(row, &item.bytes, item.total, payload_limit);
     job.facts.push(("place".to_owned(), where_it_is(container.state, item, now)));
     let keys = Keys::of(queue);
     let (key, kind) = match container.state {
@@ -72,9 +72,14 @@ pub async fn open(
 
 /// A job of which row and payload are known; the payload tells the rest.
 pub fn blank(row: JobRow, bytes: &Bytes, payload_limit: u64) -> Job {
+    opened(row, bytes, bytes.len() as u64, payload_limit)
+}
+
+/// The same for a payload of which perhaps only the start is there.
+fn opened(row: JobRow, bytes: &Bytes, total: u64, payload_limit: u64) -> Job {
     let mut job = Job {
         error: None,
-        payload: first(bytes, payload_limit),
+        payload: Blob { total, ..first(bytes, payload_limit) },
         options: None,
         result: None,
         stack: Vec::new(),
@@ -86,7 +91,7 @@ pub fn blank(row: JobRow, bytes: &Bytes, payload_limit: u64) -> Job {
         facts: Vec::new(),
         row,
     };
-    if let Some(payload) = Payload::read(bytes) {
+    if let Some(payload) = Payload::of(bytes, total) {
         tell(&payload, &mut job, payload_limit);
     }
     job

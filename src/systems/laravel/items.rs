@@ -1,5 +1,6 @@
 //! Reading a state's payloads piece by piece. Nothing tells the size of one beforehand, so a walk starts with a few,
-//! sized by a sample of the server's, measures what comes and grows from there; it ends at a limit of bytes.
+//! sized by a sample of the server's, measures what comes and grows from there; it ends at a limit of bytes. Of a huge
+//! payload a connection for looking brings only the start.
 
 use std::collections::HashMap;
 
@@ -60,8 +61,10 @@ impl Container {
 pub struct Item {
     /// Place from the end at which reading begins.
     pub place: u64,
-    /// Exactly its bytes.
+    /// Exactly its bytes; only the first of them if it is huge and was read for looking.
     pub bytes: Bytes,
+    /// How many bytes it has.
+    pub total: u64,
     /// Its score in a sorted set: unix seconds.
     pub score: Option<f64>,
 }
@@ -69,8 +72,13 @@ pub struct Item {
 impl Item {
     /// What it is known by: `uuid`, else `id`, else the start of a SHA-1 of the bytes.
     pub fn id(&self) -> JobId {
-        let own = Payload::read(&self.bytes).and_then(|payload| payload.id());
-        own.map_or_else(|| hash_id(&self.bytes), JobId::from)
+        let own = self.payload().and_then(|payload| payload.id());
+        own.map_or_else(|| hash_id(&self.bytes, self.total), JobId::from)
+    }
+
+    /// What can be read of it: of a huge one the fields at its start, whether the rest was read or not.
+    pub fn payload(&self) -> Option<Payload<'_>> {
+        Payload::of(&self.bytes, self.total)
     }
 }
 
@@ -117,9 +125,9 @@ pub async fn walk(
             place = total;
             break;
         }
-        for (bytes, score) in piece {
-            spent += bytes.len() as u64;
-            items.push(Item { place, bytes, score });
+        for (bytes, total, score) in piece {
+            spent += total;
+            items.push(Item { place, bytes, total, score });
             place += 1;
         }
     }
@@ -140,7 +148,7 @@ async fn piece(
     container: &Container,
     place: u64,
     count: u64,
-) -> Result<Vec<(Bytes, Option<f64>)>, SystemError> {
+) -> Result<Vec<(Bytes, u64, Option<f64>)>, SystemError> {
     let mut command = one(if container.is_list() { "LRANGE" } else { "ZRANGE" }, &container.key);
     command.arg(place).arg(place + count - 1);
     if !container.is_list() {
@@ -149,15 +157,16 @@ async fn piece(
     let value = link.ask(command).await?;
     let shape = || ReadError::Shape { command: "LRANGE", what: "something that is no list of payloads".to_owned() };
     if !container.is_list() {
-        let members = reply::scored(&value).ok_or_else(shape)?;
-        return Ok(members.into_iter().map(|(member, score)| (member.into(), Some(score))).collect());
+        let members = reply::scored_sized(&value).ok_or_else(shape)?;
+        let owned = |(member, total, score)| (Bytes::copy_from_slice(member), total, Some(score));
+        return Ok(members.into_iter().map(owned).collect());
     }
     let Value::Array(items) = value else { return Err(shape().into()) };
     items
         .into_iter()
-        .map(|item| match item {
-            Value::BulkString(bytes) => Ok((Bytes::from(bytes), None)),
-            _ => Err(shape().into()),
+        .map(|item| match reply::into_sized(item) {
+            Some((bytes, total)) => Ok((bytes, total, None)),
+            None => Err(shape().into()),
         })
         .collect()
 }
@@ -197,7 +206,7 @@ pub async fn seek(link: &Link, container: &Container, ids: &[JobId]) -> Result<S
         let step = walk(link, container, cursor.as_ref(), PIECE_ITEMS as usize, bytes_left).await?;
         for item in step.items {
             looked_at += 1;
-            bytes_left = bytes_left.saturating_sub(item.bytes.len() as u64);
+            bytes_left = bytes_left.saturating_sub(item.total);
             let id = seen.next(&item);
             if ids.contains(&id) {
                 sought.found.entry(id).or_insert(item);

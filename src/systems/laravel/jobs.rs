@@ -87,7 +87,7 @@ pub async fn server_time(link: &Link) -> Result<Timestamp, SystemError> {
 /// A payload as a row.
 pub fn row(id: JobId, item: &Item, state: StateId, application: Option<&Application>, now: Timestamp) -> JobRow {
     let mut row = JobRow::bare(id, state, state_kind(state));
-    row.payload_bytes = Some(item.bytes.len() as u64);
+    row.payload_bytes = Some(item.total);
     let moment = item.score.map(|score| Timestamp((score * 1_000.0) as i64));
     if state == DELAYED {
         row.run_at = moment;
@@ -99,7 +99,7 @@ pub fn row(id: JobId, item: &Item, state: StateId, application: Option<&Applicat
         let span = application.and_then(|application| application.retry_after);
         row.started_at = span.map(|seconds| Timestamp(ends.0 - i64::try_from(seconds * 1_000).unwrap_or(0)));
     }
-    match Payload::read(&item.bytes) {
+    match item.payload() {
         Some(payload) => describe(&payload, &mut row),
         None => row.name = Some(format!("no payload: {}", preview(&item.bytes))),
     }

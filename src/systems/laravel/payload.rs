@@ -2,14 +2,45 @@
 
 use std::collections::HashMap;
 
+use serde::Deserializer;
+use serde::de::{DeserializeSeed, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::domain::time::Timestamp;
+use crate::systems::list::seen;
 
 /// The fields of a payload, each as it is written.
 pub struct Payload<'a> {
     text: &'a str,
     fields: HashMap<String, &'a RawValue>,
+    /// Fields may stand in a part that is not read.
+    cut: bool,
+}
+
+/// Collects the members of an object one by one, so that those before an error are kept.
+struct Complete<'f, 'a>(&'f mut HashMap<String, &'a RawValue>);
+
+impl<'a> DeserializeSeed<'a> for Complete<'_, 'a> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'a>>(self, reader: D) -> Result<(), D::Error> {
+        reader.deserialize_map(self)
+    }
+}
+
+impl<'a> Visitor<'a> for Complete<'_, 'a> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut members: A) -> Result<(), A::Error> {
+        while let Some((name, value)) = members.next_entry()? {
+            self.0.insert(name, value);
+        }
+        Ok(())
+    }
 }
 
 impl<'a> Payload<'a> {
@@ -17,11 +48,28 @@ impl<'a> Payload<'a> {
     pub fn read(bytes: &'a [u8]) -> Option<Self> {
         let text = std::str::from_utf8(bytes).ok()?;
         let fields = serde_json::from_str(text).ok()?;
-        Some(Self { text, fields })
+        Some(Self { text, fields, cut: false })
     }
 
-    /// True if it has what every Laravel job has.
+    /// The same of a payload of `total` bytes: of a huge one the fields that are complete in its start are read.
+    pub fn of(bytes: &'a [u8], total: u64) -> Option<Self> {
+        let seen = seen(bytes, total);
+        if seen.len() as u64 == total {
+            return Self::read(seen);
+        }
+        let sound = seen.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+        let mut fields = HashMap::new();
+        // The start of a document ends in an error, always; what was complete before it counts.
+        let mut reader = serde_json::Deserializer::from_str(sound);
+        let _ = Complete(&mut fields).deserialize(&mut reader);
+        (!fields.is_empty()).then_some(Self { text: sound, fields, cut: true })
+    }
+
+    /// True if it has what every Laravel job has. A huge one has it if the name of its handler stands at its start.
     pub fn is_job(&self) -> bool {
+        if self.cut {
+            return self.fields.contains_key("job");
+        }
         self.fields.contains_key("job") && self.fields.contains_key("data") && self.count("attempts").is_some()
     }
 
@@ -185,6 +233,18 @@ mod tests {
     use super::*;
 
     const JOB: &str = r#"{"uuid":"u-1","displayName":"App\\Jobs\\Send","job":"Illuminate\\Queue\\CallQueuedHandler@call","maxTries":2,"timeout":null,"retryUntil":null,"data":{"commandName":"App\\Jobs\\Send","command":"O:13:\"App\\Jobs\\Send\":1:{s:1:\"a\";s:3:\"h\u00e9\";}"},"id":"abc", "attempts" : 2 ,"big":9007199254740993}"#;
+
+    #[test]
+    fn s6_of_a_huge_payload_the_fields_at_its_start_are_read() {
+        let start = br#"{"uuid":"u-1","job":"Handler","attempts":2,"data":{"command":"xxxx"#;
+        let payload = Payload::of(start, 64 << 20).unwrap();
+        assert_eq!((payload.id().as_deref(), payload.count("attempts")), (Some("u-1"), Some(2)));
+        assert!(payload.is_job() && payload.data().is_none());
+        for bad in [&b"xxxx"[..], b"[1,2", b"{\"a", b"\xff"] {
+            assert!(Payload::of(bad, 64 << 20).is_none());
+        }
+        assert!(Payload::of(start, start.len() as u64).is_none(), "a broken payload stays one");
+    }
 
     #[test]
     fn fields_are_read_as_they_come() {

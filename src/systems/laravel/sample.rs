@@ -219,10 +219,10 @@ impl Reader {
                 self.memo.first.look.expect(bytes, tick);
             }
             Ask::Head => {
-                let bytes = reply.ok().and_then(reply::bytes);
+                let item = reply.ok().and_then(reply::sized);
                 let head = &mut self.memo.head;
-                head.look.was_read(bytes.map_or(0, |bytes| bytes.len() as u64), tick);
-                let payload = bytes.map(Payload::read);
+                head.look.was_read(item.map_or(0, |(_, total)| total), tick);
+                let payload = item.map(|(bytes, total)| Payload::of(bytes, total));
                 head.undecodable = matches!(payload, Some(None));
                 head.moment = payload.as_ref().and_then(|payload| payload.as_ref()?.created_at());
                 if let Some(payload) = payload {
@@ -230,13 +230,13 @@ impl Reader {
                 }
             }
             Ask::First => {
-                let members = reply.ok().and_then(reply::scored).unwrap_or_default();
+                let members = reply.ok().and_then(reply::scored_sized).unwrap_or_default();
                 let first = members.first();
                 let memo = &mut self.memo.first;
-                memo.look.was_read(first.map_or(0, |(member, _)| member.len() as u64), tick);
-                memo.moment = first.map(|(_, score)| Timestamp((score * 1_000.0) as i64));
-                if let Some((member, _)) = first {
-                    let is_job = Payload::read(member).is_some_and(|payload| payload.is_job());
+                memo.look.was_read(first.map_or(0, |(_, total, _)| *total), tick);
+                memo.moment = first.map(|(.., score)| Timestamp((score * 1_000.0) as i64));
+                if let Some((member, total, _)) = first {
+                    let is_job = Payload::of(member, *total).is_some_and(|payload| payload.is_job());
                     self.confirmed = Some(is_job || self.confirmed == Some(true));
                 }
             }

@@ -70,8 +70,8 @@ pub async fn queue(
         reasons.push(with(reason(Severity::Warn, "lock_expired", text, evidence), remedy));
     }
     if let Some(Ok(value)) = replies.get(4)
-        && let Some(bytes) = reply::bytes(value)
-        && !Payload::read(bytes).is_some_and(|payload| payload.is_job())
+        && let Some((bytes, total)) = reply::sized(value)
+        && !Payload::of(bytes, total).is_some_and(|payload| payload.is_job())
     {
         let evidence = format!("LINDEX {} 0 is no JSON object with job, data and attempts", name(&keys.list));
         let text = "the next item is no Laravel payload: the worker that takes it destroys it without a word";

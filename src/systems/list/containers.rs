@@ -1,7 +1,8 @@
 //! The Redis keys that hold a state's items, and reading them piece by piece.
 //!
 //! LRANGE returns whole items and nothing tells the size of one beforehand. So a walk starts with a few, sized by a
-//! sample of the server's (`MEMORY USAGE`), measures what comes and grows from there; it ends at a limit of bytes.
+//! sample of the server's (`MEMORY USAGE`), measures what comes and grows from there; it ends at a limit of bytes. Of a
+//! huge item a connection for looking brings only the start.
 
 use bytes::Bytes;
 
@@ -49,10 +50,19 @@ pub struct Raw {
     pub container: usize,
     /// Place from the end at which reading begins.
     pub place: u64,
-    /// Exactly its bytes.
+    /// Exactly its bytes; only the first of them if it is huge and was read for looking.
     pub bytes: Bytes,
+    /// How many bytes it has.
+    pub total: u64,
     /// Its score in a sorted set.
     pub score: Option<f64>,
+}
+
+impl Raw {
+    /// A bare id as an item.
+    pub fn of_id(id: &[u8], place: u64, score: Option<f64>) -> Self {
+        Self { container: 0, place, bytes: Bytes::copy_from_slice(id), total: id.len() as u64, score }
+    }
 }
 
 /// What a walk brought.
@@ -173,9 +183,9 @@ pub async fn walk(
             (index, place) = (index + 1, 0);
             continue;
         }
-        for (bytes, score) in piece {
-            spent += bytes.len() as u64;
-            items.push(Raw { container: index, place, bytes, score });
+        for (bytes, total, score) in piece {
+            spent += total;
+            items.push(Raw { container: index, place, bytes, total, score });
             place += 1;
         }
     }
@@ -196,7 +206,7 @@ async fn piece(
     container: &Container<'_>,
     place: u64,
     count: u64,
-) -> Result<Vec<(Bytes, Option<f64>)>, SystemError> {
+) -> Result<Vec<(Bytes, u64, Option<f64>)>, SystemError> {
     let (place, count) = (place as i64, count as i64);
     let mut command = one(if container.end.is_some() { "LRANGE" } else { "ZRANGE" }, container.key.as_bytes());
     match container.end {
@@ -207,16 +217,14 @@ async fn piece(
     let value = link.ask(command).await?;
     let shape = || ReadError::Shape { command: "LRANGE", what: "something that is no list of items".to_owned() };
     if container.end.is_none() {
-        let members = reply::scored(&value).ok_or_else(shape)?;
-        return Ok(members.into_iter().map(|(member, score)| (member.into(), Some(score))).collect());
+        let members = reply::scored_sized(&value).ok_or_else(shape)?;
+        let owned = |(member, total, score)| (Bytes::copy_from_slice(member), total, Some(score));
+        return Ok(members.into_iter().map(owned).collect());
     }
     let mut items: Vec<_> = match value {
         Value::Array(items) => items
             .into_iter()
-            .map(|item| match item {
-                Value::BulkString(bytes) => Ok((Bytes::from(bytes), None)),
-                _ => Err(shape()),
-            })
+            .map(|item| reply::into_sized(item).map(|(bytes, total)| (bytes, total, None)).ok_or_else(shape))
             .collect::<Result<_, _>>()?,
         _ => return Err(shape().into()),
     };

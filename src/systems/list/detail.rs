@@ -94,7 +94,7 @@ async fn seek_id(
     match reply::count(position) {
         Some(index) => {
             let place = if end == End::Right { length.saturating_sub(index + 1) } else { index };
-            Ok(Some(Raw { container: 0, place, bytes: Bytes::copy_from_slice(id.as_bytes()), score: None }))
+            Ok(Some(Raw::of_id(id.as_bytes(), place, None)))
         }
         None => {
             *all &= length <= LPOS_MAXLEN;
@@ -114,7 +114,7 @@ async fn seek_member(link: &Link, container: &Container<'_>, id: &JobId) -> Resu
     let replies = link.send(&batch).await?;
     let score = replies[0].as_ref().ok().and_then(reply::float);
     let place = replies[1].as_ref().ok().and_then(reply::count).unwrap_or(0);
-    Ok(score.map(|score| Raw { container: 0, place, bytes: Bytes::copy_from_slice(id.as_bytes()), score: Some(score) }))
+    Ok(score.map(|score| Raw::of_id(id.as_bytes(), place, Some(score))))
 }
 
 /// An id inside items: they are read piece by piece until it is found or enough was read.
@@ -138,8 +138,8 @@ async fn seek_item(
         let step = walk(link, std::slice::from_ref(container), cursor.as_ref(), limit, bytes_left).await?;
         for raw in step.items {
             *looked_at += 1;
-            bytes_left = bytes_left.saturating_sub(raw.bytes.len() as u64);
-            if item_id(container, &raw.bytes).0 == *id {
+            bytes_left = bytes_left.saturating_sub(raw.total);
+            if item_id(container, &raw.bytes, raw.total).0 == *id {
                 left -= 1;
                 if left == 0 {
                     return Ok(Some(raw));
@@ -187,7 +187,7 @@ async fn elsewhere(spec: &ListSpec, link: &Link, id: &JobId, limit: u64) -> Resu
     if record_of(&container).is_none() {
         return Ok(None);
     }
-    let raw = Raw { container: 0, place: 0, bytes: Bytes::copy_from_slice(id.as_bytes()), score: None };
+    let raw = Raw::of_id(id.as_bytes(), 0, None);
     let row = rows(link, spec, std::slice::from_ref(&container), std::slice::from_ref(&raw)).await?.pop();
     let Some(mut row) = row.filter(|row| row.record_exists) else { return Ok(None) };
     row.state = UNKNOWN;
@@ -223,10 +223,9 @@ async fn open(
     row: JobRow,
     limit: u64,
 ) -> Result<Job, SystemError> {
-    let own = raw.map(|raw| &raw.bytes);
     let mut job = Job {
         error: None,
-        payload: own.map_or_else(Blob::default, |bytes| first(bytes, limit)),
+        payload: raw.map_or_else(Blob::default, |raw| first(raw, limit)),
         options: None,
         result: None,
         stack: Vec::new(),
@@ -278,9 +277,9 @@ fn place(container: &Container<'_>, raw: &Raw) -> String {
     }
 }
 
-fn first(bytes: &Bytes, limit: u64) -> Blob {
-    let kept = bytes.len().min(usize::try_from(limit).unwrap_or(usize::MAX));
-    Blob { bytes: bytes.slice(..kept), total: bytes.len() as u64 }
+fn first(raw: &Raw, limit: u64) -> Blob {
+    let kept = raw.bytes.len().min(usize::try_from(limit).unwrap_or(usize::MAX));
+    Blob { bytes: raw.bytes.slice(..kept), total: raw.total }
 }
 
 /// A record's bytes; a hash as a JSON object of its fields, in the server's order.

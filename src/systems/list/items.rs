@@ -68,8 +68,8 @@ async fn look<'a>(
         let step = walk(link, std::slice::from_ref(container), cursor.as_ref(), 500, bytes_left).await?;
         for raw in step.items {
             looked_at += 1;
-            bytes_left = bytes_left.saturating_sub(raw.bytes.len() as u64);
-            let (id, _) = item_id(container, &raw.bytes);
+            bytes_left = bytes_left.saturating_sub(raw.total);
+            let (id, _) = item_id(container, &raw.bytes, raw.total);
             let occurrence = seen.entry(id.clone()).or_default();
             *occurrence += 1;
             let id = numbered(&id, *occurrence);

@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 use self::finder::Finder;
 use self::memo::ListMemo;
-pub(super) use self::rows::{hash_id, numbered};
+pub(super) use self::rows::{hash_id, numbered, seen};
 use super::consume::Consume;
 use super::facts;
 use super::record::{self, Guard};

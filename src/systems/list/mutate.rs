@@ -263,8 +263,8 @@ async fn add(spec: &ListSpec, link: &Link, finder: &Finder, job: &NewJob) -> Res
         cmd("ZADD").arg(&delayed.key).arg("NX").arg(score).arg(job.data.as_ref()).to_owned()
     };
     let id = match containers(spec, WAITING, link, finder).await?.first() {
-        Some(container) => item_id(container, &job.data).0,
-        None => hash_id(&job.data),
+        Some(container) => item_id(container, &job.data, job.data.len() as u64).0,
+        None => hash_id(&job.data, job.data.len() as u64),
     };
     match link.ask(command).await? {
         Value::Int(0) => {

@@ -14,7 +14,7 @@ use crate::domain::described::{Fields, ItemKind, ListSpec, ProgressKind, Record,
 use crate::domain::ids::JobId;
 use crate::domain::job::{JobRow, Progress};
 use crate::domain::text::harmless_bytes;
-use crate::link::{Batch, Cmd, Link, Reply, Value};
+use crate::link::{Batch, Cmd, KEPT_BYTES, Link, MAX_VALUE_BYTES, Reply, Value};
 use crate::systems::{SystemError, reply};
 
 /// Bytes of an item without a readable name that stand in its place.
@@ -24,22 +24,34 @@ const PREVIEW_BYTES: usize = 60;
 const HASH_BYTES: u64 = 64 * 1024;
 
 /// The id of an item: what the description says, or the start of a SHA-1 of its exact bytes, `#0123456789abcdef`.
-pub fn item_id(container: &Container<'_>, bytes: &Bytes) -> (JobId, Option<crate::domain::payload::Tree>) {
+/// Of a huge item only the start counts, whether the rest was read or not.
+pub fn item_id(container: &Container<'_>, bytes: &Bytes, total: u64) -> (JobId, Option<crate::domain::payload::Tree>) {
+    let seen = bytes.slice(..seen(bytes, total).len());
     match container.item {
-        ItemKind::Id => (JobId::from(bytes.as_ref()), None),
-        ItemKind::Raw => (hash_id(bytes), None),
+        ItemKind::Id => (JobId::from(seen.as_ref()), None),
+        ItemKind::Raw => (hash_id(&seen, total), None),
         ItemKind::Json => {
-            let tree = document(bytes, bytes.len() as u64);
+            let tree = document(&seen, total);
             let id = tree.as_ref().and_then(|tree| Source::Document(tree).text(&container.fields.id));
-            (id.filter(|id| !id.is_empty()).map_or_else(|| hash_id(bytes), JobId::from), tree)
+            (id.filter(|id| !id.is_empty()).map_or_else(|| hash_id(&seen, total), JobId::from), tree)
         }
     }
 }
 
-/// `#` and 16 hex digits of the SHA-1 of the bytes.
-pub fn hash_id(bytes: &[u8]) -> JobId {
-    let digest = sha1_smol::Sha1::from(bytes).digest().to_string();
-    JobId::from(format!("#{}", &digest[..16]))
+/// As much of an item as it is known by: all of it, or the part of a huge one that a connection for looking brings.
+pub fn seen(bytes: &[u8], total: u64) -> &[u8] {
+    let kept = if total > MAX_VALUE_BYTES { KEPT_BYTES } else { total };
+    &bytes[..bytes.len().min(usize::try_from(kept).unwrap_or(usize::MAX))]
+}
+
+/// `#` and 16 hex digits of the SHA-1 of the bytes; of a huge item, of its start and its length.
+pub fn hash_id(bytes: &[u8], total: u64) -> JobId {
+    let seen = seen(bytes, total);
+    let mut digest = sha1_smol::Sha1::from(seen);
+    if seen.len() as u64 != total {
+        digest.update(total.to_string().as_bytes());
+    }
+    JobId::from(format!("#{}", &digest.digest().to_string()[..16]))
 }
 
 /// A further item with the id of an earlier one gets `#2`, `#3`, … behind it.
@@ -72,12 +84,12 @@ pub async fn rows(
     let mut rows = Vec::with_capacity(items.len());
     for raw in items {
         let container = &containers[raw.container];
-        let (id, tree) = item_id(container, &raw.bytes);
+        let (id, tree) = item_id(container, &raw.bytes, raw.total);
         let occurrence = seen.entry(id.clone()).or_default();
         *occurrence += 1;
         let mut row = JobRow::bare(numbered(&id, *occurrence), container.state, state_kind(container.state));
         row.attempts_max = spec.max_attempts;
-        row.payload_bytes = Some(raw.bytes.len() as u64);
+        row.payload_bytes = Some(raw.total);
         row.worker = container.worker.as_ref().map(|worker| worker.to_text());
         row.run_at = raw.score.and_then(|score| due(spec, score));
         if spec.key.0.len() > 1 && container.state == super::WAITING {
@@ -264,10 +276,7 @@ pub async fn named_rows(
     named: &[(String, String)],
 ) -> Result<Vec<JobRow>, SystemError> {
     let mut rows = Vec::with_capacity(named.len());
-    let items: Vec<Raw> = named
-        .iter()
-        .map(|(id, _)| Raw { container: 0, place: 0, bytes: Bytes::from(id.clone().into_bytes()), score: None })
-        .collect();
+    let items: Vec<Raw> = named.iter().map(|(id, _)| Raw::of_id(id.as_bytes(), 0, None)).collect();
     let ids: Vec<JobId> = named.iter().map(|(id, _)| JobId::from(id.as_str())).collect();
     for ((_, worker), id) in named.iter().zip(&ids) {
         let mut row = JobRow::bare(id.clone(), container.state, state_kind(container.state));

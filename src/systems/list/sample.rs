@@ -121,10 +121,10 @@ impl Reader<'_> {
                 self.head(head, reply.ok());
             }
             Ask::FirstDue(_) => {
-                let members = reply.ok().and_then(reply::scored).unwrap_or_default();
+                let members = reply.ok().and_then(reply::scored_sized).unwrap_or_default();
                 let first = members.first();
-                queue.first_due.look.was_read(first.map_or(0, |(member, _)| member.len() as u64), tick);
-                queue.first_due.moment = first.and_then(|(_, score)| due(self.spec, *score));
+                queue.first_due.look.was_read(first.map_or(0, |(_, total, _)| *total), tick);
+                queue.first_due.moment = first.and_then(|(.., score)| due(self.spec, *score));
             }
             Ask::HeadRecord { list, fields, .. } => {
                 let created = reply.ok().and_then(|value| self.record_created(value, fields.as_deref()));
@@ -180,18 +180,17 @@ impl Reader<'_> {
     }
 
     fn head(&mut self, head: &mut Head, reply: Option<&Value>) {
-        let bytes = reply.and_then(reply::bytes);
-        head.look.was_read(bytes.map_or(0, |bytes| bytes.len() as u64), self.tick);
-        match (self.spec.item, bytes) {
-            (ItemKind::Id, Some(id)) => {
+        let item = reply.and_then(reply::sized);
+        head.look.was_read(item.map_or(0, |(_, total)| total), self.tick);
+        match (self.spec.item, item) {
+            (ItemKind::Id, Some((id, _))) => {
                 if head.id.as_deref() != Some(id) {
                     head.id = Some(id.to_vec());
                     head.moment = None;
                 }
             }
-            (ItemKind::Json, Some(bytes)) => {
-                let bytes = Bytes::copy_from_slice(bytes);
-                head.moment = document(&bytes, bytes.len() as u64)
+            (ItemKind::Json, Some((bytes, total))) => {
+                head.moment = document(&Bytes::copy_from_slice(bytes), total)
                     .and_then(|tree| Source::Document(&tree).moment(&self.spec.fields.created));
             }
             _ => head.moment = None,

@@ -44,7 +44,7 @@ pub async fn queue(spec: &ListSpec, link: &Link, finder: &Finder) -> Result<Vec<
     let unreadable = head
         .items
         .iter()
-        .filter(|raw| spec.item == ItemKind::Json && document(&raw.bytes, raw.bytes.len() as u64).is_none())
+        .filter(|raw| spec.item == ItemKind::Json && document(&raw.bytes, raw.total).is_none())
         .count();
     if unreadable > 0 {
         let text =

@@ -187,7 +187,7 @@ async fn owners(
         }
         let held = super::containers::walk(link, std::slice::from_ref(&container), None, 20, 256 * 1024).await?;
         for raw in held.items {
-            let id = super::rows::item_id(&container, &raw.bytes).0;
+            let id = super::rows::item_id(&container, &raw.bytes, raw.total).0;
             worker.running.push(JobRef { queue: queue.clone(), id });
         }
     }

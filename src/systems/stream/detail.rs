@@ -11,7 +11,7 @@ use super::pages::{pending_row, row};
 use super::{DEAD, ENTRIES, WAITING, read};
 use crate::domain::ids::{JobId, Name, QueueId};
 use crate::domain::job::{Blob, Job, JobRow, KeyFact};
-use crate::domain::text::{age, harmless_bytes};
+use crate::domain::text::{age, harmless_bytes, size};
 use crate::link::Link;
 use crate::systems::SystemError;
 
@@ -76,6 +76,10 @@ pub async fn job(link: &Link, queue: &QueueId, id: &JobId, limit: u64) -> Result
     if let Some(group) = &group {
         facts.push(("group".to_owned(), format!("delivered up to {}", group.last_delivered)));
     }
+    if let Some(entry) = entry.as_ref().filter(|entry| entry.missing > 0) {
+        let text = format!("{} are left out: of a huge value only the start is read", size(entry.missing));
+        facts.push(("fields".to_owned(), text));
+    }
     let payload = entry.map_or_else(Blob::default, |entry| fields_as_json(&entry, limit));
     Ok(Some(Job {
         row,
@@ -121,7 +125,7 @@ fn fields_as_json(entry: &Entry, limit: u64) -> Blob {
         }
     }
     json.push('}');
-    let total = json.len() as u64;
+    let total = json.len() as u64 + entry.missing;
     let bytes = Bytes::from(json);
     let kept = bytes.len().min(usize::try_from(limit).unwrap_or(usize::MAX));
     Blob { bytes: bytes.slice(..kept), total }
@@ -157,6 +161,7 @@ mod tests {
                 field(b"a", b"\xff\n"),
                 field(b"x", b"[oops"),
             ],
+            missing: 0,
         };
         let blob = fields_as_json(&entry, 1_000);
         let expected = r#"{"b":{"n": 1e400},"a":"\"quoted\"","a":"\\xFF␊","x":"[oops"}"#;

@@ -56,14 +56,16 @@ pub struct Pending {
 pub struct Entry {
     /// Its id.
     pub id: EntryId,
-    /// Names and values in order.
+    /// Names and values in order; of a huge value only the start if it was read for looking.
     pub fields: Vec<(Bytes, Bytes)>,
+    /// Bytes of them that were left out.
+    pub missing: u64,
 }
 
 impl Entry {
     /// Bytes of all names and values.
     pub fn bytes(&self) -> u64 {
-        self.fields.iter().map(|(name, value)| (name.len() + value.len()) as u64).sum()
+        self.fields.iter().map(|(name, value)| (name.len() + value.len()) as u64).sum::<u64>() + self.missing
     }
 
     /// The value of a field.
@@ -136,10 +138,15 @@ pub fn entries(value: &Value) -> Option<Vec<Entry>> {
         .map(|entry| match reply::list(entry)? {
             [id, fields] => {
                 let (pairs, []) = reply::list(fields)?.as_chunks::<2>() else { return None };
-                let copy = |value| reply::bytes(value).map(Bytes::copy_from_slice);
+                let mut missing = 0;
+                let mut copy = |value| {
+                    let (bytes, total) = reply::sized(value)?;
+                    missing += total - bytes.len() as u64;
+                    Some(Bytes::copy_from_slice(bytes))
+                };
                 let fields =
                     pairs.iter().map(|[name, value]| Some((copy(name)?, copy(value)?))).collect::<Option<_>>()?;
-                Some(Entry { id: EntryId::parse(reply::bytes(id)?)?, fields })
+                Some(Entry { id: EntryId::parse(reply::bytes(id)?)?, fields, missing })
             }
             _ => None,
         })

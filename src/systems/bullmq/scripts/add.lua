@@ -1,11 +1,19 @@
 -- Adds one job. ARGV: custom id or empty, name, data, opts (JSON), delay in ms, priority, dedup id or empty,
--- dedup time to live in ms or 0. Answers { code, id }: 1 added, 2 an id or dedup id held it back and owns it.
+-- dedup time to live in ms or 0, end of the key of a record whose data is taken in place of that given, or empty.
+-- Answers { code, id }: 1 added, 2 an id or dedup id held it back and owns it, -1 there is no such record.
 local stop = lacks('INCR', 'HSET', 'LPUSH', 'ZADD', 'XADD')
 if stop then
   return stop
 end
 local custom, name, data, opts = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local delay, priority, dedup, ttl = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[8])
+if ARGV[9] ~= '' then
+  local record = at(ARGV[9])
+  if redis.call('HEXISTS', record, 'name') == 0 then
+    return { -1, '' }
+  end
+  data = redis.call('HGET', record, 'data') or '{}'
+end
 local counter = redis.call('INCR', at('id'))
 local id = custom ~= '' and custom or tostring(counter)
 local record = at(id)

@@ -43,7 +43,7 @@ pub fn claim(text: Bytes, place: (usize, usize), deaths: u32, now: Timestamp) ->
     let counted = (u64::from(made) + 1).to_string();
     let reserved = [&text[..digits.start], counted.as_bytes(), &text[digits.end..]].concat();
     let bare = Claim {
-        id: hash_id(&text),
+        id: hash_id(&text, text.len() as u64),
         name: String::new(),
         payload: text.clone(),
         attempts_made: made,

@@ -218,12 +218,12 @@ fn word(end: End) -> &'static str {
 pub fn id(spec: &ListSpec, item: &Bytes) -> JobId {
     match spec.item {
         ItemKind::Id => JobId::from(item.as_ref()),
-        ItemKind::Raw => hash_id(item),
+        ItemKind::Raw => hash_id(item, item.len() as u64),
         ItemKind::Json => {
             let tree = super::super::facts::document(item, item.len() as u64);
             let source = tree.as_ref().map(super::super::facts::Source::Document);
             let id = source.and_then(|source| source.text(&spec.fields.id));
-            id.filter(|id| !id.is_empty()).map_or_else(|| hash_id(item), JobId::from)
+            id.filter(|id| !id.is_empty()).map_or_else(|| hash_id(item, item.len() as u64), JobId::from)
         }
     }
 }
