@@ -64,6 +64,8 @@ pub struct StateSpec {
     pub id: StateId,
     /// Tab title, capitalised.
     pub title: &'static str,
+    /// The title where room is scarce: still a word a person understands, of six letters or so.
+    pub short: &'static str,
     /// What it means.
     pub kind: StateKind,
     /// One ASCII letter shown beside the colour, unique inside the system.
@@ -73,6 +75,11 @@ pub struct StateSpec {
 impl StateSpec {
     /// For static tables.
     pub const fn new(id: &'static str, title: &'static str, kind: StateKind, letter: char) -> Self {
-        Self { id: StateId(id), title, kind, letter }
+        Self { id: StateId(id), title, short: title, kind, letter }
+    }
+
+    /// The same with a shorter title.
+    pub const fn or_short(self, short: &'static str) -> Self {
+        Self { short, ..self }
     }
 }

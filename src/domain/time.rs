@@ -32,6 +32,13 @@ impl Timestamp {
         let time = jiff::Timestamp::from_millisecond(self.0).ok()?;
         Some(format!("{time:.3}"))
     }
+
+    /// The moment that [`Self::rfc3339`] wrote; `None` for any other text.
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        let time = text.ends_with('Z').then(|| text.parse::<jiff::Timestamp>().ok())??;
+        let moment = Self(time.as_millisecond());
+        (moment.rfc3339().as_deref() == Some(text)).then_some(moment)
+    }
 }
 
 #[cfg(test)]
@@ -42,6 +49,10 @@ mod tests {
     fn prints_utc_with_milliseconds() {
         assert_eq!(Timestamp(1_700_000_000_123).rfc3339().as_deref(), Some("2023-11-14T22:13:20.123Z"));
         assert_eq!(Timestamp(i64::MAX).rfc3339(), None);
+        assert_eq!(Timestamp::from_rfc3339("2023-11-14T22:13:20.123Z"), Some(Timestamp(1_700_000_000_123)));
+        for other in ["2023-11-14", "2023-11-14T22:13:20Z", "soon", "Z"] {
+            assert_eq!(Timestamp::from_rfc3339(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -235,6 +235,11 @@ pub trait System: Send + Sync {
         })
     }
 
+    /// True if the states of ended jobs follow already what the conventions say that their results mean.
+    fn judges_results(&self) -> bool {
+        false
+    }
+
     /// True if what ended well may turn out to be a failure by a convention.
     fn results_may_be_failures(&self, queue: &QueueId) -> bool {
         let _ = queue;
@@ -363,7 +368,7 @@ pub fn all(described: &Described) -> Vec<Arc<dyn System>> {
         Arc::new(self::bull::Bull),
         Arc::new(self::laravel::Laravel::new(&described.laravel)),
         Arc::new(self::laravel::horizon::Horizon::new(&described.laravel)),
-        Arc::new(self::arq::Arq::new(&described.arq)),
+        Arc::new(self::arq::Arq::new(&described.arq, convention::Outcomes::new(&described.conventions))),
         Arc::new(self::list::List::new(&described.lists)),
         Arc::new(self::stream::Stream),
     ];

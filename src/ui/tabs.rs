@@ -13,8 +13,12 @@ use crate::theme::Role;
 /// Draws the line; returns where each tab of [`Screen::TABS`] lies (an empty span: not shown).
 pub fn draw(scene: &Scene<'_>, canvas: &mut Canvas<'_>, at: Rect) -> Vec<(u16, u16)> {
     let root = scene.state.navigation.root();
-    let long: u16 = tabs(scene, canvas, true).iter().map(|(_, phrase)| phrase.width() + 2).sum();
-    let tabs = tabs(scene, canvas, long <= at.width);
+    let fits = |size: &Size| {
+        let sum: u16 = tabs(scene, canvas, *size).iter().map(|(_, phrase)| phrase.width() + 2).sum();
+        sum <= at.width + 1
+    };
+    let size = [Size::Long, Size::Short].into_iter().find(fits).unwrap_or(Size::Tight);
+    let tabs = tabs(scene, canvas, size);
     let mut places = Vec::with_capacity(tabs.len());
     let mut x = at.x;
     for (screen, phrase) in tabs {
@@ -38,7 +42,15 @@ pub fn draw(scene: &Scene<'_>, canvas: &mut Canvas<'_>, at: Rect) -> Vec<(u16, u
     places
 }
 
-fn tabs(scene: &Scene<'_>, canvas: &Canvas<'_>, long: bool) -> Vec<(Screen, Phrase)> {
+/// How long the titles are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Size {
+    Long,
+    Short,
+    Tight,
+}
+
+fn tabs(scene: &Scene<'_>, canvas: &Canvas<'_>, size: Size) -> Vec<(Screen, Phrase)> {
     let sums = &scene.sums;
     Screen::TABS
         .iter()
@@ -50,12 +62,12 @@ fn tabs(scene: &Scene<'_>, canvas: &Canvas<'_>, long: bool) -> Vec<(Screen, Phra
                 return (screen.clone(), Phrase::new());
             }
             let mut phrase = Phrase::of(Role::Key, format!("{number}"));
-            phrase.push(Role::Text, format!(" {}", title(screen, long)));
+            phrase.push(Role::Text, format!(" {}", title(screen, size)));
             match screen {
                 Screen::Running => phrase.append(number_after(sums.active, Role::StateActive)),
                 Screen::Failures => phrase.append(number_after(sums.failed, Role::StateFailed)),
                 Screen::Workers => phrase.append(number_after(workers(scene, sums.workers), Role::Text)),
-                Screen::Scheduled if long => phrase.append(number_after(sums.later, Role::StateScheduled)),
+                Screen::Scheduled if size == Size::Long => phrase.append(number_after(sums.later, Role::StateScheduled)),
                 Screen::Server if scene.snapshot.warnings.iter().any(|warning| warning.severity > Severity::Info) => {
                     phrase.push(Role::Warn, format!(" {}", canvas.glyphs().look));
                 }
@@ -79,33 +91,53 @@ fn number_after(count: Option<Count>, role: Role) -> Phrase {
     }
 }
 
-fn title(screen: &Screen, long: bool) -> &'static str {
-    match screen {
-        Screen::Scheduled if long => "Scheduled",
-        Screen::Runner if long => "Runner",
-        Screen::Server if long => "Server",
-        Screen::Logs if long => "Logs",
-        short => short.title(),
+fn title(screen: &Screen, size: Size) -> &'static str {
+    match (screen, size) {
+        (Screen::Scheduled, Size::Long) => "Scheduled",
+        (Screen::Runner, Size::Long) => "Runner",
+        (Screen::Server, Size::Long) => "Server",
+        (Screen::Logs, Size::Long) => "Logs",
+        (Screen::Failures, Size::Tight) => "Fails",
+        (Screen::Workers, Size::Tight) => "Work",
+        (short, _) => short.title(),
     }
 }
 
-/// Tabs inside a screen: titles with counts, the open one lit. Titles get shorter, then the line starts further right,
-/// until the open one is on the screen.
+/// How much of their titles tabs show.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Titles {
+    /// All of them.
+    Whole,
+    /// The open one whole, the others by their short words.
+    OpenWhole,
+    /// Short words only.
+    Short,
+}
+
+/// Tabs inside a screen: titles with counts, the open one lit. Titles get shorter, then tabs stand closer, then the line
+/// starts further right, until the open one is on the screen.
 pub fn inner(canvas: &mut Canvas<'_>, at: Rect, tabs: &[Inner], open: usize) {
-    let attempts = [(usize::MAX, 2), (usize::MAX, 1), (12, 1), (8, 1), (7, 1), (6, 1), (5, 1)];
-    let width = |letters: usize, gap: u16| {
-        let sum: u16 = tabs.iter().enumerate().map(|(index, tab)| tab.phrase(letters, index == open).width()).sum();
+    let attempts = [
+        (Titles::Whole, 2),
+        (Titles::Whole, 1),
+        (Titles::OpenWhole, 1),
+        (Titles::Short, 1),
+        (Titles::OpenWhole, 0),
+        (Titles::Short, 0),
+    ];
+    let width = |titles: Titles, gap: u16| {
+        let sum: u16 = tabs.iter().enumerate().map(|(index, tab)| tab.phrase(titles, index == open).width()).sum();
         sum + (tabs.len() as u16).saturating_sub(1) * (gap + 1) + 2
     };
-    let fitting = attempts.into_iter().find(|(letters, gap)| width(*letters, *gap) <= at.width);
-    let (letters, gap) = fitting.unwrap_or((5, 1));
+    let fitting = attempts.into_iter().find(|(titles, gap)| width(*titles, *gap) <= at.width);
+    let (titles, gap) = fitting.unwrap_or((Titles::Short, 0));
     let mut first = 0;
     if fitting.is_none() {
         // Everything left of the open tab that does not fit beside it is skipped.
-        let mut used = tabs.get(open).map_or(0, |tab| tab.phrase(letters, true).width()) + 2;
+        let mut used = tabs.get(open).map_or(0, |tab| tab.phrase(titles, true).width()) + 2;
         first = open;
         while first > 0 {
-            used += tabs[first - 1].phrase(letters, false).width() + gap + 1;
+            used += tabs[first - 1].phrase(titles, false).width() + gap + 1;
             if used + 2 > at.width {
                 break;
             }
@@ -117,7 +149,7 @@ pub fn inner(canvas: &mut Canvas<'_>, at: Rect, tabs: &[Inner], open: usize) {
         canvas.text(x, at.y, 1, Role::Muted, canvas.glyphs().ellipsis);
     }
     for (index, tab) in tabs.iter().enumerate().skip(first) {
-        let phrase = tab.phrase(letters, index == open);
+        let phrase = tab.phrase(titles, index == open);
         let room = at.right().saturating_sub(x + 1);
         if room < 3 {
             break;
@@ -137,6 +169,8 @@ pub fn inner(canvas: &mut Canvas<'_>, at: Rect, tabs: &[Inner], open: usize) {
 pub struct Inner {
     /// Its title.
     pub title: &'static str,
+    /// The title where room is scarce.
+    pub short: &'static str,
     /// Number after it.
     pub count: Option<Count>,
     /// Role of the number, if it is above zero.
@@ -144,9 +178,9 @@ pub struct Inner {
 }
 
 impl Inner {
-    fn phrase(&self, letters: usize, open: bool) -> Phrase {
-        // The open one keeps its name as long as it can.
-        let title = shorter(self.title, if open { letters.max(12) } else { letters });
+    fn phrase(&self, titles: Titles, open: bool) -> Phrase {
+        let whole = titles == Titles::Whole || (open && titles == Titles::OpenWhole);
+        let title = if whole { self.title } else { self.short };
         let dim = matches!(self.count, Some(Count::Exact(0) | Count::Unknown));
         let phrase = Phrase::of(if dim { Role::Muted } else { Role::Text }, title);
         match self.count {
@@ -154,34 +188,5 @@ impl Inner {
             Some(Count::Unknown) => phrase.and(Role::Muted, " ?"),
             Some(count) => phrase.and(self.role, format!(" {}", text::counted(count))),
         }
-    }
-}
-
-/// A title of at most `letters`: its last word, or an abbreviation. `Waiting for children` is `Children`, then `Chil.`.
-fn shorter(title: &str, letters: usize) -> String {
-    if title.chars().count() <= letters {
-        return title.to_owned();
-    }
-    let word = title.rsplit(' ').next().unwrap_or(title);
-    let mut chars = word.chars();
-    let capitalised: String = chars.next().into_iter().flat_map(char::to_uppercase).chain(chars).collect();
-    // Cutting one letter and adding a point would win nothing.
-    if capitalised.chars().count() <= letters + 1 {
-        return capitalised;
-    }
-    capitalised.chars().take(4).chain(std::iter::once('.')).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn titles_get_shorter_by_words_before_letters() {
-        assert_eq!(shorter("Waiting for children", 20), "Waiting for children");
-        assert_eq!(shorter("Waiting for children", 12), "Children");
-        assert_eq!(shorter("Waiting for children", 6), "Chil.");
-        assert_eq!(shorter("Prioritized", 8), "Prio.");
-        assert_eq!(shorter("Failed", 8), "Failed");
     }
 }

@@ -94,7 +94,7 @@ async fn check_queue(link: &Link, major: u32, library: &Library, sample: &QueueS
         for row in rows {
             let id = row.id.to_text();
             let job = view::job(link, &sample.id, &id).await;
-            check_job(&format!("{name} {id}"), &said["jobs"][&id], &job);
+            check_job(major, &format!("{name} {id}"), &said["jobs"][&id], &job);
             assert_eq!(row.attempts_max, job.row.attempts_max, "{name} {id}");
             assert_eq!(row.progress, job.row.progress, "{name} {id}");
         }
@@ -103,12 +103,15 @@ async fn check_queue(link: &Link, major: u32, library: &Library, sample: &QueueS
     check_schedules(link, major, said, &sample.id).await;
 }
 
-fn check_job(name: &str, said: &Value, job: &Job) {
+fn check_job(major: u32, name: &str, said: &Value, job: &Job) {
     let row = &job.row;
     assert_eq!(Value::from(row.state.0), said["state"], "{name}: state");
     assert_eq!(row.name.as_deref(), said["name"].as_str(), "{name}: name");
     assert!(row.record_exists, "{name}");
-    assert_eq!(row.attempts_made, said["attempts"].as_u64(), "{name}: attempts made");
+    // The attempt under way is one; 4.x has counted it already, later ones count it when it has ended.
+    let under_way = major >= 5 && row.state == StateId("active");
+    let attempts = said["attempts"].as_u64().map(|ended| ended + u64::from(under_way));
+    assert_eq!(row.attempts_made, attempts, "{name}: attempts made");
     assert_eq!(row.attempts_max, said["attempts_max"].as_u64(), "{name}: attempts allowed");
     assert_eq!(row.priority.unwrap_or(0), said["priority"].as_i64().unwrap(), "{name}: priority");
     assert_eq!(row.created_at, time(&said["timestamp"]), "{name}: created");

@@ -56,13 +56,21 @@ fn progress_and_owner_of_what_runs_are_told() {
 fn what_arq_calls_a_success_is_shown_as_what_it_is() {
     let server = today();
     let shell = Shell::of_recipe(&server, "dumpyarabot-arq");
-    let rows = shell.jobs(ARQ, "complete");
-    let row = |id: &str| rows.iter().find(|row| row["id"] == id).unwrap_or_else(|| panic!("{id}: {rows:?}"));
-    assert_eq!((&row("bad-1")["kind"], &row("bad-1")["error"]), (&"failed".into(), &"no space left on device".into()));
-    assert_eq!(row("off-1")["kind"], "cancelled");
-    assert_eq!(row("good-1")["kind"], "completed");
-    assert_eq!(row("good-1")["progress"]["step"], 25);
-    assert_eq!(row("bad-1")["progress"]["text"], "Extracting partitions", "the step at which it stopped");
+    let row = |state: &str, id: &str| {
+        let rows = shell.jobs(ARQ, state);
+        assert_eq!(rows.len(), 1, "{state}: {rows:?}");
+        assert_eq!(rows[0]["id"], id, "{state}");
+        rows[0].clone()
+    };
+    let (bad, off, good) = (row("failed", "bad-1"), row("aborted", "off-1"), row("complete", "good-1"));
+    assert_eq!((&bad["kind"], &bad["error"]), (&"failed".into(), &"no space left on device".into()));
+    assert_eq!(off["kind"], "cancelled");
+    assert_eq!(good["kind"], "completed");
+    assert_eq!(good["progress"]["step"], 25);
+    assert_eq!(bad["progress"]["text"], "Extracting partitions", "the step at which it stopped");
+    let counts = shell.queue("dumpyarabot:arq_jobs")["counts"].clone();
+    let ended = (&counts["failed"], &counts["aborted"], &counts["complete"]);
+    assert_eq!(ended, (&1.into(), &1.into(), &1.into()), "counted by the same predicate: {counts}");
     let job = shell.json(&["job", ARQ, "bad-1", "--json"]);
     assert_eq!(fact(&job, "meaning"), Some("failed: its result says r.metadata.status = failed"));
     let failures = shell.json(&["failures", "--json"]);

@@ -127,7 +127,7 @@ fn a_dump_is_followed_through_its_steps_and_stops_at_its_flag() {
     let told = ran(&server).remove(0);
     assert_eq!(told["what"], "cancelled");
     assert!(told["steps"].as_u64().unwrap() < 25, "{told}");
-    let row = shell.jobs(QUEUE, "complete").remove(0);
+    let row = shell.jobs(QUEUE, "aborted").remove(0);
     assert_eq!((&row["kind"], &row["error"]), (&json!("cancelled"), &json!("called off by an operator")), "{row}");
     assert_eq!(row["progress"]["step"], told["steps"], "the step at which it stopped");
 }

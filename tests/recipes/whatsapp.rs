@@ -125,6 +125,8 @@ fn a_success_that_is_a_dead_letter_in_truth_is_shown_as_one() {
     let result = r#"{"t":3,"f":"handle","a":[],"k":{},"et":1700000000000,"s":true,"r":{"status":"dead_letter","job_key":"x","error":"no route"},"st":1700000001000,"ft":1700000002000,"q":"arq:queue","id":"r-1"}"#;
     let _: () = redis::cmd("SET").arg("arq:result:r-1").arg(result).query(&mut server.client()).unwrap();
     let shell = Shell::of_recipe(&server, "whatsapp");
-    let rows = shell.jobs("arq:arq:queue", "complete");
+    let rows = shell.jobs("arq:arq:queue", "failed");
     assert_eq!((&rows[0]["kind"], &rows[0]["error"]), (&"dead".into(), &"no route".into()), "{rows:?}");
+    let counts = shell.queue("arq:queue")["counts"].clone();
+    assert_eq!((&counts["failed"], &counts["complete"]), (&1.into(), &0.into()), "{counts}");
 }

@@ -22,17 +22,17 @@ use qtop::domain::time::Timestamp;
 pub const NOW: Timestamp = Timestamp(1_795_096_980_000);
 
 pub const BULLMQ: &[StateSpec] = &[
-    StateSpec::new("wait", "Waiting", StateKind::Waiting, 'W'),
-    StateSpec::new("prioritized", "Prioritized", StateKind::Waiting, 'P'),
+    StateSpec::new("wait", "Waiting", StateKind::Waiting, 'W').or_short("Wait"),
+    StateSpec::new("prioritized", "Prioritized", StateKind::Waiting, 'P').or_short("Prio"),
     StateSpec::new("active", "Active", StateKind::Active, 'A'),
-    StateSpec::new("delayed", "Delayed", StateKind::Scheduled, 'D'),
-    StateSpec::new("waiting-children", "Waiting for children", StateKind::Blocked, 'B'),
-    StateSpec::new("completed", "Completed", StateKind::Completed, 'C'),
-    StateSpec::new("failed", "Failed", StateKind::Failed, 'F'),
+    StateSpec::new("delayed", "Delayed", StateKind::Scheduled, 'D').or_short("Delay"),
+    StateSpec::new("waiting-children", "Waiting for children", StateKind::Blocked, 'B').or_short("Children"),
+    StateSpec::new("completed", "Completed", StateKind::Completed, 'C').or_short("Done"),
+    StateSpec::new("failed", "Failed", StateKind::Failed, 'F').or_short("Fail"),
 ];
 
 pub const LIST: &[StateSpec] = &[
-    StateSpec::new("waiting", "Waiting", StateKind::Waiting, 'W'),
+    StateSpec::new("waiting", "Waiting", StateKind::Waiting, 'W').or_short("Wait"),
     StateSpec::new("processing", "Processing", StateKind::Active, 'A'),
     StateSpec::new("dead", "Dead", StateKind::Dead, 'D'),
 ];

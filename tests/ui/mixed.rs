@@ -70,7 +70,7 @@ fn tallied(snapshot: &Snapshot) -> bool {
         let (_, sample) = snapshot.queue(&QueueId::new("arq", "", name))?;
         sample.count(StateId(state)).value()
     };
-    count("arq:queue", "failed") == Some(1) && count("dumpyarabot:arq_jobs", "complete") == Some(1)
+    count("arq:queue", "failed") == Some(1) && count("dumpyarabot:arq_jobs", "failed") == Some(1)
 }
 
 impl Live {

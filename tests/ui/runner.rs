@@ -149,6 +149,19 @@ fn runner_shows_pools_and_their_latest() {
 }
 
 #[test]
+fn the_runner_keeps_its_tab_on_every_screen_while_there_is_one() {
+    let mut state = state();
+    for screen in Screen::TABS {
+        state.navigation.jump(screen);
+        for columns in [80, 160] {
+            let tabs = drawn(&state, (columns, 24)).lines().nth(1).expect("the tabs").to_owned();
+            let word = if columns == 80 { "6 Run " } else { "6 Runner " };
+            assert!(tabs.contains(word) && tabs.contains("8 Log"), "{tabs}");
+        }
+    }
+}
+
+#[test]
 fn runner_shows_what_a_job_writes() {
     let mut state = state();
     press(&mut state, "↓");

@@ -25,6 +25,8 @@ pub enum JobLine<'a> {
     Note(String),
     /// A fact with its label.
     Fact(Cow<'a, str>, Cow<'a, str>),
+    /// A fact that is a moment, with its label.
+    Moment(Cow<'a, str>, Timestamp),
     /// Something that happened.
     Event {
         /// What.
@@ -54,6 +56,7 @@ impl JobLine<'_> {
             Self::Heading(text) => (*text).to_owned(),
             Self::Note(text) => text.clone(),
             Self::Fact(label, value) => format!("{label}: {value}"),
+            Self::Moment(label, at) => format!("{label}: {}", at.rfc3339().unwrap_or_default()),
             Self::Event { label, at, .. } => format!("{} {label}", at.rfc3339().unwrap_or_default()),
             Self::Parent(relative) | Self::Child(relative) => relative.label.clone(),
             Self::Key(fact) => fact.key.to_text(),
@@ -110,7 +113,10 @@ pub fn job_lines(state: &State) -> JobLines<'_> {
                 lines.rest.push(JobLine::Heading("facts"));
             }
             lines.rest.extend(
-                job.facts.iter().map(|(label, value)| JobLine::Fact(text::harmless(label), text::harmless(value))),
+                job.facts.iter().map(|(label, value)| match Timestamp::from_rfc3339(value) {
+                    Some(at) => JobLine::Moment(text::harmless(label), at),
+                    None => JobLine::Fact(text::harmless(label), text::harmless(value)),
+                }),
             );
         }
         JobTab::Result => document(view, view.documents.result.as_ref(), columns, &mut lines),

@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 
+use crate::domain::described::Meaning;
 use crate::domain::job::Blob;
 use crate::domain::payload::{Format, Kind, Limits, NodeRef, Payload, Tree};
 use crate::domain::text;
@@ -56,6 +57,8 @@ pub struct Facts {
     pub enqueued: Option<Timestamp>,
     /// `s`: it ended without an exception.
     pub success: Option<bool>,
+    /// What a success means by a convention.
+    pub meaning: Option<Meaning>,
     /// `r` of a failed one.
     pub error: Option<String>,
     /// `st`.
@@ -69,20 +72,26 @@ pub struct Facts {
 impl Facts {
     /// Reads what `head`, the first bytes of `total`, and `tail`, the last ones, tell.
     pub fn read(head: &[u8], total: u64, tail: &[u8]) -> Self {
+        Self::with_tree(head, total, tail).0
+    }
+
+    /// Likewise, with the values that the first bytes hold.
+    pub fn with_tree(head: &[u8], total: u64, tail: &[u8]) -> (Self, Option<Tree>) {
         let mut facts = Self::default();
         let whole = head.len() as u64 >= total;
-        if let Some(tree) = tree(head, total) {
-            facts.take(&tree, whole);
+        let tree = tree(head, total);
+        if let Some(tree) = &tree {
+            facts.take(tree, whole);
         }
         if !whole {
             for key in ["st", "et"] {
-                if let Some(tree) = end_of_map(tail, key) {
-                    facts.take(&tree, true);
+                if let Some(end) = end_of_map(tail, key) {
+                    facts.take(&end, true);
                     break;
                 }
             }
         }
-        facts
+        (facts, tree)
     }
 
     fn take(&mut self, tree: &Tree, whole: bool) {

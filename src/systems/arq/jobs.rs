@@ -207,7 +207,7 @@ async fn ended(
         let ids: Vec<JobId> = found.iter().filter_map(|key| key.strip_prefix(keys::RESULT)).map(JobId::from).collect();
         let mut taken = skip;
         for chunk in ids[skip.min(ids.len())..].chunks(RESULTS) {
-            let read = rows::results(link, chunk).await?;
+            let read = rows::results(arq, link, chunk, arq.result_head(queue)).await?;
             for id in chunk {
                 taken += 1;
                 let Some((_, bytes, facts)) = read.iter().find(|(read, ..)| read == id) else { continue };

@@ -42,8 +42,10 @@ use crate::domain::time::Timestamp;
 use crate::domain::worker::Worker;
 use crate::link::{Batch, Link, Replies};
 
+use self::blob::Facts;
 use self::keys::Keys;
 use super::consume::Consume;
+use super::convention::Outcomes;
 use super::record::{self, Guard};
 use super::{Answer, Instance, Memo, RESULT_BYTES, ReadError, ScanPass, Sighting, System, SystemSpec};
 
@@ -77,16 +79,16 @@ pub mod state {
 }
 
 const STATES: &[StateSpec] = &[
-    StateSpec::new(state::WAITING.0, "Waiting", StateKind::Waiting, 'W'),
-    StateSpec::new(state::INTERRUPTED.0, "Interrupted", StateKind::Waiting, 'I'),
-    StateSpec::new(state::RUNNING.0, "Running", StateKind::Active, 'A'),
-    StateSpec::new(state::STALLED.0, "Stalled", StateKind::Active, 'S'),
-    StateSpec::new(state::DEFERRED.0, "Deferred", StateKind::Scheduled, 'D'),
-    StateSpec::new(state::RETRYING.0, "Retrying", StateKind::Retrying, 'R'),
+    StateSpec::new(state::WAITING.0, "Waiting", StateKind::Waiting, 'W').or_short("Wait"),
+    StateSpec::new(state::INTERRUPTED.0, "Interrupted", StateKind::Waiting, 'I').or_short("Halted"),
+    StateSpec::new(state::RUNNING.0, "Running", StateKind::Active, 'A').or_short("Run"),
+    StateSpec::new(state::STALLED.0, "Stalled", StateKind::Active, 'S').or_short("Stall"),
+    StateSpec::new(state::DEFERRED.0, "Deferred", StateKind::Scheduled, 'D').or_short("Later"),
+    StateSpec::new(state::RETRYING.0, "Retrying", StateKind::Retrying, 'R').or_short("Retry"),
     StateSpec::new(state::HELD.0, "Held", StateKind::Blocked, 'H'),
-    StateSpec::new(state::COMPLETE.0, "Complete", StateKind::Completed, 'C'),
-    StateSpec::new(state::FAILED.0, "Failed", StateKind::Failed, 'F'),
-    StateSpec::new(state::ABORTED.0, "Aborted", StateKind::Cancelled, 'X'),
+    StateSpec::new(state::COMPLETE.0, "Complete", StateKind::Completed, 'C').or_short("Done"),
+    StateSpec::new(state::FAILED.0, "Failed", StateKind::Failed, 'F').or_short("Fail"),
+    StateSpec::new(state::ABORTED.0, "Aborted", StateKind::Cancelled, 'X').or_short("Abort"),
 ];
 
 const CAPS: Caps = Caps::LIST.union(Caps::DETAIL).union(Caps::WORKERS).union(Caps::SCHEDULES).union(Caps::CHANGES);
@@ -108,7 +110,7 @@ pub fn kind_of(state: StateId) -> StateKind {
 const SIGN_LASTS: Duration = Duration::from_secs(600);
 
 /// The adapter.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Arq {
     /// Keys that are queues, each with the moment when a worker was last seen to take a job of it.
     ///
@@ -117,6 +119,8 @@ pub struct Arq {
     met: Mutex<HashMap<Name, Timestamp>>,
     /// Queues that the configuration describes, each with the key of its health check.
     described: HashMap<Name, Option<Vec<u8>>>,
+    /// What results mean by the conventions.
+    outcomes: Outcomes,
     /// What runners of this process remember of their work, by their names.
     shifts: Mutex<HashMap<Name, consume::Shift>>,
 }
@@ -127,10 +131,46 @@ impl Arq {
     }
 
     /// With what the configuration says.
-    pub fn new(described: &[ArqQueue]) -> Self {
+    pub fn new(described: &[ArqQueue], outcomes: Outcomes) -> Self {
         let health = |queue: &ArqQueue| queue.health_check_key.as_ref().map(|key| key.as_bytes().to_vec());
         let described = described.iter().map(|queue| (Name::from(queue.queue.as_str()), health(queue))).collect();
-        Self { described, ..Self::default() }
+        Self { described, outcomes, ..Self::default() }
+    }
+
+    /// The queue of a result. Older versions write no name: then it is the only one there is.
+    fn queue_of(&self, named: Option<&str>) -> Option<QueueId> {
+        let name = match named {
+            Some(named) => Name::from(named),
+            None => {
+                let met = self.met();
+                met.keys().next().filter(|_| met.len() == 1)?.clone()
+            }
+        };
+        Some(QueueId::new(NAME, "", name))
+    }
+
+    /// What the first and last bytes of a result tell, with what a success means by the conventions over its queue.
+    fn facts(&self, head: &[u8], total: u64, tail: &[u8]) -> Facts {
+        let (mut facts, tree) = Facts::with_tree(head, total, tail);
+        if let (Some(true), Some(tree)) = (facts.success, tree)
+            && let Some(queue) = self.queue_of(facts.queue.as_deref())
+        {
+            facts.meaning = self.outcomes.meaning(&queue, &tree);
+        }
+        facts
+    }
+
+    /// True if the meaning of a success may stand in a part of its result that was not read.
+    fn may_mean_more(&self, facts: &Facts) -> bool {
+        let queue = || self.queue_of(facts.queue.as_deref());
+        facts.success == Some(true)
+            && facts.meaning.is_none()
+            && queue().is_some_and(|queue| self.outcomes.hold_for(&queue))
+    }
+
+    /// Bytes of a result that a row of the queue needs.
+    fn result_head(&self, queue: &QueueId) -> u64 {
+        if self.outcomes.hold_for(queue) { plan::RESULT_BYTES } else { rows::RESULT_HEAD }
     }
 
     /// True if the configuration says that this key is a queue.
@@ -242,6 +282,10 @@ impl System for Arq {
 
     fn results<'a>(&'a self, link: &'a Link, _: &'a QueueId, ids: &'a [JobId]) -> Answer<'a, Vec<Option<Blob>>> {
         Box::pin(rows::blobs(link, ids, RESULT_BYTES))
+    }
+
+    fn judges_results(&self) -> bool {
+        true
     }
 
     fn search<'a>(

@@ -118,7 +118,7 @@ pub async fn mutate(arq: &Arq, link: &Link, mutation: &Mutation) -> Result<Outco
                 RELEASE.run(link, &[keys.queue.clone(), arq.health(&queue.name)], &with_ids(&[force], ids)).await?;
             Ok(verdicts(&reply, ids, refusal))
         }
-        (Change::Retry { .. }, Target::Jobs { state, ids }) => retry(link, &keys, *state, ids).await,
+        (Change::Retry { .. }, Target::Jobs { state, ids }) => retry(arq, link, &keys, *state, ids).await,
         (Change::Cancel, Target::Jobs { state: state::RUNNING, ids }) => abort(arq, link, queue, ids).await,
         (Change::Cancel | Change::Remove { .. }, Target::Jobs { state, ids }) => match *state {
             state::COMPLETE | state::FAILED | state::ABORTED => {
@@ -211,14 +211,20 @@ async fn stored(link: &Link, key: Vec<u8>) -> Result<Option<Vec<u8>>, SystemErro
 }
 
 /// Makes definitions of results and queues them.
-async fn retry(link: &Link, keys: &Keys, state: StateId, ids: &[JobId]) -> Result<Outcome, SystemError> {
+async fn retry(
+    arq: &Arq,
+    link: &Link,
+    keys: &Keys,
+    state: StateId,
+    ids: &[JobId],
+) -> Result<Outcome, SystemError> {
     let mut outcome = Outcome::default();
     for id in ids {
         let Some(result) = stored(link, keys::result(id.as_bytes())).await? else {
             outcome.refused.push((id.clone(), format!("it is not {state} any more, or its result is too large")));
             continue;
         };
-        let unknown = rows::results(link, std::slice::from_ref(id)).await?;
+        let unknown = rows::results(arq, link, std::slice::from_ref(id), rows::RESULT_HEAD).await?;
         if unknown.first().is_some_and(|(_, _, facts)| facts.function.as_deref() == Some("<unknown>")) {
             let why = "its definition had expired or was not readable, so that nothing is left to run";
             outcome.refused.push((id.clone(), why.to_owned()));

@@ -27,6 +27,8 @@ const SECOND_LOOK_AFTER: u64 = 30;
 const SCAN_COUNT: u64 = 1_000;
 /// Bytes of a result that tell nearly always how it ended.
 pub const RESULT_BYTES: u64 = 16 * 1024;
+/// Last bytes of a result: when it started and ended, and in which queue.
+const RESULT_TAIL: i64 = 320;
 
 /// One question.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +41,8 @@ pub enum Ask {
     Scan(u64),
     /// The first so many bytes of a result.
     Result(JobId, u64),
+    /// The last bytes of a result that was read before.
+    Again(JobId),
     /// Some members, of what may be a queue or of what is held back of it.
     Peek(Name, bool),
     /// Which of these are jobs with a definition: how many.
@@ -87,6 +91,11 @@ impl Ask {
                 command.arg(keys::result(id.as_bytes())).arg(0).arg(bytes - 1);
                 return command;
             }
+            Self::Again(id) => {
+                let mut command = cmd("GETRANGE");
+                command.arg(keys::result(id.as_bytes())).arg(-RESULT_TAIL).arg(-1);
+                return command;
+            }
             Self::Peek(name, held) => {
                 let key = if *held { of(name).held() } else { of(name).queue };
                 return cmd("ZRANGE").arg(key).arg(0).arg(PEEK - 1).to_owned();
@@ -120,7 +129,7 @@ impl Ask {
     /// The queue it is about.
     pub fn name(&self) -> Option<&Name> {
         match self {
-            Self::Time | Self::Aborts | Self::Scan(_) | Self::Result(..) => None,
+            Self::Time | Self::Aborts | Self::Scan(_) | Self::Result(..) | Self::Again(_) => None,
             Self::Peek(name, _)
             | Self::Defined(name, _)
             | Self::Total(name)
@@ -182,6 +191,7 @@ pub fn questions(arq: &Arq, instance: &Instance, own: Option<&InstanceMemo>, tic
         asks.extend(own.tally.step(tick).map(Ask::Scan));
         let room = (12 * queues + 1usize).saturating_sub(asks.len());
         asks.extend(own.tally.wanted(room, tick).into_iter().map(|(id, bytes)| Ask::Result(id, bytes)));
+        asks.extend(own.tally.again(room).into_iter().map(Ask::Again));
     }
     asks
 }

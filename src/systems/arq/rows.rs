@@ -11,13 +11,13 @@ use crate::systems::{SystemError, reply};
 
 use super::blob::Facts;
 use super::standing::{Standing, complete};
-use super::{keys, kind_of, state};
+use super::{Arq, keys, kind_of, state};
 
 /// First bytes of a definition: try, function and the first arguments. Last ones: when it was enqueued.
 const HEAD: i64 = 768;
 const TAIL: i64 = 48;
 /// The same of a result, which has more behind the arguments.
-const RESULT_HEAD: i64 = 4_096;
+pub const RESULT_HEAD: u64 = 4_096;
 const RESULT_TAIL: i64 = 320;
 
 /// An unfinished job as its queue names it.
@@ -72,14 +72,20 @@ pub async fn open(link: &Link, found: &[Found]) -> Result<Vec<JobRow>, SystemErr
     Ok(rows)
 }
 
-/// Facts of results with their sizes; those that are gone are left out.
-pub async fn results(link: &Link, ids: &[JobId]) -> Result<Vec<(JobId, u64, Facts)>, SystemError> {
+/// Facts of results with their sizes, from their first `first` bytes and the last ones; those that are gone are left
+/// out.
+pub async fn results(
+    arq: &Arq,
+    link: &Link,
+    ids: &[JobId],
+    first: u64,
+) -> Result<Vec<(JobId, u64, Facts)>, SystemError> {
     let mut batch = Batch::new();
     for id in ids {
         let key = keys::result(id.as_bytes());
         batch
             .ask(cmd("STRLEN").arg(&key).to_owned())
-            .ask(cmd("GETRANGE").arg(&key).arg(0).arg(RESULT_HEAD - 1).to_owned())
+            .ask(cmd("GETRANGE").arg(&key).arg(0).arg(first - 1).to_owned())
             .ask(cmd("GETRANGE").arg(&key).arg(-RESULT_TAIL).arg(-1).to_owned());
     }
     let answers = link.send(&batch).await?;
@@ -91,8 +97,8 @@ pub async fn results(link: &Link, ids: &[JobId]) -> Result<Vec<(JobId, u64, Fact
         if bytes == 0 {
             continue;
         }
-        let facts = Facts::read(head.unwrap_or_default(), bytes, tail.unwrap_or_default());
-        found.push((id.clone(), bytes, complete(link, id, bytes, facts).await?));
+        let facts = arq.facts(head.unwrap_or_default(), bytes, tail.unwrap_or_default());
+        found.push((id.clone(), bytes, complete(arq, link, id, (first, bytes), facts).await?));
     }
     Ok(found)
 }

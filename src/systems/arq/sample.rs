@@ -42,11 +42,18 @@ pub fn read(
             (Ask::Time, _) => now = answer.map(time).ok().filter(|now| now.0 > 0).unwrap_or(before),
             (Ask::Aborts, _) => own.aborts = answer.ok().and_then(reply::count),
             (Ask::Scan(_), _) => own.tally.stepped(answer.ok().and_then(reply::scan), tick, now),
-            (Ask::Result(id, bytes), _) => own.tally.was_read(id, *bytes, answer.ok().and_then(reply::bytes)),
+            (Ask::Result(id, bytes), _) => {
+                let facts = |head: &[u8], total: u64| arq.facts(head, total, b"");
+                own.tally.was_read(id, *bytes, answer.ok().and_then(reply::bytes), facts);
+            }
+            (Ask::Again(id), _) => own.tally.seen_again(id, answer.ok().and_then(reply::bytes)),
             (ask, Some(name)) => seen.entry(name.clone()).or_default().take(ask, answer),
             (_, None) => {}
         }
     }
+    // What waits again has no result any more, whatever was read of one before.
+    let waiting = seen.values().filter_map(|seen| seen.head.as_ref()).flatten();
+    waiting.for_each(|(id, _)| own.tally.forget(id));
     own.tally.settle();
     own.queues.retain(|name, _| names.contains(name));
     let mut queues = Vec::new();
@@ -147,7 +154,7 @@ impl Seen {
             }
             Ask::Health(..) => self.health = Some(reply::text(value).as_deref().and_then(Health::parse)),
             Ask::Held(_) => self.held = reply::count(value),
-            Ask::Time | Ask::Aborts | Ask::Scan(_) | Ask::Result(..) => {}
+            Ask::Time | Ask::Aborts | Ask::Scan(_) | Ask::Result(..) | Ask::Again(_) => {}
         }
     }
 

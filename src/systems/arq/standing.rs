@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::domain::described::Meaning;
 use crate::domain::ids::{JobId, QueueId};
 use crate::domain::state::StateId;
 use crate::domain::time::Timestamp;
@@ -12,8 +13,7 @@ use super::blob::Facts;
 use super::keys::{self, Keys};
 use super::{Arq, state};
 
-/// First bytes of a result that are read, and last ones.
-const HEAD: i64 = 4_096;
+/// Last bytes of a result that are read.
 const TAIL: i64 = 320;
 /// Most bytes of a result that are read to know how it ended.
 const WHOLE: u64 = 1 << 20;
@@ -60,9 +60,15 @@ pub fn open_state(due: Timestamp, started: Option<u64>, locked: bool, moment: Mo
 }
 
 /// How a finished job ended; `None`: what was read does not tell.
+///
+/// A success that a convention calls a failure is one: rows, counts, alerts and history all go by this.
 pub fn ended_state(facts: &Facts) -> Option<StateId> {
     match facts.success? {
-        true => Some(state::COMPLETE),
+        true => Some(match facts.meaning {
+            Some(Meaning::Failed | Meaning::Dead) => state::FAILED,
+            Some(Meaning::Cancelled) => state::ABORTED,
+            Some(Meaning::Completed | Meaning::Active) | None => state::COMPLETE,
+        }),
         false if facts.is_aborted() => Some(state::ABORTED),
         false => Some(state::FAILED),
     }
@@ -95,6 +101,7 @@ pub async fn look(
 ) -> Result<(Vec<Standing>, Moment), SystemError> {
     let keys = Keys::of(queue);
     let moment = moment(arq, link, queue).await?;
+    let first = arq.result_head(queue);
     let mut batch = Batch::new();
     for id in ids {
         let id = id.as_bytes();
@@ -106,7 +113,7 @@ pub async fn look(
             .ask(cmd("GET").arg(keys::retry(id)).to_owned())
             .ask(cmd("STRLEN").arg(keys::job(id)).to_owned())
             .ask(cmd("STRLEN").arg(&result).to_owned())
-            .ask(cmd("GETRANGE").arg(&result).arg(0).arg(HEAD - 1).to_owned())
+            .ask(cmd("GETRANGE").arg(&result).arg(0).arg(first - 1).to_owned())
             .ask(cmd("GETRANGE").arg(&result).arg(-TAIL).arg(-1).to_owned());
     }
     let answers = link.send(&batch).await?;
@@ -123,8 +130,8 @@ pub async fn look(
         let (head, tail) = (next().ok().and_then(reply::bytes), next().ok().and_then(reply::bytes));
         let mut result = None;
         if result_bytes > 0 {
-            let facts = Facts::read(head.unwrap_or_default(), result_bytes, tail.unwrap_or_default());
-            result = Some(complete(link, id, result_bytes, facts).await?);
+            let facts = arq.facts(head.unwrap_or_default(), result_bytes, tail.unwrap_or_default());
+            result = Some(complete(arq, link, id, (first, result_bytes), facts).await?);
         }
         let place = score.or(held);
         let due = place.map(|score| Timestamp(score as i64));
@@ -140,13 +147,20 @@ pub async fn look(
     Ok((found, moment))
 }
 
-/// Reads on where the start of a result did not reach the word that tells how it ended.
-pub async fn complete(link: &Link, id: &JobId, bytes: u64, facts: Facts) -> Result<Facts, SystemError> {
-    if facts.success.is_some() || bytes <= HEAD as u64 || bytes > WHOLE {
+/// Reads on where the first bytes of a result did not reach what tells how it ended.
+pub async fn complete(
+    arq: &Arq,
+    link: &Link,
+    id: &JobId,
+    (first, bytes): (u64, u64),
+    facts: Facts,
+) -> Result<Facts, SystemError> {
+    let told = facts.success.is_some() && !arq.may_mean_more(&facts);
+    if told || bytes <= first || bytes > WHOLE {
         return Ok(facts);
     }
     let key = keys::result(id.as_bytes());
     let value = link.ask(cmd("GETRANGE").arg(key).arg(0).arg(bytes).to_owned()).await?;
     let whole = reply::bytes(&value).unwrap_or_default();
-    Ok(Facts::read(whole, whole.len() as u64, b""))
+    Ok(arq.facts(whole, whole.len() as u64, b""))
 }

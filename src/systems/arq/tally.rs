@@ -24,6 +24,8 @@ const FIRST_EACH_TICK: usize = 64;
 const FIRST_TICKS: u64 = 50;
 /// So many unread ones are a pile that was there before qtop came.
 const PILE: usize = 20;
+/// Results that are looked at again in one tick: a job may have run again under its id since.
+const AGAIN: usize = 4;
 /// Bytes of a result that are read when the first ones did not tell.
 const LARGE: u64 = 1 << 20;
 
@@ -53,6 +55,8 @@ pub struct Tally {
     met: HashSet<JobId>,
     known: HashMap<JobId, Ended>,
     unread: VecDeque<(JobId, u64)>,
+    /// Those that were read, in the order in which they are looked at again.
+    turn: VecDeque<JobId>,
     /// When the last walk was complete.
     as_of: Option<Timestamp>,
     sums: BTreeMap<Name, Sums>,
@@ -75,6 +79,14 @@ impl Tally {
         let pile = tick <= FIRST_TICKS && self.unread.len() > PILE;
         let count = if pile { FIRST_EACH_TICK } else { room.max(EACH_TICK) };
         self.unread.iter().take(count).cloned().collect()
+    }
+
+    /// Results of which it is asked now whether they are still the ones that were read.
+    pub fn again(&self, room: usize) -> Vec<JobId> {
+        if !self.unread.is_empty() {
+            return Vec::new();
+        }
+        self.turn.iter().take(room.clamp(1, AGAIN)).cloned().collect()
     }
 
     /// Queues that results name.
@@ -119,12 +131,19 @@ impl Tally {
             let met = std::mem::take(&mut self.met);
             self.known.retain(|id, _| met.contains(id));
             self.unread.retain(|(id, _)| met.contains(id));
+            self.turn.retain(|id| met.contains(id));
             self.changed = true;
         }
     }
 
-    /// Takes the first bytes of a result; `None`: it could not be read.
-    pub fn was_read(&mut self, id: &JobId, asked: u64, bytes: Option<&[u8]>) {
+    /// Takes the first bytes of a result, of which `facts` tells what they say; `None`: it could not be read.
+    pub fn was_read(
+        &mut self,
+        id: &JobId,
+        asked: u64,
+        bytes: Option<&[u8]>,
+        facts: impl FnOnce(&[u8], u64) -> Facts,
+    ) {
         let at = self.unread.iter().position(|(waiting, _)| waiting == id);
         if let Some(at) = at {
             self.unread.remove(at);
@@ -135,7 +154,7 @@ impl Tally {
             return;
         }
         let cut = bytes.len() as u64 >= asked;
-        let facts = Facts::read(bytes, bytes.len() as u64 + u64::from(cut), b"");
+        let facts = facts(bytes, bytes.len() as u64 + u64::from(cut));
         let told = facts.success.is_some() && (facts.queue.is_some() || !cut);
         if cut && !told && asked < LARGE {
             self.unread.push_back((id.clone(), LARGE));
@@ -144,7 +163,36 @@ impl Tally {
         let queue = facts.queue.as_deref().map(Name::from);
         let ended = Ended { queue, state: ended_state(&facts), finished: facts.finished };
         self.known.insert(id.clone(), ended);
+        self.turn.push_back(id.clone());
         self.changed = true;
+    }
+
+    /// Takes the last bytes of a result that was read before; `None`: it could not be read.
+    pub fn seen_again(&mut self, id: &JobId, tail: Option<&[u8]>) {
+        if self.turn.front() != Some(id) {
+            return;
+        }
+        self.turn.rotate_left(1);
+        let finished = |tail: &[u8]| Facts::read(b"", tail.len() as u64 + 1, tail).finished;
+        let was = self.known.get(id).and_then(|ended| ended.finished);
+        match tail {
+            Some([]) => self.forget(id),
+            Some(tail) if finished(tail).is_some_and(|now| was.is_some_and(|was| was != now)) => {
+                self.turn.pop_back();
+                self.unread.push_back((id.clone(), RESULT_BYTES));
+            }
+            _ => {}
+        }
+    }
+
+    /// The result is gone: its job waits again, or it expired.
+    pub fn forget(&mut self, id: &JobId) {
+        if self.known.remove(id).is_some() {
+            self.unread.retain(|(waiting, _)| waiting != id);
+            self.turn.retain(|known| known != id);
+            self.met.remove(id);
+            self.changed = true;
+        }
     }
 
     /// Brings the sums up to date, once for each tick.
@@ -194,5 +242,50 @@ impl Tally {
     /// When a job of a queue last ended, among those that keep a result.
     pub fn last(&self, queue: &Name) -> Option<Timestamp> {
         self.sums.get(queue).and_then(|sums| sums.last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A result as JSON that ended at a moment, and its last bytes.
+    fn result(success: bool, ended: i64) -> Vec<u8> {
+        let text = format!(
+            r#"{{"t":1,"f":"send","a":[],"k":{{}},"et":1,"s":{success},"r":"x","st":{ended},"ft":{ended},"q":"q","id":"7"}}"#
+        );
+        text.into_bytes()
+    }
+
+    fn read(tally: &mut Tally, id: &JobId, bytes: &[u8]) {
+        tally.was_read(id, RESULT_BYTES, Some(bytes), |head, total| Facts::read(head, total, b""));
+        tally.settle();
+    }
+
+    fn counts(tally: &Tally) -> [Count; 2] {
+        [state::COMPLETE, state::FAILED].map(|of| tally.count(&Name::from("q"), of, true))
+    }
+
+    #[test]
+    fn a_job_that_ran_again_under_its_id_is_counted_as_what_it_is_now() {
+        let (mut tally, now, id) = (Tally::default(), Timestamp(9), JobId::from("7"));
+        let walked = || Some((0, vec![b"arq:result:7".to_vec()]));
+        let exactly = |value| Count::Approx { value, as_of: now };
+        tally.stepped(walked(), 1, now);
+        assert_eq!(tally.wanted(2, 1), [(id.clone(), RESULT_BYTES)]);
+        read(&mut tally, &id, &result(false, 100));
+        assert_eq!(counts(&tally), [exactly(0), exactly(1)]);
+        assert_eq!(tally.again(3), std::slice::from_ref(&id));
+        tally.seen_again(&id, Some(&result(false, 100)[20..]));
+        assert!(tally.wanted(2, 2).is_empty(), "it is still the same");
+        tally.seen_again(&id, Some(&result(true, 200)[20..]));
+        assert_eq!(tally.wanted(2, 2), [(id.clone(), RESULT_BYTES)]);
+        read(&mut tally, &id, &result(true, 200));
+        assert_eq!(counts(&tally), [exactly(1), exactly(0)]);
+        tally.forget(&id);
+        tally.settle();
+        assert_eq!(counts(&tally), [exactly(0), exactly(0)], "it waits again");
+        tally.stepped(walked(), 2, now);
+        assert_eq!(tally.wanted(2, 2), [(id, RESULT_BYTES)], "and is read when it has ended");
     }
 }

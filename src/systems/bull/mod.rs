@@ -47,11 +47,11 @@ pub mod state {
 }
 
 const STATES: &[StateSpec] = &[
-    StateSpec::new(state::WAITING.0, "Waiting", StateKind::Waiting, 'W'),
+    StateSpec::new(state::WAITING.0, "Waiting", StateKind::Waiting, 'W').or_short("Wait"),
     StateSpec::new(state::ACTIVE.0, "Active", StateKind::Active, 'A'),
-    StateSpec::new(state::DELAYED.0, "Delayed", StateKind::Scheduled, 'D'),
-    StateSpec::new(state::COMPLETED.0, "Completed", StateKind::Completed, 'C'),
-    StateSpec::new(state::FAILED.0, "Failed", StateKind::Failed, 'F'),
+    StateSpec::new(state::DELAYED.0, "Delayed", StateKind::Scheduled, 'D').or_short("Delay"),
+    StateSpec::new(state::COMPLETED.0, "Completed", StateKind::Completed, 'C').or_short("Done"),
+    StateSpec::new(state::FAILED.0, "Failed", StateKind::Failed, 'F').or_short("Fail"),
 ];
 
 const CAPS: Caps = Caps::LIST
@@ -100,6 +100,13 @@ const OWN: [&str; 13] = [
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Bull;
 
+/// Bull counts an attempt when it has ended; the one under way is counted here.
+fn count_present(row: &mut JobRow) {
+    if row.state == state::ACTIVE {
+        row.attempts_made = row.attempts_made.map(|made| made + 1);
+    }
+}
+
 /// Refuses states that only BullMQ has.
 fn known(state: StateId) -> Result<(), SystemError> {
     if STATES.iter().any(|spec| spec.id == state) {
@@ -142,7 +149,9 @@ impl System for Bull {
     ) -> Answer<'a, Page<JobRow>> {
         Box::pin(async move {
             known(state)?;
-            jobs::page(link, queue, state, &page).await
+            let mut page = jobs::page(link, queue, state, &page).await?;
+            page.rows.iter_mut().for_each(count_present);
+            Ok(page)
         })
     }
 
@@ -153,7 +162,11 @@ impl System for Bull {
         id: &'a JobId,
         payload_limit: u64,
     ) -> Answer<'a, Option<Job>> {
-        Box::pin(detail::open(link, queue, id, payload_limit))
+        Box::pin(async move {
+            let mut job = detail::open(link, queue, id, payload_limit).await?;
+            job.iter_mut().for_each(|job| count_present(&mut job.row));
+            Ok(job)
+        })
     }
 
     fn results<'a>(&'a self, link: &'a Link, queue: &'a QueueId, ids: &'a [JobId]) -> Answer<'a, Vec<Option<Blob>>> {
@@ -170,7 +183,9 @@ impl System for Bull {
     ) -> Answer<'a, SearchStep> {
         Box::pin(async move {
             known(state)?;
-            search::step(link, queue, state, search, &page).await
+            let mut step = search::step(link, queue, state, search, &page).await?;
+            step.hits.iter_mut().for_each(count_present);
+            Ok(step)
         })
     }
 

@@ -71,13 +71,13 @@ pub mod state {
 }
 
 const STATES: &[StateSpec] = &[
-    StateSpec::new(state::WAITING.0, "Waiting", StateKind::Waiting, 'W'),
-    StateSpec::new(state::PRIORITIZED.0, "Prioritized", StateKind::Waiting, 'P'),
+    StateSpec::new(state::WAITING.0, "Waiting", StateKind::Waiting, 'W').or_short("Wait"),
+    StateSpec::new(state::PRIORITIZED.0, "Prioritized", StateKind::Waiting, 'P').or_short("Prio"),
     StateSpec::new(state::ACTIVE.0, "Active", StateKind::Active, 'A'),
-    StateSpec::new(state::DELAYED.0, "Delayed", StateKind::Scheduled, 'D'),
-    StateSpec::new(state::WAITING_CHILDREN.0, "Waiting for children", StateKind::Blocked, 'B'),
-    StateSpec::new(state::COMPLETED.0, "Completed", StateKind::Completed, 'C'),
-    StateSpec::new(state::FAILED.0, "Failed", StateKind::Failed, 'F'),
+    StateSpec::new(state::DELAYED.0, "Delayed", StateKind::Scheduled, 'D').or_short("Delay"),
+    StateSpec::new(state::WAITING_CHILDREN.0, "Waiting for children", StateKind::Blocked, 'B').or_short("Children"),
+    StateSpec::new(state::COMPLETED.0, "Completed", StateKind::Completed, 'C').or_short("Done"),
+    StateSpec::new(state::FAILED.0, "Failed", StateKind::Failed, 'F').or_short("Fail"),
 ];
 
 const CAPS: Caps = Caps::LIST

@@ -16,7 +16,7 @@ use super::{STATES, progress, state};
 
 /// Fields that are always small.
 const FIELDS: &[&str] =
-    &["name", "timestamp", "priority", "atm", "attemptsMade", "processedOn", "finishedOn", "pb", "stc"];
+    &["name", "timestamp", "priority", "atm", "attemptsMade", "processedOn", "finishedOn", "pb", "ats"];
 /// Fields that programs fill; each is fetched only up to [`SMALL`].
 const SIZED: &[&str] = &["data", "opts", "failedReason", "progress"];
 /// Most bytes of one field that a row is worth.
@@ -151,7 +151,7 @@ impl Draft {
 
 /// The fields of [`FIELDS`].
 fn fill_small(row: &mut JobRow, values: &[Value]) {
-    let [name, created, priority, atm, attempts_made, started, finished, worker, _stalled] = values else { return };
+    let [name, created, priority, atm, attempts_made, started, finished, worker, begun] = values else { return };
     let time = |value: &Value| reply::int(value).map(Timestamp);
     row.name = reply::text(name);
     row.created_at = time(created);
@@ -159,6 +159,10 @@ fn fill_small(row: &mut JobRow, values: &[Value]) {
     // 4.x has `attemptsMade`, later ones `atm`; both are absent until the first attempt has ended.
     let made = reply::count(atm).or_else(|| reply::count(attempts_made));
     row.attempts_made = if row.record_exists { made.or(Some(0)) } else { made };
+    // The attempt under way counts too. 4.x has counted it when it began; later ones count beginnings in `ats`.
+    if row.state == state::ACTIVE && reply::count(begun).is_some() {
+        row.attempts_made = made.or(Some(0)).map(|made| made + 1);
+    }
     row.started_at = time(started);
     row.finished_at = time(finished);
     row.worker = reply::text(worker);

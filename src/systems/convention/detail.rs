@@ -67,7 +67,7 @@ impl Conventional {
             return Ok(());
         }
         self.overlay_running(link, queue, &conventions, std::slice::from_mut(&mut job.row)).await?;
-        if let (StateKind::Completed, Some(result)) = (job.row.kind, &job.result)
+        if let Some(result) = job.result.as_ref().filter(|_| self.is_success(&job.row, job.error.as_deref()))
             && let Some(judged) = judge(&conventions, result, &mut job.row)
         {
             job.facts.push(("meaning".to_owned(), judged.said));

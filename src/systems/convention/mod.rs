@@ -8,6 +8,7 @@ mod abilities;
 mod change;
 mod detail;
 mod edit;
+mod outcomes;
 mod prepared;
 mod rows;
 mod undo;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
+pub use self::outcomes::Outcomes;
 use self::prepared::Prepared;
 use super::list::finder::Finder;
 use super::list::heard::{self, Beats};
@@ -213,7 +215,11 @@ impl System for Conventional {
     }
 
     fn results_may_be_failures(&self, queue: &QueueId) -> bool {
-        self.over(queue).iter().any(|convention| !convention.spec.outcome.is_empty())
+        !self.inner.judges_results() && self.over(queue).iter().any(|convention| !convention.spec.outcome.is_empty())
+    }
+
+    fn judges_results(&self) -> bool {
+        self.inner.judges_results()
     }
 
     fn workers<'a>(

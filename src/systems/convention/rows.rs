@@ -32,7 +32,7 @@ impl Conventional {
             let inside = convention.progress.iter().any(|source| source.kind() == SourceKind::Result);
             inside || !convention.spec.outcome.is_empty()
         });
-        let ended: Vec<usize> = (0..rows.len()).filter(|index| rows[*index].kind == StateKind::Completed).collect();
+        let ended: Vec<usize> = (0..rows.len()).filter(|index| self.is_success(&rows[*index], None)).collect();
         if !wants_results || ended.is_empty() {
             return Ok(());
         }
@@ -44,6 +44,18 @@ impl Conventional {
             }
         }
         Ok(())
+    }
+
+    /// True if the system itself calls the job a success, whatever its state says by a convention.
+    pub(super) fn is_success(&self, row: &JobRow, error: Option<&str>) -> bool {
+        match row.kind {
+            StateKind::Completed => true,
+            // Of its own failures a system knows the error; of those by a convention it does not.
+            StateKind::Failed | StateKind::Cancelled => {
+                self.inner.judges_results() && row.error.is_none() && error.is_none()
+            }
+            _ => false,
+        }
     }
 
     /// Progress and owners of what runs.

@@ -15,6 +15,8 @@ use crate::ui::widgets::bar::Motion;
 use crate::ui::widgets::empty::wrap;
 use crate::ui::widgets::table::Placed;
 
+/// From so many columns on, the line above the table has room for whole sentences.
+const WORDY: u16 = 110;
 /// Rows of the pane with the sample.
 const SAMPLE: u16 = 5;
 
@@ -29,7 +31,7 @@ pub fn draw(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect) -> Body {
 fn draw_groups(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect) -> Body {
     let view = &scene.state.failures;
     let groups = rows::failures(scene.state);
-    canvas.phrase(area.x + 1, area.y, area.width.saturating_sub(2), &window(scene, groups.len()));
+    canvas.phrase(area.x + 1, area.y, area.width.saturating_sub(2), &window(scene, groups.len(), area.width));
     let listing = Listing {
         columns: scene.state.settings.columns_of("failures"),
         list: &view.list,
@@ -59,24 +61,33 @@ fn draw_groups(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect) -> Body {
 }
 
 /// Which window was looked at: the numbers below are no more than that.
-fn window(scene: &Scene<'_>, groups: usize) -> Phrase {
+fn window(scene: &Scene<'_>, groups: usize, width: u16) -> Phrase {
     let view = &scene.state.failures;
-    let mut line = Phrase::of(Role::Title, "Failures of all queues");
+    let narrow = width < WORDY;
+    let mut line = Phrase::of(Role::Title, if narrow { "Failures" } else { "Failures of all queues" });
     if let Some(report) = &view.loaded.data {
         let looked = text::count(report.looked_at);
         let words = match report.total {
             Some(total) if total > report.looked_at => format!("newest {looked} of {}", text::count(total)),
             Some(_) => format!("all {looked}"),
+            None if narrow => format!("{looked} looked at of ?"),
             None => format!("{looked} looked at of an unknown number"),
         };
         line.append_apart(Phrase::of(Role::Text, words));
         line.append_apart(Phrase::of(Role::Text, figures::plural(groups as u64, "cause", "causes")));
-        let per_queue = format!("at most {} a queue", text::count(report.window as u64));
-        line.append_apart(Phrase::of(Role::Muted, per_queue));
         if !view.list.filter.is_empty() {
             line.append_apart(Phrase::of(Role::Accent, format!("/{}", text::fit(&view.list.filter, 24))));
         }
-        line.append_apart(failed_queues(&report.failed));
+        // What is missing goes before what is only a limit: without it the numbers would claim to be all.
+        line.append_apart(match report.failed.len() {
+            many if narrow && many > 0 => {
+                let many = figures::plural(many as u64, "queue", "queues");
+                Phrase::of(Role::Error, format!("not read: {many}"))
+            }
+            _ => failed_queues(&report.failed),
+        });
+        let per_queue = format!("at most {} a queue", text::count(report.window as u64));
+        line.append_apart(Phrase::of(Role::Muted, per_queue));
     }
     line.append_apart(super::refreshed(scene, &view.loaded));
     line

@@ -11,6 +11,7 @@ use crate::domain::job::{Job, KeyFact, Relative};
 use crate::domain::queue::Count;
 use crate::domain::state::StateKind;
 use crate::domain::text;
+use crate::domain::time::Timestamp;
 use crate::theme::Role;
 use crate::ui::canvas::{Canvas, Phrase};
 use crate::ui::scene::Scene;
@@ -114,11 +115,20 @@ fn part_tabs(canvas: &mut Canvas<'_>, at: Rect, view: &JobView, job: &Job) {
                 JobTab::Keys => Some(Count::Exact(job.keys.len() as u64)),
             };
             let role = if tab == JobTab::Error { Role::StateFailed } else { Role::Muted };
-            Inner { title: tab.into(), count, role }
+            Inner { title: tab.into(), short: short(tab), count, role }
         })
         .collect();
     let open = JobTab::iter().position(|tab| tab == view.tab).unwrap_or(0);
     tabs::inner(canvas, at, &tabs, open);
+}
+
+/// A part's title where room is scarce.
+fn short(tab: JobTab) -> &'static str {
+    match tab {
+        JobTab::Options => "Opts",
+        JobTab::Timeline => "Times",
+        other => other.into(),
+    }
 }
 
 fn draw_lines(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect, view: &JobView, job: &Job) {
@@ -157,6 +167,7 @@ fn phrase(scene: &Scene<'_>, canvas: &Canvas<'_>, line: &JobLine<'_>) -> Phrase 
         JobLine::Fact(label, value) => {
             Phrase::of(Role::Muted, text::pad(label, 20)).and(Role::Text, format!(" {value}"))
         }
+        JobLine::Moment(label, at) => moment(scene, label, *at),
         JobLine::Event { label, at, after } => {
             let after = after.map_or_else(String::new, |after| format!("+{}", text::span(after)));
             Phrase::of(Role::Muted, scene.exact_time(*at))
@@ -167,6 +178,18 @@ fn phrase(scene: &Scene<'_>, canvas: &Canvas<'_>, line: &JobLine<'_>) -> Phrase 
         JobLine::Child(relative) => family("child", relative),
         JobLine::Key(fact) => key(fact),
     }
+}
+
+/// A moment among the facts: how far away it is, which is what matters, and the time itself beside it.
+fn moment(scene: &Scene<'_>, label: &str, at: Timestamp) -> Phrase {
+    let away = if at > scene.now {
+        format!("in {}", text::age(at.until(scene.now)))
+    } else {
+        format!("{} ago", text::age(at.age(scene.now)))
+    };
+    Phrase::of(Role::Muted, text::pad(label, 20))
+        .and(Role::Text, format!(" {away}"))
+        .and(Role::Muted, format!("  {}", scene.exact_time(at)))
 }
 
 fn family(what: &str, relative: &Relative) -> Phrase {

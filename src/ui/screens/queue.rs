@@ -102,6 +102,7 @@ fn state_tabs(scene: &Scene<'_>, canvas: &mut Canvas<'_>, at: Rect, view: &Queue
         .iter()
         .map(|state| Inner {
             title: state.title,
+            short: state.short,
             count: Some(sample.map_or(Count::Unknown, |sample| sample.count(state.id))),
             role: Role::of_state(state.kind),
         })

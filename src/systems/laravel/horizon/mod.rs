@@ -55,9 +55,9 @@ const fn states(failed: StateKind) -> [StateSpec; 7] {
     [
         StateSpec::new(RECENT.0, "Recent", StateKind::Other, 'R'),
         StateSpec::new(PENDING.0, "Pending", StateKind::Other, 'P'),
-        StateSpec::new(COMPLETED.0, "Completed", StateKind::Completed, 'C'),
+        StateSpec::new(COMPLETED.0, "Completed", StateKind::Completed, 'C').or_short("Done"),
         StateSpec::new(FAILED.0, "Failed", failed, 'F'),
-        StateSpec::new(SILENCED.0, "Silenced", StateKind::Completed, 'S'),
+        StateSpec::new(SILENCED.0, "Silenced", StateKind::Completed, 'S').or_short("Silent"),
         StateSpec::new(TAGS.0, "Tags", StateKind::Other, 'T'),
         StateSpec::new(METRICS.0, "Metrics", StateKind::Other, 'M'),
     ]
