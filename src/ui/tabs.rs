@@ -67,7 +67,9 @@ fn tabs(scene: &Scene<'_>, canvas: &Canvas<'_>, size: Size) -> Vec<(Screen, Phra
                 Screen::Running => phrase.append(number_after(sums.active, Role::StateActive)),
                 Screen::Failures => phrase.append(number_after(sums.failed, Role::StateFailed)),
                 Screen::Workers => phrase.append(number_after(workers(scene, sums.workers), Role::Text)),
-                Screen::Scheduled if size == Size::Long => phrase.append(number_after(sums.later, Role::StateScheduled)),
+                Screen::Scheduled if size == Size::Long => {
+                    phrase.append(number_after(sums.later, Role::StateScheduled))
+                }
                 Screen::Server if scene.snapshot.warnings.iter().any(|warning| warning.severity > Severity::Info) => {
                     phrase.push(Role::Warn, format!(" {}", canvas.glyphs().look));
                 }
@@ -103,41 +105,27 @@ fn title(screen: &Screen, size: Size) -> &'static str {
     }
 }
 
-/// How much of their titles tabs show.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Titles {
-    /// All of them.
-    Whole,
-    /// The open one whole, the others by their short words.
-    OpenWhole,
-    /// Short words only.
-    Short,
-}
-
-/// Tabs inside a screen: titles with counts, the open one lit. Titles get shorter, then tabs stand closer, then the line
-/// starts further right, until the open one is on the screen.
+/// Tabs inside a screen: titles with counts, the open one lit. Tabs stand closer, then titles get shorter, those that win
+/// most first and the open one last, then the line starts further right, until the open one is on the screen.
 pub fn inner(canvas: &mut Canvas<'_>, at: Rect, tabs: &[Inner], open: usize) {
-    let attempts = [
-        (Titles::Whole, 2),
-        (Titles::Whole, 1),
-        (Titles::OpenWhole, 1),
-        (Titles::Short, 1),
-        (Titles::OpenWhole, 0),
-        (Titles::Short, 0),
-    ];
-    let width = |titles: Titles, gap: u16| {
-        let sum: u16 = tabs.iter().enumerate().map(|(index, tab)| tab.phrase(titles, index == open).width()).sum();
+    let mut order: Vec<usize> = (0..tabs.len()).collect();
+    order.sort_by_key(|index| (*index == open, std::cmp::Reverse(tabs[*index].saving())));
+    let attempts = std::iter::once((0, 2)).chain((0..=tabs.len()).map(|short| (short, 1))).chain([(tabs.len(), 0)]);
+    let width = |short: usize, gap: u16| {
+        let is_short = |index: usize| order.iter().take(short).any(|one| *one == index);
+        let sum: u16 = tabs.iter().enumerate().map(|(index, tab)| tab.phrase(is_short(index)).width()).sum();
         sum + (tabs.len() as u16).saturating_sub(1) * (gap + 1) + 2
     };
-    let fitting = attempts.into_iter().find(|(titles, gap)| width(*titles, *gap) <= at.width);
-    let (titles, gap) = fitting.unwrap_or((Titles::Short, 0));
+    let fitting = attempts.into_iter().find(|(short, gap)| width(*short, *gap) <= at.width);
+    let (short, gap) = fitting.unwrap_or((tabs.len(), 0));
+    let is_short = |index: usize| order.iter().take(short).any(|one| *one == index);
     let mut first = 0;
     if fitting.is_none() {
         // Everything left of the open tab that does not fit beside it is skipped.
-        let mut used = tabs.get(open).map_or(0, |tab| tab.phrase(titles, true).width()) + 2;
+        let mut used = tabs.get(open).map_or(0, |tab| tab.phrase(is_short(open)).width()) + 2;
         first = open;
         while first > 0 {
-            used += tabs[first - 1].phrase(titles, false).width() + gap + 1;
+            used += tabs[first - 1].phrase(is_short(first - 1)).width() + gap + 1;
             if used + 2 > at.width {
                 break;
             }
@@ -149,7 +137,7 @@ pub fn inner(canvas: &mut Canvas<'_>, at: Rect, tabs: &[Inner], open: usize) {
         canvas.text(x, at.y, 1, Role::Muted, canvas.glyphs().ellipsis);
     }
     for (index, tab) in tabs.iter().enumerate().skip(first) {
-        let phrase = tab.phrase(titles, index == open);
+        let phrase = tab.phrase(is_short(index));
         let room = at.right().saturating_sub(x + 1);
         if room < 3 {
             break;
@@ -178,9 +166,13 @@ pub struct Inner {
 }
 
 impl Inner {
-    fn phrase(&self, titles: Titles, open: bool) -> Phrase {
-        let whole = titles == Titles::Whole || (open && titles == Titles::OpenWhole);
-        let title = if whole { self.title } else { self.short };
+    /// Columns that the short title wins.
+    fn saving(&self) -> usize {
+        text::width(self.title).saturating_sub(text::width(self.short))
+    }
+
+    fn phrase(&self, short: bool) -> Phrase {
+        let title = if short { self.short } else { self.title };
         let dim = matches!(self.count, Some(Count::Exact(0) | Count::Unknown));
         let phrase = Phrase::of(if dim { Role::Muted } else { Role::Text }, title);
         match self.count {

@@ -112,12 +112,10 @@ pub fn job_lines(state: &State) -> JobLines<'_> {
             if !job.facts.is_empty() {
                 lines.rest.push(JobLine::Heading("facts"));
             }
-            lines.rest.extend(
-                job.facts.iter().map(|(label, value)| match Timestamp::from_rfc3339(value) {
-                    Some(at) => JobLine::Moment(text::harmless(label), at),
-                    None => JobLine::Fact(text::harmless(label), text::harmless(value)),
-                }),
-            );
+            lines.rest.extend(job.facts.iter().map(|(label, value)| match Timestamp::from_rfc3339(value) {
+                Some(at) => JobLine::Moment(text::harmless(label), at),
+                None => JobLine::Fact(text::harmless(label), text::harmless(value)),
+            }));
         }
         JobTab::Result => document(view, view.documents.result.as_ref(), columns, &mut lines),
         JobTab::Error => {

@@ -211,13 +211,7 @@ async fn stored(link: &Link, key: Vec<u8>) -> Result<Option<Vec<u8>>, SystemErro
 }
 
 /// Makes definitions of results and queues them.
-async fn retry(
-    arq: &Arq,
-    link: &Link,
-    keys: &Keys,
-    state: StateId,
-    ids: &[JobId],
-) -> Result<Outcome, SystemError> {
+async fn retry(arq: &Arq, link: &Link, keys: &Keys, state: StateId, ids: &[JobId]) -> Result<Outcome, SystemError> {
     let mut outcome = Outcome::default();
     for id in ids {
         let Some(result) = stored(link, keys::result(id.as_bytes())).await? else {

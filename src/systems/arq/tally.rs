@@ -137,13 +137,7 @@ impl Tally {
     }
 
     /// Takes the first bytes of a result, of which `facts` tells what they say; `None`: it could not be read.
-    pub fn was_read(
-        &mut self,
-        id: &JobId,
-        asked: u64,
-        bytes: Option<&[u8]>,
-        facts: impl FnOnce(&[u8], u64) -> Facts,
-    ) {
+    pub fn was_read(&mut self, id: &JobId, asked: u64, bytes: Option<&[u8]>, facts: impl FnOnce(&[u8], u64) -> Facts) {
         let at = self.unread.iter().position(|(waiting, _)| waiting == id);
         if let Some(at) = at {
             self.unread.remove(at);
