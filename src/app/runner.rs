@@ -17,6 +17,8 @@ pub struct Leaving {
     pub background: bool,
     /// qtop is to be stopped as soon as the runner sleeps.
     pub resting: bool,
+    /// qtop is to be ended as soon as the runner has said that it holds no job and takes none.
+    pub quitting: bool,
     /// A person was asked about the jobs that run.
     pub asked: bool,
     /// The jobs are a show that ends with qtop: nobody need be asked about them.

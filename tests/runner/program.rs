@@ -178,6 +178,32 @@ fn what_cannot_work_is_said_at_the_start() {
     assert_eq!(server.int("LLEN mail"), 1, "no job was eaten");
 }
 
+/// The list describes no place for errors, the configuration and the program are named by relative paths.
+#[test]
+fn what_the_runner_gave_up_is_shown_with_its_reason() {
+    let server = TestServer::start();
+    fill(&server, 0, 2);
+    let home = Home::new(&server, "echo the printer has no paper >&2; exit 3", "retry = { attempts = 1 }");
+    let file = home.path().join("config.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    let program = format!("{:?}", home.path().join("job").display().to_string());
+    let text = text.replace(", name = \"type\", attempts = \"attempts\", error = \"last_error\"", "");
+    fs::write(&file, text.replace(&program, "\"./job\"")).unwrap();
+    let beside = |arguments: &[&str]| {
+        let mut command = Command::new(QTOP);
+        command.args(arguments).args(["--config", "config.toml"]).current_dir(home.path());
+        command.env("HOME", home.path()).env_remove("REDIS_URL").stdin(Stdio::null());
+        command
+    };
+    let mut child = beside(&["run"]).stderr(Stdio::null()).spawn().unwrap();
+    wait_until("two dead items", Duration::from_secs(20), || server.int("LLEN mail:dead") == 2);
+    signal(child.id(), "TERM");
+    assert_eq!(wait(&mut child, Duration::from_secs(10)), 0);
+    let shown = beside(&["failures"]).output().unwrap();
+    let shown = String::from_utf8_lossy(&shown.stdout);
+    assert!(shown.contains("the printer has no paper"), "{shown}");
+}
+
 #[test]
 fn s11_metrics_are_served_only_when_asked_for_and_name_no_job() {
     let server = TestServer::start();

@@ -249,6 +249,22 @@ fn enter_opens_the_job_and_the_queue() {
     assert!(matches!(state.navigation.current(), Screen::Job(job) if job.id == JobId::from("48213")));
 }
 
+#[test]
+fn u2_q_asks_about_a_job_that_was_taken_just_before() {
+    let mut state = state();
+    becomes(&mut state, idle);
+    press(&mut state, "q");
+    let taken = |view: &mut RunnerView| {
+        view.state = RunnerState::Resting;
+        view.pools[0].slots = vec![slot(1, "48213", "execute_workflow", None, vec![])];
+    };
+    assert_eq!(becomes(&mut state, taken), []);
+    assert!(state.overlay.is_some());
+    assert_eq!(becomes(&mut state, |view| view.pools[0].slots.clear()), [], "the question stays");
+    assert_eq!(press(&mut state, "⏎"), [Effect::Runner(RunnerCommand::Wake)], "whoever stays wakes it");
+    assert!(state.overlay.is_none());
+}
+
 fn ctrl_z(state: &mut State) -> Vec<Effect> {
     update(state, Message::Input(Input::Key(KeyEvent::new(KeyCode::Char('z'), KeyModifiers::CONTROL))))
 }
@@ -308,7 +324,13 @@ fn u2_qtop_is_only_stopped_once_its_runner_sleeps() {
 fn u2_nothing_is_asked_without_running_jobs() {
     let mut state = state();
     becomes(&mut state, idle);
-    assert_eq!(press(&mut state, "q"), [Effect::Quit]);
+    let rest = [Effect::Runner(RunnerCommand::Rest { put_back: false })];
+    assert_eq!(press(&mut state, "q"), rest, "what is shown is a moment old");
+    assert_eq!(becomes(&mut state, |view| view.state = RunnerState::Running), [], "not the answer yet");
+    assert_eq!(becomes(&mut state, |view| view.state = RunnerState::Resting), [Effect::Quit]);
+    becomes(&mut state, |view| view.state = RunnerState::Running);
+    assert_eq!(press(&mut state, "q"), rest);
+    assert_eq!(press(&mut state, "q"), [Effect::Quit], "a second time it waits for nobody");
     becomes(&mut state, |view| view.state = RunnerState::Stopped);
     assert_eq!(ctrl_z(&mut state), [Effect::Suspend]);
 }

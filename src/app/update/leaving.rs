@@ -6,7 +6,7 @@ use crossterm::event::KeyCode;
 use super::{ask, notice};
 use crate::app::effect::Effect;
 use crate::app::question::{Deed, Question, Way};
-use crate::app::state::State;
+use crate::app::state::{Overlay, State};
 use crate::domain::runner::{RunnerCommand, RunnerState};
 
 /// The key that stops a shell job.
@@ -26,11 +26,36 @@ fn ask_first(state: &mut State) -> Vec<Effect> {
     ask::show(state, Question::new(Deed::Leave(Way::Stop)))
 }
 
-/// The key that ends qtop, when nothing else holds it up.
+/// The key that ends qtop, when nothing else holds it up. What the screen shows is a moment old: a runner that seems
+/// idle is first told to take no more jobs, and what it shows then is how it stays. Pressed again, the key waits for
+/// nothing.
 pub(super) fn quit(state: &mut State) -> Vec<Effect> {
-    if state.running_here() == 0 || state.leaving.show {
+    let word = state.runner.as_ref().map_or(RunnerState::Stopped, |view| view.state);
+    if state.leaving.show || word == RunnerState::Stopped || std::mem::take(&mut state.leaving.quitting) {
         return vec![Effect::Quit];
     }
+    if state.running_here() > 0 {
+        return ask::show(state, Question::new(Deed::Leave(Way::Quit)));
+    }
+    if word == RunnerState::Draining {
+        return vec![Effect::Quit];
+    }
+    state.leaving.quitting = true;
+    state.leaving.resting = true;
+    vec![Effect::Runner(RunnerCommand::Rest { put_back: false })]
+}
+
+/// The answer to it.
+fn seen_quitting(state: &mut State) -> Vec<Effect> {
+    let word = state.runner.as_ref().map_or(RunnerState::Stopped, |view| view.state);
+    if matches!(word, RunnerState::Starting | RunnerState::Running) {
+        return Vec::new();
+    }
+    state.leaving.quitting = false;
+    if state.running_here() == 0 {
+        return vec![Effect::Quit];
+    }
+    state.leaving.asked = true;
     ask::show(state, Question::new(Deed::Leave(Way::Quit)))
 }
 
@@ -87,6 +112,13 @@ fn wake(state: &mut State) -> Vec<Effect> {
 
 /// The runner shows something new: if it sleeps as wanted, qtop is stopped, and wakes it when it goes on.
 pub(super) fn seen(state: &mut State) -> Vec<Effect> {
+    if state.leaving.quitting {
+        return seen_quitting(state);
+    }
+    if matches!(&state.overlay, Some(Overlay::Ask(question)) if question.deed == Deed::Leave(Way::Quit)) {
+        // The runner rests only for as long as the answer takes.
+        return Vec::new();
+    }
     let asleep = state.runner.as_ref().is_some_and(|view| view.state == RunnerState::Asleep) || !state.runs_jobs();
     if !state.leaving.resting {
         return Vec::new();
@@ -98,8 +130,7 @@ pub(super) fn seen(state: &mut State) -> Vec<Effect> {
     if !asleep {
         return Vec::new();
     }
-    if matches!(&state.overlay, Some(crate::app::state::Overlay::Ask(question)) if matches!(question.deed, Deed::Leave(_)))
-    {
+    if matches!(&state.overlay, Some(Overlay::Ask(question)) if matches!(question.deed, Deed::Leave(_))) {
         state.overlay = None;
     }
     let mut effects = vec![Effect::Suspend];

@@ -1,10 +1,13 @@
 //! Keeps the pools: starts them once the server may be worked on, hears orders, shows what goes on, ends everything in
 //! good order.
 
+mod reach;
+mod reload;
+mod sign;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde_json::json;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -17,13 +20,12 @@ use super::pool::Pool;
 use super::schedule;
 use super::slot::wall;
 use super::stats::RECENT;
-use super::wire::{Patience, Wire};
+use super::wire::Wire;
 use super::{Order, RunnerConfig, RunnerEnd};
 use crate::config::Runner;
 use crate::domain::runner::{RunnerCommand, RunnerState, RunnerView};
 use crate::domain::time::Timestamp;
-use crate::link::{Link, LinkError, cmd};
-use crate::systems::reply;
+use crate::link::cmd;
 
 /// Between two views.
 const SHOW: Duration = Duration::from_millis(250);
@@ -110,7 +112,7 @@ impl Manager {
             let pools = Arc::new(move || shown.lock().unwrap_or_else(PoisonError::into_inner).clone());
             tokio::spawn(metrics::serve(listener, pools, over.clone()));
         }
-        if self.reach(&told).await? {
+        if self.reach(&mut told).await? {
             self.begin();
         }
         let mut sign = Instant::now();
@@ -129,42 +131,6 @@ impl Manager {
             self.bury();
         }
         Ok(self.end(&told).await)
-    }
-
-    /// Waits for the server, and asks whether it may be worked on (R18). False if stopped before.
-    async fn reach(&mut self, told: &Told) -> Result<bool, RunnerError> {
-        let mut patience = Patience::default();
-        while self.needs_check {
-            let result = async {
-                let link = self.common.wire.control().await?;
-                eviction(&link).await
-            };
-            match result.await {
-                Ok(Some(policy)) if !self.runner.allow_eviction => return Err(RunnerError::Eviction { policy }),
-                Ok(Some(policy)) => {
-                    self.problem = Some(format!("the server may evict jobs: maxmemory-policy is {policy}"));
-                    self.needs_check = false;
-                }
-                Ok(None) => self.needs_check = false,
-                Err(error) if error.is_configuration() => return Err(error.into()),
-                Err(error) => {
-                    if self.problem.is_none() {
-                        tracing::warn!(%error, "the runner waits for the server");
-                    }
-                    self.problem = Some(error.to_string());
-                    self.show(told, RunnerState::Starting);
-                    tokio::select! {
-                        () = told.stop.cancelled() => return Ok(false),
-                        () = told.hurry.cancelled() => return Ok(false),
-                        () = tokio::time::sleep(patience.failed()) => continue,
-                    }
-                }
-            }
-            if !self.needs_check && self.problem.as_deref().is_some_and(|text| !text.contains("maxmemory-policy")) {
-                self.problem = None;
-            }
-        }
-        Ok(true)
     }
 
     /// Starts the planned pools.
@@ -273,82 +239,6 @@ impl Manager {
         }
     }
 
-    /// Another configuration: what is the same goes on, what is new begins, what is gone or different drains.
-    fn reload(&mut self, runner: Runner) {
-        let mut old_schedules = self.runner.schedules.clone();
-        old_schedules.retain(|timetable| !runner.schedules.contains(timetable));
-        let schedules_changed =
-            old_schedules.len() + runner.schedules.len() != self.runner.schedules.len() || !old_schedules.is_empty();
-        self.runner = runner;
-        for running in &self.pools {
-            let wanted = self.runner.pools.iter().find(|pool| pool.queue == running.pool.parts.address);
-            match wanted {
-                Some(wanted) if same(wanted, &running.pool.parts.config) && !schedules_changed => {
-                    if wanted.concurrency != running.pool.parts.config.concurrency {
-                        running.pool.resize(wanted.concurrency);
-                    }
-                }
-                _ => running.pool.stop.cancel(),
-            }
-        }
-        let mut problem = None;
-        for config in self.runner.pools.clone() {
-            let there = self
-                .pools
-                .iter()
-                .any(|running| running.pool.parts.address == config.queue && !running.pool.stop.is_cancelled());
-            if there {
-                continue;
-            }
-            match plan::pool(&self.common, &self.runner, &config) {
-                Ok(pool) => self.launch(pool),
-                Err(error) => problem = Some(error.to_string()),
-            }
-        }
-        if let Some(problem) = &problem {
-            tracing::error!(%problem, "the new configuration of the runner cannot be used in part");
-        }
-        self.problem = problem;
-    }
-
-    /// Tells other qtops that this runner is there.
-    fn sign(&self) {
-        let wire = Arc::clone(&self.common.wire);
-        let now = Instant::now();
-        let pools: Vec<_> = self
-            .pools
-            .iter()
-            .map(|running| {
-                let view = running.pool.view(now);
-                let state: &'static str = view.state.into();
-                json!({
-                    "queue": view.queue.full_address(),
-                    "state": state,
-                    "concurrency": view.concurrency,
-                    "active": view.slots.len(),
-                    "done": view.counts.done,
-                    "failed": view.counts.failed,
-                })
-            })
-            .collect();
-        let sign = json!({
-            "name": self.common.name,
-            "host": plan::host(),
-            "pid": std::process::id(),
-            "since": self.since.0,
-            "pools": pools,
-        });
-        let mut set = cmd("SET");
-        set.arg(format!("qtop:runner:{}", self.common.name)).arg(sign.to_string());
-        set.arg("PX").arg(SIGN.1.as_millis() as u64);
-        tokio::spawn(async move {
-            if let Ok(link) = wire.control().await {
-                // A sign that is not given is missed by nobody for long.
-                drop(link.ask(set).await);
-            }
-        });
-    }
-
     fn show(&self, told: &Told, state: RunnerState) {
         let now = Instant::now();
         let pools: Vec<_> = self.pools.iter().map(|running| running.pool.view(now)).collect();
@@ -431,23 +321,4 @@ impl Manager {
             () = tokio::time::sleep(Duration::from_millis(20)) => {}
         }
     }
-}
-
-/// True if a pool need not start anew for these: all but its size.
-fn same(one: &crate::config::Pool, other: &crate::config::Pool) -> bool {
-    let sized = |pool: &crate::config::Pool| crate::config::Pool { concurrency: 1, ..pool.clone() };
-    sized(one) == sized(other)
-}
-
-/// The policy by which the server drops keys when its memory is full, if it drops any.
-async fn eviction(link: &Link) -> Result<Option<String>, LinkError> {
-    let info = match link.ask(cmd("INFO").arg("memory").to_owned()).await {
-        Ok(info) => info,
-        // A server that does not tell is not held to be unsafe.
-        Err(LinkError::Command(_)) => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let text = reply::text(&info).unwrap_or_default();
-    let policy = text.lines().find_map(|line| line.strip_prefix("maxmemory_policy:")).map(str::trim);
-    Ok(policy.filter(|policy| *policy != "noeviction").map(str::to_owned))
 }

@@ -90,7 +90,7 @@ pub struct List {
 impl List {
     /// For these descriptions; without any it only offers.
     pub fn new(specs: &[ListSpec]) -> Self {
-        Self { specs: specs.into(), finder: Finder::default() }
+        Self { specs: specs.iter().cloned().map(consume::describe_dead).collect(), finder: Finder::default() }
     }
 
     fn spec_of(&self, name: &Name) -> Option<&ListSpec> {

@@ -111,6 +111,9 @@ impl Program {
             .collect();
         environment.entry("PATH".into()).or_insert(path);
         environment.extend(config.env.iter().map(|(name, value)| (name.into(), value.into())));
+        // It runs in a folder of its own, where a relative path would lead elsewhere.
+        let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
+        let (found, scratch) = (absolute(found), absolute(scratch));
         Ok(Self {
             path: found,
             environment,

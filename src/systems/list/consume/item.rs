@@ -90,7 +90,7 @@ impl Serialize for Object {
 pub struct Entry<'a> {
     /// Where the description says it lies.
     pub paths: &'a Paths,
-    /// Its name where the description says nothing; `None`: then it is not written.
+    /// Its name where the description names no entry of the object itself; `None`: then it is not written.
     pub otherwise: Option<&'static str>,
     /// What to write.
     pub value: serde_json::Value,
@@ -106,7 +106,7 @@ pub fn rewritten(item: &[u8], entries: &[Entry<'_>]) -> Option<Vec<u8>> {
         let described = entry.paths.iter().next().map(split_path);
         let name = match (described.as_deref(), entry.otherwise) {
             (Some([name]), _) => name.clone(),
-            (None, Some(name)) => name.to_owned(),
+            (_, Some(name)) => name.to_owned(),
             _ => continue,
         };
         let Ok(value) = serde_json::value::to_raw_value(&entry.value) else { continue };

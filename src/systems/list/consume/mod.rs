@@ -5,25 +5,26 @@
 //! `KEY:qtop:rate`, `KEY:qtop:fired`. The processing list follows the description where it names a pattern.
 
 mod item;
+mod outcome;
 mod place;
+mod records;
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::json;
 
-use self::item::{Entry, Told, rewritten};
+use self::item::Told;
+pub(super) use self::outcome::describe_dead;
+use self::outcome::{Outgoing, outgoing};
 use self::place::Place;
 use super::List;
-use super::detail::HASH_FIELDS;
 use super::keys::fill;
-use super::plan::memory;
-use crate::domain::described::{End, ItemKind, ListSpec, Paths, ProgressKind, RecordKind};
+use crate::domain::described::{End, ItemKind, ListSpec, Paths, ProgressKind};
 use crate::domain::ids::QueueId;
 use crate::domain::job::Progress;
-use crate::domain::text::first_line;
 use crate::domain::time::Timestamp;
-use crate::link::{Batch, CommandError, Link, MAX_VALUE_BYTES, Script, Value, cmd};
+use crate::link::{Batch, Link, Script, Value, cmd};
 use crate::systems::consume::{Claim, Claimed, Consume, Firing, Limits, Seat, Settled, Tended, Verdict};
 use crate::systems::{Answer, ReadError, SystemError, reply};
 
@@ -36,12 +37,6 @@ static FIRE: Script = Script::new(include_str!("fire.lua"));
 
 /// Longest wait at the first of several lists: the others cannot be waited for at the same time.
 const SEVERAL: Duration = Duration::from_secs(1);
-/// Characters of an error that are written into an item.
-const ERROR_CHARACTERS: usize = 2_000;
-
-/// A record as the server told it, or why it was not read.
-type Record = Result<Value, String>;
-
 impl Consume for List {
     fn check(&self, queue: &QueueId) -> Result<(), String> {
         let spec = self.spec_of(&queue.name).ok_or_else(|| {
@@ -307,7 +302,7 @@ impl List {
         let records = match (spec.item, &spec.record) {
             (ItemKind::Id, Some(record)) if !taken.items.is_empty() => {
                 let keys: Vec<_> = taken.items.iter().map(|(item, _, _)| fill(&record.key, item)).collect();
-                Some(read_records(link, record.kind, &keys).await?)
+                Some(records::read(link, record.kind, &keys).await?)
             }
             _ => None,
         };
@@ -346,112 +341,6 @@ impl List {
             patience: taken.due,
             hold: taken.hold.map(|left| (left, "the rate limit is reached".to_owned())),
         })
-    }
-}
-
-/// Records of items: strings, or hashes that are small enough to be read whole (P3).
-async fn read_records(link: &Link, kind: RecordKind, keys: &[Vec<u8>]) -> Result<Vec<Record>, SystemError> {
-    let mut batch = Batch::new();
-    for key in keys {
-        match kind {
-            RecordKind::Json => batch.ask(cmd("GET").arg(key).to_owned()),
-            RecordKind::Hash => batch.ask(cmd("HLEN").arg(key).to_owned()).ask(memory(key)),
-        };
-    }
-    let told = |reply: Result<Value, CommandError>| reply.map_err(|error| error.to_string());
-    let replies = link.send(&batch).await?;
-    if kind == RecordKind::Json {
-        return Ok(replies.into_iter().map(told).collect());
-    }
-    let (sizes, _) = replies.as_chunks::<2>();
-    let fit: Vec<Result<(), String>> = sizes.iter().map(|[fields, bytes]| fits(fields, bytes)).collect();
-    let mut batch = Batch::new();
-    for (key, _) in keys.iter().zip(&fit).filter(|(_, fit)| fit.is_ok()) {
-        batch.ask(cmd("HGETALL").arg(key).to_owned());
-    }
-    let mut hashes = link.send(&batch).await?.into_iter();
-    let read = |fit: Result<(), String>| {
-        fit.and_then(|()| hashes.next().map_or_else(|| Err("there was no answer".to_owned()), told))
-    };
-    Ok(fit.into_iter().map(read).collect())
-}
-
-/// Whether a hash of so many fields and bytes may be read whole.
-fn fits(fields: &Result<Value, CommandError>, bytes: &Result<Value, CommandError>) -> Result<(), String> {
-    let number = |reply: &Result<Value, CommandError>| match reply {
-        Ok(value) => Ok(reply::count(value).unwrap_or(0)),
-        Err(error) => Err(error.to_string()),
-    };
-    let fields = number(fields)?;
-    // A server that does not tell the size is believed to hold what belongs there.
-    let bytes = number(bytes).unwrap_or(0);
-    if fields > HASH_FIELDS || bytes > MAX_VALUE_BYTES {
-        return Err(format!("it is a hash of {fields} fields and {bytes} bytes, too large to be read whole"));
-    }
-    Ok(())
-}
-
-/// Where an item goes, and as what.
-struct Outgoing {
-    word: &'static str,
-    stored: Vec<u8>,
-    wait: Duration,
-    attempts: u32,
-    deaths: u32,
-}
-
-fn outgoing(spec: &ListSpec, claim: &Claim, verdict: &Verdict) -> Outgoing {
-    let none = Paths::default();
-    let fields = &spec.fields;
-    let same = |word, wait| Outgoing {
-        word,
-        stored: claim.token.to_vec(),
-        wait,
-        attempts: claim.attempts_made,
-        deaths: claim.deaths,
-    };
-    let made = claim.attempts_made + 1;
-    let document = spec.item == ItemKind::Json;
-    match verdict {
-        Verdict::Done(_) => same("done", Duration::ZERO),
-        Verdict::Return => same("return", Duration::ZERO),
-        Verdict::Postpone(wait) => same("postpone", *wait),
-        Verdict::Retry { message, delay, crashed, .. } => {
-            let error = first_line(message, ERROR_CHARACTERS);
-            let entries = [
-                Entry { paths: &fields.attempts, otherwise: None, value: json!(made) },
-                Entry { paths: &fields.error, otherwise: None, value: json!(error) },
-            ];
-            let stored = document.then(|| rewritten(&claim.token, &entries)).flatten();
-            Outgoing {
-                word: "retry",
-                stored: stored.unwrap_or_else(|| claim.token.to_vec()),
-                wait: *delay,
-                attempts: made,
-                deaths: claim.deaths + u32::from(*crashed),
-            }
-        }
-        Verdict::Dead { message, .. } => {
-            let fields = spec.dead.as_ref().and_then(|dead| dead.fields.as_ref()).unwrap_or(fields);
-            let attempts = if fields.attempts.is_empty() { &none } else { &fields.attempts };
-            let entries = [
-                Entry { paths: attempts, otherwise: Some("attempts"), value: json!(made) },
-                Entry {
-                    paths: &fields.error,
-                    otherwise: Some("last_error"),
-                    value: json!(first_line(message, ERROR_CHARACTERS)),
-                },
-                Entry {
-                    paths: &fields.finished.path,
-                    otherwise: Some("failed_at"),
-                    value: place::moment(&fields.finished, claim.claimed_at),
-                },
-            ];
-            // What is no document is kept as it is: undecodable items are never rewritten.
-            let stored = document.then(|| rewritten(&claim.token, &entries)).flatten();
-            let stored = stored.unwrap_or_else(|| claim.token.to_vec());
-            Outgoing { stored, attempts: 0, deaths: 0, ..same("dead", Duration::ZERO) }
-        }
     }
 }
 
