@@ -27,7 +27,7 @@ pub fn describe_dead(mut spec: ListSpec) -> ListSpec {
     };
     let fields = dead.fields.get_or_insert_with(|| spec.fields.clone());
     for (paths, written) in [(&mut fields.error, ERROR), (&mut fields.finished.path, FINISHED)] {
-        if !paths.iter().next().is_some_and(|path| split_path(path).len() == 1) {
+        if paths.iter().next().is_none_or(|path| split_path(path).len() != 1) {
             paths.0.insert(0, written.to_owned());
         }
     }
