@@ -46,6 +46,8 @@ mod library;
 mod lists;
 #[path = "changes/load.rs"]
 mod load;
+#[path = "changes/more_scenes.rs"]
+mod more_scenes;
 #[path = "changes/office.rs"]
 mod office;
 #[path = "changes/operators.rs"]

@@ -70,6 +70,17 @@ pub struct Plan {
     pub rate: Option<u32>,
     /// Begin with 1, then 10, then the rest; stop if failures rise.
     pub ramp: bool,
+    /// The change it is a part of, if it is one.
+    pub part_of: Option<Whole>,
+}
+
+/// A change that is made in parts, each with a copy of its own. They are undone together.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Whole {
+    /// Its undo token.
+    pub token: String,
+    /// What it is called.
+    pub action: String,
 }
 
 /// What a plan applies to.

@@ -1,5 +1,6 @@
 //! Changes to Redis as data: what is asked, on what, and what became of it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -279,6 +280,8 @@ pub struct Outcome {
     pub unknown: Vec<JobId>,
     /// Ids that came to be: of an added or duplicated job.
     pub created: Vec<JobId>,
+    /// What else is to be known of what was done.
+    pub notes: BTreeSet<String>,
 }
 
 impl Outcome {
@@ -288,6 +291,7 @@ impl Outcome {
         self.refused.extend(other.refused);
         self.unknown.extend(other.unknown);
         self.created.extend(other.created);
+        self.notes.extend(other.notes);
     }
 }
 

@@ -57,6 +57,8 @@ pub enum Place {
         /// The member.
         member: Name,
     },
+    /// A job that waits for this one. It waits for it again only if it has not been started since.
+    Awaited(Awaited),
     /// A field of a hash.
     Field {
         /// The hash.
@@ -102,6 +104,23 @@ pub enum Place {
     },
 }
 
+/// What a job that waits for others was like when one of them was copied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Awaited {
+    /// The set of those it waits for.
+    pub key: Name,
+    /// The copied job's name in it.
+    pub member: Name,
+    /// Key from which those of its queue are derived.
+    pub base: Name,
+    /// Its id.
+    pub waiter: JobId,
+    /// Its score among the jobs that wait for others, as the server prints it; empty: it was not among them.
+    pub score: String,
+    /// What its record said of its runs so far: fields that change when it is started. A field it lacks is empty.
+    pub runs: Vec<(Name, Vec<u8>)>,
+}
+
 impl Record {
     /// Bytes it takes in the trash, about; compression comes on top.
     pub fn weight(&self) -> usize {
@@ -116,6 +135,7 @@ impl Place {
         64 + match self {
             Self::List { element, .. } => element.as_bytes().len(),
             Self::Sorted { member, .. } | Self::Member { member, .. } => member.as_bytes().len(),
+            Self::Awaited(awaited) => awaited.member.as_bytes().len() + awaited.base.as_bytes().len(),
             Self::Field { value, .. } => value.len(),
             Self::Entry { fields, .. } => fields.iter().map(|part| part.len() + 8).sum(),
             Self::Delivered { .. } => 32,

@@ -270,22 +270,16 @@ impl Bench {
         obliterate(&mut Ordered { bench: self, ticket, control }, &*system, plan, was_paused).await
     }
 
-    /// Puts back what one or more tokens stand for, in their order.
-    async fn undo(&self, tokens: Option<&str>) -> Result<Summary, ChangeError> {
+    /// Puts back what a token stands for.
+    async fn undo(&self, token: Option<&str>) -> Result<Summary, ChangeError> {
         if !self.is_open() {
             let text = "nothing was put back: this server is read-only".to_owned();
             return Err(SystemError::Unsupported(text).into());
         }
         let mut desk = Desk::new(self.dialer());
         let Executor { systems, places, server, .. } = &self.executor;
-        let tokens: Vec<Option<&str>> = tokens.map_or(vec![None], |tokens| tokens.split(' ').map(Some).collect());
-        let mut summary = Summary { queue: None, outcome: Outcome::default(), left: 0, undo: None, error: None };
-        for token in tokens {
-            let undone = undo(&mut desk, systems, places, server, token).await?;
-            summary.queue = Some(undone.queue);
-            summary.outcome.absorb(undone.outcome);
-        }
-        Ok(summary)
+        let undone = undo(&mut desk, systems, places, server, token).await?;
+        Ok(Summary { queue: Some(undone.queue), outcome: undone.outcome, left: 0, undo: None, error: None })
     }
 
     async fn finish(&self, ticket: Ticket, queue: Option<QueueId>, finished: Finished) {

@@ -327,6 +327,12 @@ pub trait System: Send + Sync {
         Box::pin(async { Ok(None) })
     }
 
+    /// True where what comes back can only be added behind all that is there: then copies go back in the order in which
+    /// they were taken.
+    fn only_appends(&self) -> bool {
+        false
+    }
+
     /// Puts records back in state and order. A job whose id was taken since is refused. `again`: an earlier call with
     /// the same records was sent and its answer is not known, so they may be back already; nothing is put back twice.
     fn restore<'a>(

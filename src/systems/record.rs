@@ -4,11 +4,16 @@ use std::collections::HashSet;
 
 use crate::domain::ids::{JobId, Name};
 use crate::domain::mutation::Outcome;
-use crate::domain::record::{KeyDump, Place, Record};
+use crate::domain::record::{Awaited, KeyDump, Place, Record};
 use crate::domain::time::Timestamp;
 use crate::link::{Batch, Link, Replies, Script, Value, cmd};
 
-use super::SystemError;
+use super::{SystemError, reply};
+
+/// What the script answers of a record that was there as it was.
+const THERE: i64 = 2;
+/// What it answers of one that is back while the job that waited for it has been started.
+const WITHOUT_WAITER: i64 = 4;
 
 static RESTORE: Script = Script::new(include_str!("restore.lua"));
 
@@ -91,14 +96,19 @@ pub async fn restore(link: &Link, base: &[u8], records: &[Record], guard: Guard)
         -23 => "the answer of an earlier undo was lost, and an equal one is there: it is most likely back".to_owned(),
         code => format!("the server answered {code}"),
     });
-    // Copied and then not deleted, or put back before: nothing was done now, and nothing is left to do.
-    let there: HashSet<&JobId> = match &reply {
-        Value::Array(codes) => {
-            ids.iter().zip(codes).filter(|(_, code)| **code == Value::Int(2)).map(|(id, _)| id).collect()
-        }
-        _ => HashSet::new(),
+    let with = |code: i64| -> HashSet<&JobId> {
+        let codes = reply::list(&reply).unwrap_or_default();
+        ids.iter().zip(codes).filter(|(_, told)| **told == Value::Int(code)).map(|(id, _)| id).collect()
     };
-    outcome.refused.retain(|(id, _)| !there.contains(id));
+    // Copied and then not deleted, or put back before: nothing was done now, and nothing is left to do.
+    let (there, alone) = (with(THERE), with(WITHOUT_WAITER));
+    outcome.refused.retain(|(id, _)| !there.contains(id) && !alone.contains(id));
+    outcome.done.extend(alone.iter().map(|id| (*id).clone()));
+    for awaited in records.iter().filter(|record| alone.contains(&record.id)).flat_map(|record| &record.places) {
+        if let Place::Awaited(Awaited { base, waiter, .. }) = awaited {
+            outcome.notes.insert(format!("{base}:{waiter} has been started since and does not wait for it again"));
+        }
+    }
     Ok(outcome)
 }
 
@@ -114,6 +124,13 @@ fn flat(place: &Place) -> (&'static [u8], Vec<Vec<u8>>) {
             (b"sorted", vec![bytes(key), bytes(member), score.clone().into_bytes()])
         }
         Place::Member { key, member } => (b"member", vec![bytes(key), bytes(member)]),
+        Place::Awaited(Awaited { key, member, base, waiter, score, runs }) => {
+            let names = [bytes(key), bytes(member), bytes(base), bytes(waiter), score.clone().into_bytes()];
+            (
+                b"awaited",
+                names.into_iter().chain(runs.iter().flat_map(|(field, value)| [bytes(field), value.clone()])).collect(),
+            )
+        }
         // Put back by whoever knows of the change, before this.
         Place::Edited { key, .. } => (b"edited", vec![bytes(key)]),
         Place::Field { key, field, value } => (b"field", vec![bytes(key), bytes(field), value.clone()]),

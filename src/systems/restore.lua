@@ -1,12 +1,15 @@
 -- Puts records back. ARGV: how to know that one is back already (`key`: its first key exists; `fresh`: none can be;
 -- `perhaps`: by its places), then for each record: number of keys, then key, dump and expiry (ms since the epoch,
 -- 0: none) of each, number of places, then kind, number of words and words of each.
--- Answers one integer per record: 1 back, 2 it is there as it was, -20 the id was taken since, -21 the server did not take a dump, -22 the stream
--- or its group is gone, -23 an equal one is there and may be the one.
+-- Answers one integer per record: 1 back, 2 it is there as it was, 4 back while the job that waited for it has been
+-- started, -20 the id was taken since, -21 the server did not take a dump, -22 the stream or its group is gone, -23 an
+-- equal one is there and may be the one.
 local guard = ARGV[1]
 local at = 2
 -- Elements looked at to find one that is perhaps back.
 local LOOK = 100000
+-- Newest entries of a stream among which one that was added again is looked for.
+local NEWEST = 5000
 
 local function take()
   local value = ARGV[at]
@@ -46,16 +49,44 @@ local function lies_in(stream, id)
   return #redis.call('XRANGE', stream, id, id, 'COUNT', 1) > 0
 end
 
--- A stream takes new entries only behind its last one, so an old id comes back only if nothing was added since.
+-- A stream takes new entries only behind its last one. One that comes back under a new id has a second part that only
+-- it has, so that it is known when it is looked for again.
+local function second_part(key, id)
+  return string.format('%.0f', tonumber(string.sub(redis.sha1hex(key .. ' ' .. id), 1, 8), 16))
+end
+
 local function back_in_stream(key, id, place)
   local fields = {}
   for index = 3, #place do
     fields[index - 2] = place[index]
   end
   local reply = redis.pcall('XADD', key, id, unpack(fields))
+  if type(reply) ~= 'table' or not reply.err then
+    return
+  end
+  local time, info = redis.call('TIME'), redis.call('XINFO', 'STREAM', key)
+  local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  for index = 1, #info, 2 do
+    if info[index] == 'last-generated-id' then
+      now = math.max(now, tonumber(string.match(info[index + 1], '^%d+')) + 1)
+    end
+  end
+  reply = redis.pcall('XADD', key, string.format('%.0f', now) .. '-' .. second_part(key, id), unpack(fields))
   if type(reply) == 'table' and reply.err then
     redis.call('XADD', key, '*', unpack(fields))
   end
+end
+
+-- Whether an entry that was perhaps added again is there under its new id, as far as one looks.
+local newest = {}
+local function is_back_in_stream(key, id)
+  if not newest[key] then
+    newest[key] = {}
+    for _, entry in ipairs(redis.call('XREVRANGE', key, '+', '-', 'COUNT', NEWEST)) do
+      newest[key][string.match(entry[1], '%d+$')] = true
+    end
+  end
+  return newest[key][second_part(key, id)]
 end
 
 -- Gives an entry back to the consumer that had it. One that was added again under a new id will be delivered anew.
@@ -67,9 +98,34 @@ local function back_to_consumer(key, group, id, consumer, at, deliveries)
   if held.err then
     return -22
   elseif #held > 0 then
-    return -20
+    return guard == 'perhaps' and 2 or -20
   end
   redis.call('XCLAIM', key, group, consumer, 0, id, 'TIME', at, 'RETRYCOUNT', deliveries, 'FORCE', 'JUSTID')
+  return 1
+end
+
+-- The job that waited for this one waits again, if it has not been started since: it may have been set free to run when
+-- this one went. Its keys are those of BullMQ.
+local function awaited_again(key, member, base, waiter, score, runs)
+  local record, waiting = base .. ':' .. waiter, base .. ':waiting-children'
+  if not redis.call('ZSCORE', waiting, waiter) then
+    if score == '' or redis.call('EXISTS', record) == 0 then
+      return 1
+    end
+    for index = 1, #runs, 2 do
+      if (redis.call('HGET', record, runs[index]) or '') ~= runs[index + 1] then
+        return 4
+      end
+    end
+    -- In a list it was put where the next job is taken from, so that it is near the tail.
+    if redis.call('ZREM', base .. ':prioritized', waiter) == 0 and redis.call('ZREM', base .. ':delayed', waiter) == 0
+      and redis.call('LREM', base .. ':wait', -1, waiter) == 0
+      and redis.call('LREM', base .. ':paused', -1, waiter) == 0 then
+      return 4
+    end
+    redis.call('ZADD', waiting, score, waiter)
+  end
+  redis.call('SADD', key, member)
   return 1
 end
 
@@ -117,9 +173,12 @@ while at <= #ARGV do
           redis.call('ZADD', key, 'NX', words[3], words[2])
         elseif kind == 'member' then
           redis.call('SADD', key, words[2])
+        elseif kind == 'awaited' then
+          verdict = awaited_again(words[1], words[2], words[3], words[4], words[5], { unpack(words, 6) })
         elseif kind == 'field' then
           redis.call('HSETNX', key, words[2], words[3])
-        elseif kind == 'entry' and not lies_in(key, words[2]) then
+        elseif kind == 'entry' and not lies_in(key, words[2])
+          and not (guard == 'perhaps' and is_back_in_stream(key, words[2])) then
           back_in_stream(key, words[2], words)
         elseif kind == 'delivered' then
           verdict = back_to_consumer(key, words[2], words[3], words[4], words[5], words[6])

@@ -386,6 +386,7 @@ fn what_an_earlier_run_did_not_end_is_offered_once() {
         force: false,
         rate: None,
         ramp: false,
+        part_of: None,
     };
     update(&mut state, Message::Reported(Box::new(Report::Interrupted(vec![plan]))));
     let ordered = orders(&press(&mut state, "y"));

@@ -111,5 +111,6 @@ impl Office {
 
 /// A plan without limits.
 pub fn plan(queue: &QueueId, change: Change, scope: Scope) -> Plan {
-    Plan { server: SERVER.to_owned(), queue: queue.clone(), change, scope, force: false, rate: None, ramp: false }
+    let (server, queue) = (SERVER.to_owned(), queue.clone());
+    Plan { server, queue, change, scope, force: false, rate: None, ramp: false, part_of: None }
 }

@@ -56,15 +56,18 @@ pub struct Scene {
     pub rows: fn() -> Vec<Row>,
 }
 
-fn list(server: &TestServer, key: &str) -> Vec<Vec<u8>> {
+/// Elements of a list.
+pub fn list(server: &TestServer, key: &str) -> Vec<Vec<u8>> {
     redis::cmd("LRANGE").arg(key).arg(0).arg(-1).query(&mut server.client()).unwrap()
 }
 
-fn scored(server: &TestServer, key: &str) -> Vec<Vec<u8>> {
+/// Members of a sorted set in its order.
+pub fn scored(server: &TestServer, key: &str) -> Vec<Vec<u8>> {
     redis::cmd("ZRANGE").arg(key).arg(0).arg(-1).query(&mut server.client()).unwrap()
 }
 
-fn text(bytes: &[u8]) -> String {
+/// Bytes as text.
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 

@@ -6,6 +6,7 @@ use qtop::domain::described::Described;
 use qtop::domain::ids::QueueId;
 use qtop::domain::mutation::{Change, End, Limits, NewJob, Verb};
 
+use crate::more_scenes::more_scenes;
 use crate::scenes::{
     Row, Scene, bullmq, bullmq_places, list_described, list_places, list_seed, stream_places, stream_seed,
 };
@@ -14,7 +15,7 @@ use crate::scenes::{
 pub fn scenes() -> Vec<Scene> {
     let mail = || QueueId::new("bullmq", "bull", "mail");
     let none = Described::default as fn() -> Described;
-    vec![
+    let mut scenes = vec![
         Scene {
             name: "BullMQ 6",
             queue: mail(),
@@ -55,7 +56,9 @@ pub fn scenes() -> Vec<Scene> {
             places: stream_places,
             rows: stream_rows,
         },
-    ]
+    ];
+    scenes.extend(more_scenes());
+    scenes
 }
 
 /// Changes whose scripts do something else for older versions: where jobs wait during a pause, how workers are woken.

@@ -235,6 +235,7 @@ pub fn interrupted() -> Plan {
         force: false,
         rate: None,
         ramp: false,
+        part_of: None,
     }
 }
 
@@ -319,7 +320,7 @@ fn changing() -> State {
         done: vec!["91822".into()],
         refused: vec![("91817".into(), "a worker holds it".into())],
         unknown: vec!["91533".into()],
-        created: Vec::new(),
+        ..Outcome::default()
     };
     let token = Some("20261119140322-0a1b2c".into());
     partly.ended = Some((Summary { queue: Some(mail()), outcome, left: 4, undo: token, error: None }, now));

@@ -233,7 +233,8 @@ fn order(state: &mut State, draft: Draft) -> Vec<Effect> {
     let many = parts.iter().map(|part| part.scope.len()).sum::<usize>() > QUICK;
     let mut effects = Vec::new();
     for Part { queue, change, scope } in parts {
-        let plan = Plan { server: state.server.name.clone(), queue, change, scope, force, rate, ramp };
+        let server = state.server.name.clone();
+        let plan = Plan { server, queue, change, scope, force, rate, ramp, part_of: None };
         let then = then_retry.then(|| Plan { change: Change::Retry { reset_attempts: false }, ..plan.clone() });
         effects.push(send(state, plan, then, was_paused));
     }

@@ -146,6 +146,9 @@ fn told(made: &Made, summary: &Summary) -> (String, bool) {
     if !outcome.unknown.is_empty() {
         words.push_str(&format!(", {} unknown: the answer was lost", outcome.unknown.len()));
     }
+    for note in &outcome.notes {
+        words.push_str(&format!("; {}", safeguard::here(note)));
+    }
     if summary.left > 0 {
         words.push_str(&format!(", {} not touched", plural(summary.left, "job")));
     }
@@ -204,13 +207,7 @@ fn trash_read(state: &mut State) -> Vec<Effect> {
     }
     let newest = state.changes.trash.data.iter().flatten().find(|item| item.server == state.server.name);
     match newest.cloned() {
-        Some(mut item) => {
-            // A queue that went as a whole left two copies, which belong together.
-            let undos = state.changes.list.iter().filter_map(|made| made.ended.as_ref()?.0.undo.as_ref());
-            let whole = undos.filter(|undo| undo.split(' ').any(|token| token == item.token)).map(String::clone).next();
-            item.token = whole.unwrap_or(item.token);
-            ask_undo(state, item)
-        }
+        Some(item) => ask_undo(state, item),
         None => {
             notice(state, "nothing that was removed on this server is in the local trash", true);
             Vec::new()

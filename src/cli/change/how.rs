@@ -88,6 +88,7 @@ pub fn plan(server: &str, queue: &QueueId, change: Change, scope: Scope, how: &H
         force: how.force,
         rate: how.rate,
         ramp: how.ramp,
+        part_of: None,
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a change prints. The shape of the JSON stands in `assets/json.md`.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::Counter;
@@ -11,7 +13,7 @@ use crate::engine::change::Finished;
 use crate::engine::change::trash::Trash;
 use crate::engine::executor::told_change;
 
-/// What every command that changes something prints with `--json`. The last three appear only if they say something.
+/// What every command that changes something prints with `--json`. The last four appear only if they say something.
 #[derive(Serialize)]
 pub struct Json {
     action: &'static str,
@@ -23,6 +25,8 @@ pub struct Json {
     undo: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     created: Vec<String>,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    notes: BTreeSet<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,6 +57,7 @@ impl Json {
             unknown: outcome.unknown.iter().map(|id| UnknownJson { id: id.to_text() }).collect(),
             undo,
             created: outcome.created.iter().map(Name::to_text).collect(),
+            notes: outcome.notes.clone(),
             error: None,
             warning: None,
         }

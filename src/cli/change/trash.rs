@@ -10,7 +10,7 @@ use crate::cli::table::{Side, Table};
 use crate::domain::text;
 use crate::engine::change::audit::Audit;
 use crate::engine::change::journal::interrupted;
-use crate::engine::change::trash::Trash;
+use crate::engine::change::trash::{Item, Trash};
 use crate::engine::change::undo::undo as put_back;
 use crate::engine::change::{ChangeError, Places};
 use crate::engine::executor::told_change;
@@ -99,18 +99,12 @@ async fn undo_one(
     args: &UndoArgs,
 ) -> Result<(Exit, report::Json), Failure> {
     let trash = Trash::new(&counter.places);
-    let (token, reader) = match token {
-        Some(token) => trash.open(Some(token)).map_err(|error| failed(&error))?,
-        None => {
-            let items = trash.list().map_err(|error| failed(&error))?;
-            let newest = items.into_iter().find(|item| item.header.server == counter.server);
-            let newest = newest
-                .ok_or_else(|| Failure::new(Exit::Refused, format!("nothing of {} is in the trash", counter.server)))?;
-            trash.open(Some(&newest.token)).map_err(|error| failed(&error))?
-        }
+    let item = match token {
+        Some(token) => trash.find(token),
+        None => trash.newest(&counter.server),
     };
+    let Item { token, header, .. } = item.map_err(|error| failed(&error))?;
     if !args.yes {
-        let header = &reader.header;
         let line = format!("{} of {} on {} at {}", header.action, header.address, header.server, header.time);
         ask::yes(&[line], "Undo it?")?;
     }
@@ -122,6 +116,9 @@ async fn undo_one(
         counter.output.text(&format!("{} jobs are back in {}", outcome.done.len(), undone.queue.full_address()))?;
         for (id, reason) in &outcome.refused {
             counter.output.text(&format!("refused {id}: {reason}"))?;
+        }
+        for note in &outcome.notes {
+            counter.output.text(note)?;
         }
     }
     // What is not back stays in the trash.
@@ -183,7 +180,7 @@ pub fn trash(places: &Places, command: &TrashCommand, output: &Output) -> Result
             }
             for token in tokens {
                 // Opened first, so that a word that is no token is told as such.
-                trash.open(Some(token)).and_then(|(token, _)| trash.discard(&token)).map_err(|error| failed(&error))?;
+                trash.find(token).and_then(|item| trash.discard(&item)).map_err(|error| failed(&error))?;
             }
             output.text(&format!("{} copies deleted", tokens.len()))?;
         }

@@ -13,7 +13,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::change::{Plan, Scope};
+use crate::domain::change::{Plan, Scope, Whole};
 use crate::domain::ids::{JobId, QueueId};
 use crate::domain::mutation::{Change, End};
 use crate::domain::state::StateId;
@@ -32,7 +32,8 @@ struct Head {
     change: Kept,
     force: bool,
     rate: Option<u32>,
-    undo: Option<String>,
+    #[serde(default)]
+    part_of: Option<Whole>,
 }
 
 /// Changes that can be long enough to be interrupted.
@@ -105,8 +106,6 @@ pub struct Interrupted {
     pub plan: Plan,
     /// Ids that were dealt with before.
     pub before: u64,
-    /// The trash file it wrote to.
-    pub undo: Option<String>,
 }
 
 /// The journal of one run. Its file is locked as long as somebody carries the run out, so that another qtop on this
@@ -122,7 +121,7 @@ const ENDING: &str = "plan";
 impl Journal {
     /// Writes the plan and waits until it is on disk. `None` for changes that are over in one call or must not be
     /// repeated.
-    pub fn begin(places: &Places, run: &str, plan: &Plan, undo: Option<&str>) -> Result<Option<Self>, ChangeError> {
+    pub fn begin(places: &Places, run: &str, plan: &Plan) -> Result<Option<Self>, ChangeError> {
         let (Some(change), Scope::Jobs(groups)) = (Kept::of(&plan.change), &plan.scope) else {
             return Ok(None);
         };
@@ -137,7 +136,7 @@ impl Journal {
             change,
             force: plan.force,
             rate: plan.rate,
-            undo: undo.map(str::to_owned),
+            part_of: plan.part_of.clone(),
         };
         let mut text = serde_json::to_string(&head).expect("a head is made of strings and numbers");
         text.push('\n');
@@ -241,9 +240,9 @@ fn read(path: &Path, systems: &[std::sync::Arc<dyn System>]) -> Result<Interrupt
             force: head.force,
             rate: head.rate,
             ramp: false,
+            part_of: head.part_of,
         },
         before,
-        undo: head.undo,
     })
 }
 
@@ -276,8 +275,9 @@ mod tests {
             force: false,
             rate: None,
             ramp: false,
+            part_of: None,
         };
-        let journal = Journal::begin(&places, "run", &plan, None).expect("written").expect("long enough to be kept");
+        let journal = Journal::begin(&places, "run", &plan).expect("written").expect("long enough to be kept");
         assert_eq!(interrupted(&places, &systems).expect("read").len(), 0, "it is being carried out");
         assert!(matches!(Journal::again(&places, "run"), Err(ChangeError::Held(_))));
         drop(journal);

@@ -4,7 +4,7 @@
 use futures_util::future::BoxFuture;
 
 use crate::domain::caps::Caps;
-use crate::domain::change::{Filter, Plan, Scope};
+use crate::domain::change::{Filter, Plan, Scope, Whole};
 use crate::domain::ids::{Name, QueueId};
 use crate::domain::job::PageRequest;
 use crate::domain::mutation::{Change, Outcome};
@@ -13,6 +13,7 @@ use crate::systems::{System, SystemError};
 
 use super::Finished;
 use super::freeze::freeze;
+use super::run::new_run;
 
 /// Schedules read by one call.
 const PAGE: usize = 500;
@@ -30,8 +31,9 @@ pub trait Steps: Send + Sync {
 }
 
 /// Deletes the queue of a plan with everything in it. A queue that is not deleted in the end is left as it was found,
-/// but for what went; its undo tokens are told in the order in which they have to be put back.
-pub async fn obliterate(steps: &mut dyn Steps, system: &dyn System, plan: Plan, was_paused: bool) -> Finished {
+/// but for what went. One undo token stands for all of it.
+pub async fn obliterate(steps: &mut dyn Steps, system: &dyn System, mut plan: Plan, was_paused: bool) -> Finished {
+    plan.part_of = Some(Whole { token: new_run(), action: plan.change.verb().word().to_owned() });
     let whole = |change, force| Plan { change, scope: Scope::Queue, force, ..plan.clone() };
     let mut paused_here = false;
     if !was_paused {
@@ -42,8 +44,8 @@ pub async fn obliterate(steps: &mut dyn Steps, system: &dyn System, plan: Plan, 
         // Refused: somebody else has paused it since it was looked at, and may want it to stay so.
         paused_here = paused.outcome.refused.is_empty();
     }
-    let mut tokens = Vec::new();
-    let mut finished = match emptied(steps, system, &plan, &mut tokens).await {
+    let mut undo = None;
+    let mut finished = match emptied(steps, system, &plan, &mut undo).await {
         Ok(finished) => finished,
         Err(error) => Finished { outcome: Outcome::default(), left: 1, undo: None, error: Some(error.into()) },
     };
@@ -58,10 +60,8 @@ pub async fn obliterate(steps: &mut dyn Steps, system: &dyn System, plan: Plan, 
     }
     if is_empty && finished.error.is_none() {
         finished = steps.carry_out(whole(Change::Obliterate, plan.force || paused_here)).await;
-        // The queue's own keys come back first, then its schedules and jobs.
-        tokens.splice(0..0, finished.undo.take());
     }
-    finished.undo = (!tokens.is_empty()).then(|| tokens.join(" "));
+    finished.undo = finished.undo.or(undo);
     finished
 }
 
@@ -70,14 +70,14 @@ async fn emptied(
     steps: &mut dyn Steps,
     system: &dyn System,
     plan: &Plan,
-    tokens: &mut Vec<String>,
+    undo: &mut Option<String>,
 ) -> Result<Finished, SystemError> {
     let link = steps.link().await?;
     let schedules = schedules(&link, system, &plan.queue).await?;
     if !schedules.is_empty() {
         let unschedule = Plan { change: Change::Unschedule, scope: Scope::Schedules(schedules), ..plan.clone() };
         let mut removed = steps.carry_out(unschedule).await;
-        tokens.extend(removed.undo.take());
+        *undo = removed.undo.take();
         if removed.error.is_some() || removed.left > 0 {
             return Ok(removed);
         }
@@ -90,7 +90,7 @@ async fn emptied(
         return Ok(Finished { outcome: Outcome::default(), left: 1, undo: None, error: None });
     }
     let mut removed = steps.carry_out(Plan { change: remove, scope: Scope::Jobs(frozen.groups), ..plan.clone() }).await;
-    tokens.extend(removed.undo.take());
+    *undo = removed.undo.take().or(undo.take());
     Ok(removed)
 }
 

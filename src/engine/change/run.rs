@@ -76,13 +76,13 @@ async fn begin(room: Room<'_>, plan: Plan, name: String, older: Option<Journal>)
         audit.write(&entry)?;
         let journal = match older {
             Some(journal) => Some(journal),
-            None => Journal::begin(&places, &name, &plan, None)?,
+            None => Journal::begin(&places, &name, &plan)?,
         };
         pieces(room, &plan, &name, &mut work, journal.as_ref()).await?;
         if work.outcome.done.is_empty() && work.outcome.unknown.is_empty() {
             // Copies of what was not deleted would undo nothing.
-            if let Some(token) = work.undo.take() {
-                Trash::new(&places).discard(&token)?;
+            if work.undo.take().is_some() {
+                Trash::new(&places).discard_file(&name)?;
             }
         }
         // What qtop leaves because it ends is gone on with later.
@@ -179,7 +179,7 @@ async fn pieces(
                 _ => Target::Queue,
             };
             if plan.change.verb().destroys() && copy.take(&mut room, plan, name, &target).await? {
-                work.undo = Some(name.to_owned());
+                work.undo = Some(plan.part_of.as_ref().map_or(name, |whole| &whole.token).to_owned());
             }
             let mutation =
                 Mutation { queue: plan.queue.clone(), change: plan.change.clone(), target, force: plan.force };
@@ -289,12 +289,7 @@ impl Copy {
             return Ok(false);
         }
         let places = room.places.clone();
-        let header = Header::new(
-            jiff::Timestamp::now().to_string(),
-            plan.server.clone(),
-            &plan.queue,
-            plan.change.verb().word(),
-        );
+        let header = Header::new(jiff::Timestamp::now().to_string(), plan);
         let (writer, name) = (self.writer.take(), name.to_owned());
         // Compressing and waiting for the disk would hold up other tasks.
         let written = tokio::task::spawn_blocking(move || {

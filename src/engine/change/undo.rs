@@ -9,7 +9,7 @@ use crate::domain::state::{StateKind, StateSpec};
 
 use super::audit::{Audit, Counts, Entry, operator};
 use super::run::new_run;
-use super::trash::{Standing, Trash};
+use super::trash::{Item, Standing, Trash};
 use super::{ChangeError, Places};
 use crate::systems::System;
 
@@ -43,28 +43,20 @@ pub async fn undo(
     token: Option<&str>,
 ) -> Result<Undone, ChangeError> {
     let trash = Trash::new(places);
-    let newest;
-    let token = match token {
-        Some(token) => token,
-        None => {
-            let found = trash.list()?.into_iter().find(|item| item.header.server == server);
-            newest = found.ok_or_else(|| ChangeError::NoToken("newest".to_owned()))?.token;
-            newest.as_str()
-        }
+    let Item { token, header, files, .. } = match token {
+        Some(token) => trash.find(token)?,
+        None => trash.newest(server)?,
     };
-    let (token, reader) = trash.open(Some(token))?;
-    let damaged =
-        |what: &str| ChangeError::Damaged { path: places.state.join("trash").join(&token), what: what.into() };
-    if reader.header.server != server {
-        let what = format!("it belongs to the server {:?}, not to {server:?}", reader.header.server);
-        return Err(damaged(&what));
+    let damaged = |what: String| ChangeError::Damaged { path: places.state.join("trash").join(&token), what };
+    if header.server != server {
+        return Err(damaged(format!("it belongs to the server {:?}, not to {server:?}", header.server)));
     }
     let names: Vec<&'static str> = systems.iter().map(|system| system.spec().name).collect();
-    let queue = reader.header.queue_id(&names).ok_or_else(|| damaged("its queue's system is not known"))?;
+    let queue = header.queue_id(&names).ok_or_else(|| damaged("its queue's system is not known".to_owned()))?;
     let system = systems
         .iter()
         .find(|system| system.spec().name == queue.instance.system)
-        .ok_or_else(|| damaged("its queue's system is not known"))?;
+        .expect("the queue's system is one of these");
     let audit = Audit::new(places);
     let (operator, host) = operator();
     let entry = Entry {
@@ -83,26 +75,58 @@ pub async fn undo(
         error: None,
     };
     audit.write(&entry)?;
-    let mut pieces = reader.pieces()?;
-    let mut sent = trash.sent(&token)?;
     let mut outcome = Outcome::default();
+    let mut error = None;
+    for file in &files {
+        if let Err(stopped) = put_back(desk, &**system, &queue, &trash, file, &mut outcome).await {
+            error = Some(stopped);
+            break;
+        }
+    }
+    audit.write(&Entry {
+        time: jiff::Timestamp::now().to_string(),
+        phase: if error.is_some() { "failed" } else { "done" }.to_owned(),
+        count: (outcome.done.len() + outcome.refused.len()) as u64,
+        outcome: Some(Counts {
+            done: outcome.done.len() as u64,
+            refused: outcome.refused.len() as u64,
+            unknown: outcome.unknown.len() as u64,
+        }),
+        error: error.as_ref().map(ToString::to_string),
+        ..entry
+    })?;
+    match error {
+        Some(error) => Err(error),
+        None => Ok(Undone { token, queue, outcome }),
+    }
+}
+
+/// Puts back what one file holds.
+async fn put_back(
+    desk: &mut Desk,
+    system: &dyn System,
+    queue: &QueueId,
+    trash: &Trash,
+    file: &str,
+    outcome: &mut Outcome,
+) -> Result<(), ChangeError> {
+    let mut pieces = trash.open(file)?.pieces()?;
+    let mut sent = trash.sent(file)?;
+    let mut whole = true;
     let mut number = 0;
     for turn in 0..pieces.count() {
-        let first = pieces.count() - 1 - turn;
-        let mut records = pieces.read(first)?;
-        if records.iter().any(is_entry) {
-            // A stream takes entries only at its end, so they come in the order in which they were added.
-            records = pieces.read(turn)?;
-        }
-        let records = in_order(records, system.spec().states);
+        let index = if system.only_appends() { turn } else { pieces.count() - 1 - turn };
+        let records = in_order(pieces.read(index)?, system.spec().states);
         for call in records.chunks(CALL) {
             let standing = sent.standing(number);
             if standing != Standing::Back {
                 sent.call(number)?;
                 let link = desk.link().await.map_err(crate::systems::SystemError::from)?;
-                let one = system.restore(&link, &queue, call, standing == Standing::Perhaps).await?;
+                let one = system.restore(&link, queue, call, standing == Standing::Perhaps).await?;
                 if one.refused.is_empty() && one.unknown.is_empty() {
                     sent.back(number)?;
+                } else {
+                    whole = false;
                 }
                 outcome.absorb(one);
             }
@@ -111,25 +135,7 @@ pub async fn undo(
     }
     // The files are held until here.
     drop((pieces, sent));
-    if outcome.refused.is_empty() && outcome.unknown.is_empty() {
-        trash.discard(&token)?;
-    }
-    audit.write(&Entry {
-        time: jiff::Timestamp::now().to_string(),
-        phase: "done".to_owned(),
-        count: (outcome.done.len() + outcome.refused.len()) as u64,
-        outcome: Some(Counts {
-            done: outcome.done.len() as u64,
-            refused: outcome.refused.len() as u64,
-            unknown: outcome.unknown.len() as u64,
-        }),
-        ..entry
-    })?;
-    Ok(Undone { token, queue, outcome })
-}
-
-fn is_entry(record: &Record) -> bool {
-    record.places.iter().any(|place| matches!(place, Place::Entry { .. }))
+    if whole { trash.discard_file(file) } else { Ok(()) }
 }
 
 /// The order in which the records of one piece, which were read together, come back.

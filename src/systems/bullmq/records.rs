@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::domain::ids::{JobId, Name, QueueId};
 use crate::domain::mutation::Outcome;
-use crate::domain::record::{Place, Record};
+use crate::domain::record::{Awaited, Place, Record};
 use crate::domain::state::StateId;
 use crate::domain::time::Timestamp;
 use crate::link::{Batch, Link, MAX_LPOS_LENGTH, MAX_SPAN, Replies, Value, cmd};
@@ -28,6 +28,9 @@ const LISTS: [(&str, StateId); 3] = [("active", state::ACTIVE), ("wait", state::
 
 /// Elements of a list looked at from each end for one job.
 const LOOK: u64 = MAX_LPOS_LENGTH;
+
+/// What a job's record says of its runs; another value means that it has been started since.
+const RUNS: [&str; 4] = ["processedOn", "ats", "atm", "attemptsMade"];
 
 enum Standing {
     Sorted { key: &'static str, state: StateId, score: String },
@@ -132,9 +135,17 @@ pub async fn take(link: &Link, queue: &QueueId, ids: &[JobId]) -> Result<Vec<Rec
             if let Some(dedup) = fields.first().and_then(name) {
                 own.push(keys.part(b"de", &dedup.to_text()));
             }
-            if let Some(parent) = fields.get(1).and_then(name) {
-                let key = [parent.as_bytes(), b":dependencies"].concat();
-                places.push(Place::Member { key: key.into(), member: keys.job(id.as_bytes()).into() });
+            if let Some(parent) = fields.get(1).and_then(name)
+                && let Some(job) = keys::job_of(parent.as_bytes())
+            {
+                places.push(Place::Awaited(Awaited {
+                    key: [parent.as_bytes(), b":dependencies"].concat().into(),
+                    member: keys.job(id.as_bytes()).into(),
+                    base: Keys::of(&job.queue).base().into(),
+                    waiter: job.id,
+                    score: String::new(),
+                    runs: Vec::new(),
+                }));
             }
         }
         records.push((Record { id: id.clone(), state: standing.state(), keys: Vec::new(), places }, own));
@@ -149,16 +160,17 @@ async fn complete(
     now: Timestamp,
 ) -> Result<Vec<Record>, SystemError> {
     let all: Vec<Vec<u8>> = planned.iter().flat_map(|(_, own)| own.iter().cloned()).collect();
-    let mut members = Batch::new();
-    for (record, _) in &planned {
-        for place in &record.places {
-            if let Place::Member { key, member } = place {
-                members.ask(cmd("SISMEMBER").arg(key.as_bytes()).arg(member.as_bytes()).to_owned());
-            }
+    let mut parents = Batch::new();
+    for place in planned.iter().flat_map(|(record, _)| &record.places) {
+        if let Place::Awaited(Awaited { key, member, base, waiter, .. }) = place {
+            let part = |suffix: &[u8]| [base.as_bytes(), b":", suffix].concat();
+            parents.ask(cmd("SISMEMBER").arg(key.as_bytes()).arg(member.as_bytes()).to_owned());
+            parents.ask(cmd("ZSCORE").arg(part(b"waiting-children")).arg(waiter.as_bytes()).to_owned());
+            parents.ask(cmd("HMGET").arg(part(waiter.as_bytes())).arg(&RUNS).to_owned());
         }
     }
-    let answers = link.send(&members).await?;
-    let mut is_member = Replies::new(&answers);
+    let answers = link.send(&parents).await?;
+    let mut parents = Replies::new(&answers);
     let dumps = record::dump(link, &all, now).await?;
     let mut dumps = dumps.into_iter().peekable();
     let mut records = Vec::with_capacity(planned.len());
@@ -169,11 +181,18 @@ async fn complete(
             }
         }
         let mut kept = Vec::with_capacity(record.places.len());
-        for place in record.places {
-            let member = matches!(place, Place::Member { .. });
-            if !member || matches!(is_member.next().map_err(ReadError::from)?, Value::Int(1)) {
-                kept.push(place);
+        for mut place in record.places {
+            if let Place::Awaited(awaited) = &mut place {
+                let is_member = *parents.next().map_err(ReadError::from)? == Value::Int(1);
+                awaited.score = text(parents.next().map_err(ReadError::from)?).unwrap_or_default();
+                let runs = reply::list(parents.next().map_err(ReadError::from)?).unwrap_or_default();
+                let runs = runs.iter().map(|run| reply::bytes(run).unwrap_or_default().to_vec());
+                awaited.runs = RUNS.iter().map(|field| Name::from(*field)).zip(runs).collect();
+                if !is_member {
+                    continue;
+                }
             }
+            kept.push(place);
         }
         record.places = kept;
         let job = own.first().map(Vec::as_slice);
@@ -234,7 +253,7 @@ pub async fn take_schedules(link: &Link, queue: &QueueId, ids: &[Name]) -> Resul
     Ok(records)
 }
 
-/// Puts records back and wakes a worker. A parent that no longer waits for its children is not made to wait again.
+/// Puts records back and wakes a worker. A parent waits for its child again unless it has been started since.
 pub async fn restore(link: &Link, queue: &QueueId, records: &[Record]) -> Result<Outcome, SystemError> {
     let keys = Keys::of(queue);
     let mut records = records.to_vec();
@@ -243,17 +262,9 @@ pub async fn restore(link: &Link, queue: &QueueId, records: &[Record]) -> Result
         .filter_map(|record| Some([record.keys.first()?.key.as_bytes(), b":dependencies"].concat()))
         .collect();
     for record in &mut records {
-        let mut kept = Vec::with_capacity(record.places.len());
-        for place in std::mem::take(&mut record.places) {
-            // A parent that comes back with its child was read with it, so its own copy names the child.
-            if let Place::Member { key, .. } = &place
-                && (coming.contains(key.as_bytes()) || !still_waits(link, key).await?)
-            {
-                continue;
-            }
-            kept.push(place);
-        }
-        record.places = kept;
+        // A parent that comes back with its child was read with it, so its own copy names the child.
+        let comes = |place: &Place| matches!(place, Place::Awaited(awaited) if coming.contains(awaited.key.as_bytes()));
+        record.places.retain(|place| !comes(place));
     }
     to_present_list(link, &mut records).await?;
     let outcome = record::restore(link, keys.base(), &records, record::Guard::OwnKey).await?;
@@ -297,16 +308,6 @@ async fn to_present_list(link: &Link, records: &mut [Record]) -> Result<(), Syst
         key.clone_from(&known[&base]);
     }
     Ok(())
-}
-
-/// Whether the parent whose `dependencies` key this is still waits for its children.
-async fn still_waits(link: &Link, dependencies: &Name) -> Result<bool, SystemError> {
-    let Some(parent) = dependencies.as_bytes().strip_suffix(b":dependencies").and_then(keys::job_of) else {
-        return Ok(false);
-    };
-    let set = Keys::of(&parent.queue).key("waiting-children");
-    let score = link.ask(cmd("ZSCORE").arg(set).arg(parent.id.as_bytes()).to_owned()).await?;
-    Ok(!matches!(score, Value::Nil))
 }
 
 fn server_time(reply: &Value) -> Timestamp {

@@ -160,6 +160,10 @@ impl System for Stream {
         Box::pin(records::take(link, queue, ids))
     }
 
+    fn only_appends(&self) -> bool {
+        true
+    }
+
     fn restore<'a>(
         &'a self,
         link: &'a Link,

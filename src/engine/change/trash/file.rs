@@ -10,6 +10,7 @@ use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 
 use super::line::{Line, decode, encode};
+use crate::domain::change::{Plan, Whole};
 use crate::domain::ids::QueueId;
 use crate::domain::record::Record;
 use crate::engine::change::hold::Hold;
@@ -32,19 +33,24 @@ pub struct Header {
     pub address: String,
     /// The verb.
     pub action: String,
+    /// The change it is a part of, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part_of: Option<Whole>,
 }
 
 impl Header {
-    /// For a change of `queue`.
-    pub fn new(time: String, server: String, queue: &QueueId, action: &str) -> Self {
+    /// For what this plan deletes.
+    pub fn new(time: String, plan: &Plan) -> Self {
+        let queue = &plan.queue;
         Self {
             time,
-            server,
+            server: plan.server.clone(),
             system: queue.instance.system.to_owned(),
             instance: encode(queue.instance.name.as_bytes()),
             queue: encode(queue.name.as_bytes()),
             address: queue.full_address(),
-            action: action.to_owned(),
+            action: plan.change.verb().word().to_owned(),
+            part_of: plan.part_of.clone(),
         }
     }
 

@@ -5,7 +5,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::Name;
-use crate::domain::record::{KeyDump, Place, Record};
+use crate::domain::record::{Awaited, KeyDump, Place, Record};
 use crate::domain::state::StateId;
 
 pub(super) fn encode(bytes: &[u8]) -> String {
@@ -37,6 +37,13 @@ impl From<&Record> for Line {
                 ("sorted".to_owned(), vec![some(key), some(member), Some(score.clone())])
             }
             Place::Member { key, member } => ("member".to_owned(), vec![some(key), some(member)]),
+            Place::Awaited(Awaited { key, member, base, waiter, score, runs }) => {
+                let words = [some(key), some(member), some(base), some(waiter), Some(score.clone())].into_iter();
+                (
+                    "awaited".to_owned(),
+                    words.chain(runs.iter().flat_map(|(field, value)| [some(field), Some(encode(value))])).collect(),
+                )
+            }
             Place::Field { key, field, value } => {
                 ("field".to_owned(), vec![some(key), some(field), Some(encode(value))])
             }
@@ -90,6 +97,17 @@ fn place(kind: &str, parts: &[Option<String>]) -> Option<Place> {
         "list" => Place::List { key: name(0)?, element: name(1)?, right: name(2), left: name(3) },
         "sorted" => Place::Sorted { key: name(0)?, member: name(1)?, score: part(2)?.to_owned() },
         "member" => Place::Member { key: name(0)?, member: name(1)? },
+        "awaited" => Place::Awaited(Awaited {
+            key: name(0)?,
+            member: name(1)?,
+            base: name(2)?,
+            waiter: name(3)?,
+            score: part(4)?.to_owned(),
+            runs: (5..parts.len())
+                .step_by(2)
+                .map(|index| Some((name(index)?, part(index + 1).and_then(decode)?)))
+                .collect::<Option<_>>()?,
+        }),
         "field" => Place::Field { key: name(0)?, field: name(1)?, value: part(2).and_then(decode)? },
         "entry" => Place::Entry {
             key: name(0)?,

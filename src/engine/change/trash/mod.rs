@@ -1,6 +1,7 @@
 //! The local trash: full records of what is about to be deleted, compressed, on disk before the delete is sent.
 //!
-//! One file for each change, named by its undo token. A file is a run of gzip members, one for each piece, of JSON
+//! One file for each change, named by its undo token; a change made in parts has a file for each, and their headers name
+//! the token of the whole. A file is a run of gzip members, one for each piece, of JSON
 //! lines: the first line of the first member says what the change was, each further line is a record. A member that
 //! was cut off by a crash belongs to a delete that was never sent, so reading stops there without harm.
 
@@ -16,15 +17,32 @@ use super::{ChangeError, Places, file_error, private_directory};
 pub use file::{Header, Pieces, Reader, Writer};
 pub use sent::{Sent, Standing};
 
-/// A file of the trash.
+/// What one change left in the trash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
     /// The undo token.
     pub token: String,
-    /// What it is about.
+    /// What it is about; of several files that of the newest, under the name of the whole change.
     pub header: Header,
     /// Bytes on disk.
     pub bytes: u64,
+    /// Its files by name, in the order in which they are put back: what was deleted last comes first.
+    pub files: Vec<String>,
+}
+
+impl Item {
+    fn of_file(name: String, header: Header, bytes: u64) -> Self {
+        Self { token: name.clone(), header, bytes, files: vec![name] }
+    }
+
+    /// Under the name of the change it is a part of.
+    fn under_whole(mut self) -> Self {
+        if let Some(whole) = &self.header.part_of {
+            self.token.clone_from(&whole.token);
+            self.header.action.clone_from(&whole.action);
+        }
+        self
+    }
 }
 
 /// The trash of this user.
@@ -80,43 +98,66 @@ impl Trash {
         Writer::begin(path, header, self.cap, self.used()?)
     }
 
-    /// All files, newest first. One that cannot be read is left out.
+    /// What each change left, newest first. A file that cannot be read is left out.
     pub fn list(&self) -> Result<Vec<Item>, ChangeError> {
-        let mut items: Vec<Item> = self
+        let mut files: Vec<Item> = self
             .files()?
             .into_iter()
             .filter_map(|(path, bytes)| {
-                let token = path.file_name()?.to_str()?.strip_suffix(ENDING)?.strip_suffix('.')?.to_owned();
-                let header = Reader::open(&path).ok()?.header;
-                Some(Item { token, header, bytes })
+                let name = path.file_name()?.to_str()?.strip_suffix(ENDING)?.strip_suffix('.')?.to_owned();
+                Some(Item::of_file(name, Reader::open(&path).ok()?.header, bytes))
             })
             .collect();
-        items.sort_by(|a, b| b.token.cmp(&a.token));
+        files.sort_by(|a, b| b.token.cmp(&a.token));
+        let mut items: Vec<Item> = Vec::with_capacity(files.len());
+        for file in files.into_iter().map(Item::under_whole) {
+            match items.iter_mut().find(|item| item.token == file.token) {
+                Some(item) => {
+                    item.bytes += file.bytes;
+                    item.files.extend(file.files);
+                }
+                None => items.push(file),
+            }
+        }
         Ok(items)
     }
 
-    /// Opens a file for reading; `None`: the newest.
-    pub fn open(&self, token: Option<&str>) -> Result<(String, Reader), ChangeError> {
-        let token = match token {
-            Some(token) => token.to_owned(),
-            None => self.list()?.into_iter().next().ok_or_else(|| ChangeError::NoToken("newest".to_owned()))?.token,
-        };
-        let path = self.path(&token);
+    /// What stands under a token: a whole change, or one file of it.
+    pub fn find(&self, token: &str) -> Result<Item, ChangeError> {
+        let path = self.path(token);
         // A token is a plain name: nothing outside the trash can be opened by it.
-        if token.contains(['/', '\\', '.']) || !path.exists() {
-            return Err(ChangeError::NoToken(token));
+        if !token.contains(['/', '\\', '.']) && path.exists() {
+            let bytes = std::fs::metadata(&path).map_err(file_error("cannot read", &path))?.len();
+            return Ok(Item::of_file(token.to_owned(), Reader::open(&path)?.header, bytes));
         }
-        Ok((token, Reader::open(&path)?))
+        let found = self.list()?.into_iter().find(|item| item.token == token);
+        found.ok_or_else(|| ChangeError::NoToken(token.to_owned()))
+    }
+
+    /// The newest of a server.
+    pub fn newest(&self, server: &str) -> Result<Item, ChangeError> {
+        let found = self.list()?.into_iter().find(|item| item.header.server == server);
+        found.ok_or_else(|| ChangeError::NoToken("newest".to_owned()))
+    }
+
+    /// Opens a file for reading.
+    pub fn open(&self, file: &str) -> Result<Reader, ChangeError> {
+        Reader::open(&self.path(file))
     }
 
     /// What an undo of this file has sent so far.
-    pub fn sent(&self, token: &str) -> Result<Sent, ChangeError> {
-        Sent::open(self.path(token).with_extension(SENT))
+    pub fn sent(&self, file: &str) -> Result<Sent, ChangeError> {
+        Sent::open(self.path(file).with_extension(SENT))
     }
 
     /// Deletes one file, for good.
-    pub fn discard(&self, token: &str) -> Result<(), ChangeError> {
-        delete(&self.path(token))
+    pub fn discard_file(&self, file: &str) -> Result<(), ChangeError> {
+        delete(&self.path(file))
+    }
+
+    /// Deletes what one change left, for good.
+    pub fn discard(&self, item: &Item) -> Result<(), ChangeError> {
+        item.files.iter().try_for_each(|file| self.discard_file(file))
     }
 
     /// Deletes everything, for good; returns the number of files.
@@ -154,8 +195,10 @@ impl Trash {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::change::{Plan, Scope, Whole};
     use crate::domain::ids::QueueId;
-    use crate::domain::record::{KeyDump, Place, Record};
+    use crate::domain::mutation::Change;
+    use crate::domain::record::{Awaited, KeyDump, Place, Record};
 
     fn record(id: &str) -> Record {
         Record {
@@ -166,6 +209,14 @@ mod tests {
                 Place::List { key: "l".into(), element: id.into(), right: Some("".into()), left: None },
                 Place::Sorted { key: "z".into(), member: id.into(), score: "1.5".to_owned() },
                 Place::Member { key: "s".into(), member: id.into() },
+                Place::Awaited(Awaited {
+                    key: "a:d".into(),
+                    member: id.into(),
+                    base: "b".into(),
+                    waiter: "a".into(),
+                    score: "7".to_owned(),
+                    runs: vec![("on".into(), Vec::new()), ("n".into(), b"1".to_vec())],
+                }),
                 Place::Field { key: "h".into(), field: "f".into(), value: vec![1, 2] },
                 Place::Edited { key: "r".into(), paths: vec!["a.b".to_owned()], old: b"{\xff}".to_vec() },
                 Place::Entry { key: "x".into(), entry: "1-0".into(), fields: vec![b"k".to_vec(), vec![0, 255]] },
@@ -186,7 +237,21 @@ mod tests {
     }
 
     fn header() -> Header {
-        Header::new("2026-01-02T03:04:05Z".to_owned(), "prod".to_owned(), &QueueId::new("list", "", "q"), "remove")
+        part(None)
+    }
+
+    fn part(part_of: Option<Whole>) -> Header {
+        let plan = Plan {
+            server: "prod".to_owned(),
+            queue: QueueId::new("list", "", "q"),
+            change: Change::Remove { children: false },
+            scope: Scope::Queue,
+            force: false,
+            rate: None,
+            ramp: false,
+            part_of,
+        };
+        Header::new("2026-01-02T03:04:05Z".to_owned(), &plan)
     }
 
     #[test]
@@ -197,9 +262,9 @@ mod tests {
         writer.append(&[record("a"), record("b")]).unwrap();
         writer.append(&[record("c")]).unwrap();
         drop(writer);
-        let (token, reader) = trash.open(None).unwrap();
-        assert_eq!((token.as_str(), &reader.header), ("20260102-1", &header()));
-        let mut pieces = reader.pieces().unwrap();
+        let item = trash.newest("prod").unwrap();
+        assert_eq!((item.token.as_str(), &item.header), ("20260102-1", &header()));
+        let mut pieces = trash.open(&item.token).unwrap().pieces().unwrap();
         assert_eq!(pieces.count(), 2);
         assert_eq!(pieces.read(1).unwrap(), [record("c")]);
         assert_eq!(pieces.read(0).unwrap(), [record("a"), record("b")]);
@@ -216,7 +281,7 @@ mod tests {
         let path = trash.path("t");
         let bytes = std::fs::read(&path).unwrap();
         std::fs::write(&path, &bytes[..bytes.len() - 9]).unwrap();
-        let mut pieces = trash.open(Some("t")).unwrap().1.pieces().unwrap();
+        let mut pieces = trash.open("t").unwrap().pieces().unwrap();
         assert_eq!(pieces.count(), 1);
         assert_eq!(pieces.read(0).unwrap(), [record("a")]);
     }
@@ -245,7 +310,25 @@ mod tests {
     fn a_token_names_nothing_outside_the_trash() {
         let directory = tempfile::tempdir().unwrap();
         let trash = trash(&directory, 300);
-        assert!(matches!(trash.open(Some("../audit")), Err(ChangeError::NoToken(_))));
-        assert!(matches!(trash.open(None), Err(ChangeError::NoToken(_))));
+        assert!(matches!(trash.find("../audit"), Err(ChangeError::NoToken(_))));
+        assert!(matches!(trash.newest("prod"), Err(ChangeError::NoToken(_))));
+    }
+
+    #[test]
+    fn parts_of_one_change_are_one_thing_that_ends_with_what_was_deleted_first() {
+        let directory = tempfile::tempdir().unwrap();
+        let trash = trash(&directory, 1 << 20);
+        let whole = Whole { token: "1".to_owned(), action: "obliterate".to_owned() };
+        for (name, part_of) in [("0", None), ("2", Some(whole.clone())), ("3", Some(whole)), ("4", None)] {
+            trash.begin(name, &part(part_of)).unwrap().append(&[record("a")]).unwrap();
+        }
+        let items = trash.list().unwrap();
+        let told: Vec<(&str, &str)> = items.iter().map(|item| (&*item.token, &*item.header.action)).collect();
+        assert_eq!(told, [("4", "remove"), ("1", "obliterate"), ("0", "remove")]);
+        let found = trash.find("1").unwrap();
+        assert_eq!((&found, &*found.files), (&items[1], &["3".to_owned(), "2".to_owned()][..]));
+        assert_eq!(trash.find("2").unwrap().files, ["2"]);
+        trash.discard(&found).unwrap();
+        assert_eq!(trash.list().unwrap().len(), 2);
     }
 }

@@ -148,7 +148,7 @@ pub fn row_of(record: &Record) -> Option<Row> {
     serde_json::from_slice(&key.dump).ok()
 }
 
-/// Writes rows again.
+/// Writes rows again. One that is there as it was is left as it is: it never went, or is back already.
 pub async fn restore(failed: &Failed, records: &[&Record]) -> Result<Outcome, SystemError> {
     let mut outcome = Outcome::default();
     for record in records {
@@ -158,7 +158,12 @@ pub async fn restore(failed: &Failed, records: &[&Record]) -> Result<Outcome, Sy
         };
         match failed.insert(&row).await {
             Ok(true) => outcome.done.push(record.id.clone()),
-            Ok(false) => outcome.refused.push((record.id.clone(), "a row with its id is there".to_owned())),
+            Ok(false) => {
+                let there = failed.row(&row.queue, &row.id()).await?;
+                if !there.is_some_and(|there| there.is_same_failure(&row)) {
+                    outcome.refused.push((record.id.clone(), "a row with its id is there".to_owned()));
+                }
+            }
             Err(error) => outcome.refused.push((record.id.clone(), error.to_string())),
         }
     }

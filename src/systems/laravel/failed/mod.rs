@@ -54,6 +54,11 @@ impl Row {
     pub fn id(&self) -> String {
         self.uuid.clone().unwrap_or_else(|| self.number.to_string())
     }
+
+    /// True if both tell of the same failure; a row that was written again may have another number.
+    fn is_same_failure(&self, other: &Self) -> bool {
+        Self { number: other.number, ..self.clone() } == *other
+    }
 }
 
 /// A job that failed for good just now.
