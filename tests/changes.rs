@@ -62,3 +62,5 @@ mod tables;
 mod undo;
 #[path = "changes/undo_cuts.rs"]
 mod undo_cuts;
+#[path = "changes/walks.rs"]
+mod walks;

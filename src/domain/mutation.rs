@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::ids::{JobId, Name, QueueId};
 use super::job::JobRow;
-use super::state::{StateId, StateKind};
+use super::state::{StateId, StateKind, StateSpec};
 use super::worker::WorkerOrder;
 
 /// What a person can have done to a job or queue. Bulk actions are these, over a frozen set of ids.
@@ -304,7 +304,8 @@ pub struct Ability {
     pub states: &'static [StateId],
     /// What really happens, honestly, one sentence.
     pub says: &'static str,
-    /// The server's work grows with the number of jobs in the state (P15): nanoseconds for each, measured.
+    /// Where the jobs of a state stand in a list, the server's work grows with their number (P15): nanoseconds for each,
+    /// measured.
     pub nanos_per_listed: u64,
     /// The attempts made can be counted from zero again on the way.
     pub resets: bool,
@@ -316,6 +317,11 @@ pub fn not_for(state: StateId) -> String {
 }
 
 impl Ability {
+    /// How long taking one job out of so many of a state holds up the server (P15); zero where no list is walked.
+    pub fn blocks(&self, state: &StateSpec, jobs: u64) -> Duration {
+        Duration::from_nanos(if state.in_list { self.nanos_per_listed.saturating_mul(jobs) } else { 0 })
+    }
+
     /// Why it cannot be done to a job that was seen like this; `None` if it can be tried.
     pub fn refuses(&self, row: &JobRow) -> Option<String> {
         // What is left of a job whose record is gone can still be cleared away.

@@ -70,16 +70,23 @@ pub struct StateSpec {
     pub kind: StateKind,
     /// One ASCII letter shown beside the colour, unique inside the system.
     pub letter: char,
+    /// Its jobs stand in a list, which is walked to take one out (P15).
+    pub in_list: bool,
 }
 
 impl StateSpec {
     /// For static tables.
     pub const fn new(id: &'static str, title: &'static str, kind: StateKind, letter: char) -> Self {
-        Self { id: StateId(id), title, short: title, kind, letter }
+        Self { id: StateId(id), title, short: title, kind, letter, in_list: false }
     }
 
     /// The same with a shorter title.
     pub const fn or_short(self, short: &'static str) -> Self {
         Self { short, ..self }
+    }
+
+    /// Of jobs that stand in a list.
+    pub const fn listed(self) -> Self {
+        Self { in_list: true, ..self }
     }
 }

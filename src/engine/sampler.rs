@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, broadcast, watch};
 use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 
@@ -55,6 +55,8 @@ pub struct SamplerChannels {
     pub refresh: Arc<Notify>,
     /// Search the whole keyspace again now.
     pub rescan: Arc<Notify>,
+    /// Queues into which something was put just now, by whoever did it. A search would find them later.
+    pub announced: broadcast::Sender<QueueId>,
     /// Names of clients, when the Workers screen has asked for them.
     pub clients: watch::Receiver<Option<Clients>>,
 }
@@ -71,6 +73,7 @@ pub async fn run(config: &SamplerConfig, mut channels: SamplerChannels, cancel: 
     let ticker =
         Ticker::new(config.server.clone(), Arc::clone(&config.url), Arc::clone(&config.systems), discovery, limits);
     let mut sampler = Sampler { config, ticker, walked: false, elsewhere, kept: None };
+    let mut announced = channels.announced.subscribe();
     let mut back_off = Backoff::new();
     let mut down_since: Option<Instant> = None;
     while !cancel.is_cancelled() {
@@ -82,7 +85,7 @@ pub async fn run(config: &SamplerConfig, mut channels: SamplerChannels, cancel: 
         let error = match connected {
             Ok(link) => tokio::select! {
                 () = cancel.cancelled() => return,
-                error = sampler.serve(link, &mut channels) => error,
+                error = sampler.serve(link, &mut channels, &mut announced) => error,
             },
             Err(error) => error,
         };
@@ -131,7 +134,12 @@ type Scanned = (Call, Result<Reply, LinkError>);
 
 impl Sampler<'_> {
     /// Ticks over one connection until it fails.
-    async fn serve(&mut self, link: Link, channels: &mut SamplerChannels) -> LinkError {
+    async fn serve(
+        &mut self,
+        link: Link,
+        channels: &mut SamplerChannels,
+        announced: &mut broadcast::Receiver<QueueId>,
+    ) -> LinkError {
         let mut tick: Option<BoxFuture<'static, Sent>> = None;
         let mut scans: FuturesUnordered<BoxFuture<'static, Scanned>> = FuturesUnordered::new();
         let mut next_tick = Some(Instant::now());
@@ -198,6 +206,12 @@ impl Sampler<'_> {
                 () = channels.refresh.notified() => {
                     again = !idle;
                     next_tick = Some(Instant::now());
+                }
+                Ok(queue) = announced.recv() => {
+                    if self.ticker.discovery.announce(&queue) {
+                        again |= !idle;
+                        next_tick = Some(Instant::now());
+                    }
                 }
                 () = channels.rescan.notified() => {
                     self.ticker.discovery.start_fast();

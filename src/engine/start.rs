@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::sync::{Mutex, Notify, mpsc, watch};
+use tokio::sync::{Mutex, Notify, broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::fetcher::{self, Answer, Ask, LazyLink};
@@ -15,9 +15,12 @@ use super::scope::Scope;
 use super::supervise::{self, TaskEnded};
 use super::{Dialer, Limits, Pace, Systems};
 use crate::config::{Config, Server};
-use crate::domain::ids::ServerId;
+use crate::domain::ids::{QueueId, ServerId};
 use crate::domain::snapshot::Snapshot;
 use crate::link::{ConnectOptions, TlsOptions};
+
+/// Announced queues that may wait while the server is away; of more, the first are found by a search.
+const ANNOUNCED: usize = 256;
 
 /// Everything the tasks of one server need.
 pub struct EngineConfig {
@@ -98,6 +101,8 @@ pub struct EngineHandles<S> {
     pub refresh: Arc<Notify>,
     /// Search the whole keyspace again now.
     pub rescan: Arc<Notify>,
+    /// Queues into which something was put just now, so that nobody waits until they are found.
+    pub announced: broadcast::Sender<QueueId>,
     /// Tasks that ended and were started again.
     pub ended: mpsc::Receiver<TaskEnded>,
 }
@@ -118,6 +123,7 @@ where
     let (ask_sender, asks) = mpsc::channel(16);
     let (answer_sender, answers) = mpsc::channel(64);
     let (ended_sender, ended) = mpsc::channel(16);
+    let (announced, _) = broadcast::channel(ANNOUNCED);
     let refresh = Arc::new(Notify::new());
     let rescan = Arc::new(Notify::new());
 
@@ -127,6 +133,7 @@ where
         limits,
         refresh: Arc::clone(&refresh),
         rescan: Arc::clone(&rescan),
+        announced: announced.clone(),
         clients,
     };
     let sampler =
@@ -167,6 +174,7 @@ where
         limits: limit_sender,
         refresh,
         rescan,
+        announced,
         ended,
     }
 }

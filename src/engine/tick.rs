@@ -33,7 +33,7 @@ pub struct Plan {
     header: Section,
     info: Option<Section>,
     statistics: Option<Section>,
-    scan: Option<(Call, Section)>,
+    scans: Vec<(Call, Section)>,
     instances: Vec<Section>,
 }
 
@@ -142,15 +142,14 @@ impl Ticker {
                 batch.ask(command);
             })
         });
-        let scan = self.discovery.next_slow(now).map(|call| {
+        let mut scans = Vec::new();
+        for call in self.discovery.next_slow(now) {
             self.note_scan(&call);
-            (
-                call,
-                batch.section(|batch| {
-                    batch.ask(call.command());
-                }),
-            )
-        });
+            let section = batch.section(|batch| {
+                batch.ask(call.command());
+            });
+            scans.push((call, section));
+        }
         let mut instances = Vec::with_capacity(self.known.0.len());
         for Sampled { system, instance, memo, .. } in &mut self.known.0 {
             memo.tick = self.seq + 1;
@@ -158,7 +157,7 @@ impl Ticker {
             memo.client_names = clients.cloned();
             instances.push(batch.section(|batch| system.plan(instance, memo, batch)));
         }
-        Plan { batch, header, info, statistics, scan, instances }
+        Plan { batch, header, info, statistics, scans, instances }
     }
 
     /// Counts what a SCAN asked for, to learn later what one key costs.
@@ -177,7 +176,7 @@ impl Ticker {
         self.read_info(plan, replies, now);
         self.read_statistics(plan, replies, now, meter);
         self.cost.observe(now, meter.totals(), plan.batch.len(), bytes);
-        if let Some((call, section)) = &plan.scan {
+        for (call, section) in &plan.scans {
             let reply = Replies::section(replies, section).next().cloned();
             self.scanned(*call, &reply, now);
         }

@@ -15,6 +15,7 @@ use crate::app::effect::{Effect, PaceWish, Slot};
 use crate::app::message::Message;
 use crate::app::state::Banner;
 use crate::config::{Changes, Config, Environment};
+use crate::domain::change::{Report, Summary};
 use crate::domain::fetch::FetchError;
 use crate::domain::log_line::LogLine;
 use crate::domain::runner::RunnerView;
@@ -193,6 +194,17 @@ impl EngineTasks {
         Message::Logged { lines, dropped }
     }
 
+    /// A queue may have come to be by the change that has ended: undone, added to, moved into.
+    fn announce(&self, report: &Report) {
+        if let Report::Finished(_, Summary { queue: Some(queue), outcome, .. }) = report
+            && !outcome.done.is_empty()
+            && self.handles.snapshots.borrow().queue(queue).is_none()
+        {
+            // Nobody listens only while the sampler is started anew; then it searches.
+            drop(self.handles.announced.send(queue.clone()));
+        }
+    }
+
     fn tell_runner(&self, order: Order) -> Option<Message> {
         let text = match &self.runner {
             None => "this qtop runs nothing: start it with --run".to_owned(),
@@ -284,7 +296,10 @@ impl Tasks for EngineTasks {
                 Some(answer) = self.handles.answers.recv() => {
                     Message::Fetched { ticket: answer.ticket, slot: answer.slot, result: answer.result }
                 }
-                Some(report) = self.changes.next() => Message::Reported(Box::new(report)),
+                Some(report) = self.changes.next() => {
+                    self.announce(&report);
+                    Message::Reported(Box::new(report))
+                }
                 Some(notice) = self.notices.1.recv() => notice,
                 Some(ended) = self.handles.ended.recv() => Message::TaskEnded { task: ended.task, error: ended.error },
                 Some(event) = self.reloads.recv() => {

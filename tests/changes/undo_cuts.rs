@@ -110,7 +110,6 @@ fn undo_everywhere(name: &str) {
         assert!(lost && undo_with(&server, &scene, row, Fault::Killed), "{name}: {:?}", row.change);
         faults += 2;
     }
-    println!("{name}: {rows} rows, {faults} faults");
     assert!(rows > 0 && faults > rows, "{name}: {rows} rows, {faults} faults");
 }
 

@@ -284,3 +284,30 @@ async fn globs_narrow_what_is_shown() {
     let names: Vec<_> = snapshot.queues().map(|(_, queue)| queue.id.name.to_text()).collect();
     assert_eq!(names, ["q1", "q10", "q11", "q5"]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_queue_that_is_announced_is_asked_for_at_once() {
+    let server = crowded(10, 1);
+    let mut settings = config(&server.url());
+    // Nothing is found by itself, so that only the word of whoever made the queue counts.
+    settings.limits.scan = false;
+    let mut engine = run(settings);
+    engine.wait_for("a tick", |s| s.seq > 1).await;
+    let found = qtop::domain::ids::QueueId::new("tiny", "t", "q0");
+    engine.handles.announced.send(found.clone()).expect("the sampler listens");
+    engine.wait_for("the queue", |s| s.queue(&found).is_some()).await;
+}
+
+#[test]
+fn p10_several_passes_over_few_keys_are_one_step() {
+    let all: Systems = Arc::new(qtop::systems::all(&qtop::domain::described::Described::default()));
+    let step = |keys: u64| {
+        let mut discovery = Discovery::new(Arc::clone(&all), Scope::default(), Limits::default(), []);
+        discovery.describe_server(Some(keys), Some("redis"), Some("standalone"));
+        let calls = discovery.next_slow(Instant::now()).len();
+        assert_eq!(discovery.next_slow(Instant::now()), [], "one step at a time");
+        calls
+    };
+    let (few, some, many) = (step(99), step(300), step(1_000_000));
+    assert!(few > some && some > many && many == 1, "{few}, {some}, {many} calls");
+}

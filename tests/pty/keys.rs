@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use qtop_testkit::Proxy;
+use qtop_testkit::{Proxy, TestServer};
 
 use super::{LIMIT, qtop, seeded, started};
 
@@ -86,14 +86,50 @@ const LOOKING: [&str; 41] = [
 const LOOKING_AT_STRINGS: [&str; 9] =
     ["GET", "MGET", "STRLEN", "GETRANGE", "PTTL", "TTL", "OBJECT", "MEMORY", "PEXPIRETIME"];
 
+/// A queue of every system on one server; qtop's description of the plain list.
+fn mixed() -> (TestServer, tempfile::TempDir) {
+    let server = seeded();
+    let payload = r#"{"uuid":"u1","id":"u1","displayName":"Send","job":"x@call","maxTries":3,"attempts":0,"data":{}}"#;
+    for command in [
+        "SET bull:old:id 3",
+        r#"HSET bull:old:1 name __default__ data {"n":1} opts {"attempts":1} timestamp 1700000000000"#,
+        r#"HSET bull:old:2 name __default__ data {"n":2} opts {} timestamp 1700000000000 failedReason boom finishedOn 1"#,
+        "LPUSH bull:old:wait 1",
+        "ZADD bull:old:failed 1700000000002 2",
+        "ZADD arq:queue 1700000000000 j1",
+        r#"SET arq:job:j1 {"f":"send","a":[1],"k":{},"t":1,"et":1700000000000}"#,
+        r#"SET arq:result:j2 {"f":"send","a":[],"k":{},"t":1,"et":1,"s":false,"r":"boom","st":1,"ft":2,"q":"arq:queue"}"#,
+        r#"LPUSH audio:jobs {"id":"w1","tries":3}"#,
+        r#"LPUSH audio:dead {"id":"x1","tries":3,"error":"boom"}"#,
+        r#"ZADD audio:later 4000000000 {"id":"d1","tries":0}"#,
+        "XADD events * job e1",
+        "XADD events * job e2",
+        "XGROUP CREATE events g 0",
+        "XREADGROUP GROUP g c1 COUNT 1 STREAMS events >",
+    ] {
+        server.run(command);
+    }
+    server.run(&format!("RPUSH shop_queues:orders {payload}"));
+    server.run(&format!("ZADD shop_queues:orders:reserved 1000 {}", payload.replace("u1", "u2")));
+    let folder = tempfile::tempdir().expect("a folder");
+    let list = "[[list]]\nname = \"audio\"\nkey = \"audio:jobs\"\nitem = \"json\"\n\
+        fields = { id = \"id\", attempts = \"tries\", error = \"error\" }\n\
+        delayed = { key = \"audio:later\", unit = \"s\" }\ndead = { key = \"audio:dead\" }\n";
+    std::fs::write(folder.path().join("qtop.toml"), list).expect("the file can be written");
+    (server, folder)
+}
+
 #[test]
 fn p9_s1_no_key_changes_anything() {
-    let server = seeded();
+    let (server, folder) = mixed();
     let proxy = Proxy::start(server.port());
     let programs = [("PAGER", "true"), ("EDITOR", "true")];
-    let terminal = qtop(&proxy.url()).args(["--read-only"]).size(120, 40);
+    let config = folder.path().join("qtop.toml").display().to_string();
+    let terminal = qtop(&proxy.url()).args(["--read-only", "--config", &config]).size(120, 40);
     let mut terminal = programs.iter().fold(terminal, |terminal, (name, value)| terminal.env(name, value)).spawn();
-    terminal.wait_for_text("mail", LIMIT);
+    for queue in ["mail", "old", "arq:queue", "orders", "audio", "events"] {
+        terminal.wait_for_text(queue, LIMIT);
+    }
     let (size, digest) = (server.int("DBSIZE"), server.digest());
     // Everything that can be done, by its name, with a yes for whatever is asked.
     for name in
@@ -105,6 +141,19 @@ fn p9_s1_no_key_changes_anything() {
         terminal.send(&format!("\x1b\x1b1\r:{name}\ry\rmail\r"));
         std::thread::sleep(Duration::from_millis(20));
         assert!(terminal.is_running(), "ended after {name}; the screen was\n{}", terminal.text());
+    }
+    // Into the queues of every system, by the order of the overview, and through what is there.
+    let through =
+        ["\t", "j", "\r", "w", "e", "o", "\t", "\x1b", "/x\r", "&x\r", "\x1b", "a", "\x1b", "\t", "\t", "\r", "w"];
+    for row in 0..7 {
+        terminal.send("\x1b\x1b\x1b\x1b1g");
+        terminal.send(&"j".repeat(row));
+        terminal.send("\r");
+        for key in through {
+            terminal.send(key);
+            std::thread::sleep(Duration::from_millis(15));
+            assert!(terminal.is_running(), "ended in row {row} at {key:?}; the screen was\n{}", terminal.text());
+        }
     }
     // Everything a keyboard has except what leaves (q, Ctrl-C, Ctrl-Z, Ctrl-\).
     let mut keys: Vec<String> = (' '..='~').filter(|c| *c != 'q').map(String::from).collect();

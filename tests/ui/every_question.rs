@@ -148,7 +148,9 @@ fn asked(id: ActionId) -> State {
     let reading = |effect: &Effect| matches!(effect, Effect::Change(Order::Freeze { .. }));
     if effects.iter().any(reading) {
         let groups = match id {
-            ActionId::QueueDrain => vec![(StateId("wait"), (0..1_201_u32).map(|id| id.to_string().into()).collect())],
+            ActionId::QueueDrain => {
+                vec![(StateId("waiting"), (0..1_201_u32).map(|id| id.to_string().into()).collect())]
+            }
             ActionId::QueuePromoteAll => {
                 vec![(StateId("delayed"), (0..312_u32).map(|id| id.to_string().into()).collect())]
             }
@@ -253,15 +255,19 @@ fn r23_what_was_refused_can_be_forced_and_the_refusal_says_how() {
 }
 
 #[test]
-fn p15_a_change_in_a_long_list_tells_how_long_it_blocks() {
-    let mut state = at("prioritized", "70001", "reminder");
-    let snapshot = Arc::make_mut(&mut state.snapshot);
-    snapshot.instances[0].queues[0].set_count(StateId("prioritized"), Count::Exact(1_000_000));
-    for action in ["job.cancel", "job.remove"] {
-        palette(&mut state, action);
-        let screen = drawn(&state, TERMINAL);
-        assert!(screen.contains("blocks     Redis for up to 26 ms a job"), "{action}\n{screen}");
-        press(&mut state, "esc");
+fn p15_a_change_in_a_long_list_tells_how_long_it_blocks_and_no_other_does() {
+    for (tab, blocks) in [("waiting", true), ("prioritized", false)] {
+        let mut state = at(tab, "70001", "reminder");
+        let snapshot = Arc::make_mut(&mut state.snapshot);
+        let listed = snapshot.instances[0].queues[0].id.clone();
+        assert_eq!(listed.instance.system, "bullmq");
+        snapshot.instances[0].queues[0].set_count(StateId(tab), Count::Exact(1_000_000));
+        for action in ["job.cancel", "job.remove"] {
+            palette(&mut state, action);
+            let screen = drawn(&state, TERMINAL);
+            assert_eq!(screen.contains("blocks     Redis for up to 26 ms a job"), blocks, "{action} {tab}\n{screen}");
+            press(&mut state, "esc");
+        }
     }
 }
 

@@ -22,7 +22,7 @@ use qtop::domain::time::Timestamp;
 pub const NOW: Timestamp = Timestamp(1_795_096_980_000);
 
 pub const BULLMQ: &[StateSpec] = &[
-    StateSpec::new("wait", "Waiting", StateKind::Waiting, 'W').or_short("Wait"),
+    StateSpec::new("waiting", "Waiting", StateKind::Waiting, 'W').or_short("Wait").listed(),
     StateSpec::new("prioritized", "Prioritized", StateKind::Waiting, 'P').or_short("Prio"),
     StateSpec::new("active", "Active", StateKind::Active, 'A'),
     StateSpec::new("delayed", "Delayed", StateKind::Scheduled, 'D').or_short("Delay"),
@@ -321,7 +321,7 @@ pub fn open_queue(state: &mut State, tab: &'static str, rows: Vec<JobRow>) {
 
 /// A long list of which only the beginning is loaded.
 pub fn waiting_jobs(count: u64) -> Vec<JobRow> {
-    let waiting = state_of("wait");
+    let waiting = state_of("waiting");
     let names = ["welcome", "invoice", "digest", "reminder"];
     (0..count)
         .map(|i| {

@@ -45,9 +45,9 @@ pub fn screens() -> Vec<(&'static str, State)> {
     });
     add("queues filtered", &|state| state.queues.list.filter = "queue-0 waiting:>5".into());
     add("queues tree", &|state| state.queues.tree = true);
-    add("queue", &|state| fixture::open_queue(state, "wait", fixture::waiting_jobs(2_000)));
+    add("queue", &|state| fixture::open_queue(state, "waiting", fixture::waiting_jobs(2_000)));
     add("queue sorted", &|state| {
-        fixture::open_queue(state, "wait", fixture::waiting_jobs(2_000));
+        fixture::open_queue(state, "waiting", fixture::waiting_jobs(2_000));
         if let Some(view) = &mut state.queue {
             view.list.sort = Some(Sort { column: "name", descending: false });
         }

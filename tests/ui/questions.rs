@@ -161,9 +161,9 @@ fn a_group_of_failures_is_retried() {
 #[test]
 fn p15_taking_a_job_out_of_a_long_list_says_how_long_that_blocks() {
     let mut state = open_server();
-    fixture::open_queue(&mut state, "prioritized", vec![fixture::job("70001", "reminder", &fixture::BULLMQ[1])]);
+    fixture::open_queue(&mut state, "waiting", vec![fixture::job("70001", "reminder", &fixture::BULLMQ[0])]);
     let snapshot = std::sync::Arc::make_mut(&mut state.snapshot);
-    snapshot.instances[0].queues[0].set_count(StateId("prioritized"), qtop::domain::queue::Count::Exact(1_000_000));
+    snapshot.instances[0].queues[0].set_count(StateId("waiting"), qtop::domain::queue::Count::Exact(1_000_000));
     press(&mut state, "C");
     let screen = drawn(&state, TERMINAL);
     assert!(screen.contains("26 ms a job"), "{screen}");

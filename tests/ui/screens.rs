@@ -57,7 +57,7 @@ fn queue_failed() {
 #[test]
 fn queue_waiting_is_a_window_on_a_long_list() {
     let mut state = fixture::busy();
-    fixture::open_queue(&mut state, "wait", fixture::waiting_jobs(100));
+    fixture::open_queue(&mut state, "waiting", fixture::waiting_jobs(100));
     fixture::goes_on(&mut state, 1_201);
     let view = state.queue.as_mut().expect("the queue is open");
     view.list.cursor = Some(view.rows[30].id.clone());

@@ -385,19 +385,23 @@ fn happens(state: &State, draft: &Draft) -> Vec<Fact> {
 
 /// How long taking one job out of the longest list holds up the server (P15).
 fn blocking(state: &State, draft: &Draft) -> Option<String> {
-    let mut worst = (0_u64, 0_u64);
+    let mut worst = (Duration::ZERO, 0);
     for part in &draft.parts {
-        let nanos = state.server.ability(part.queue.instance.system, part.change.verb())?.nanos_per_listed;
-        let (Scope::Jobs(groups), Some((_, sample))) = (&part.scope, state.shown().queue(&part.queue)) else {
+        let ability = state.server.ability(part.queue.instance.system, part.change.verb())?;
+        let (Scope::Jobs(groups), Some((instance, sample))) = (&part.scope, state.shown().queue(&part.queue)) else {
             continue;
         };
-        let longest = groups.iter().filter_map(|(state, _)| sample.count(*state).value()).max().unwrap_or(0);
-        worst = worst.max((nanos.saturating_mul(longest), longest));
+        for (id, _) in groups {
+            let spec = instance.states.iter().find(|spec| spec.id == *id);
+            if let (Some(spec), Some(jobs)) = (spec, sample.count(*id).value()) {
+                worst = worst.max((ability.blocks(spec, jobs), jobs));
+            }
+        }
     }
-    let (nanos, longest) = worst;
+    let (time, longest) = worst;
     // Below a millisecond nobody notices.
-    (nanos >= 1_000_000).then(|| {
-        let millis = Duration::from_nanos(nanos).as_millis();
+    (time >= Duration::from_millis(1)).then(|| {
+        let millis = time.as_millis();
         format!("Redis for up to {millis} ms a job: the list of {} is walked for each", text::count(longest))
     })
 }

@@ -8,7 +8,7 @@ use super::how::{How, title};
 use super::{Counter, ask, report};
 use crate::cli::failure::{Exit, Failure};
 use crate::domain::change::{Control, Plan, Progress, Scope};
-use crate::engine::change::run::{Room, run};
+use crate::engine::change::run::{Room, blocks, run};
 use crate::engine::change::trash::Trash;
 use crate::engine::change::{Finished, journal::Interrupted};
 use crate::engine::executor::told;
@@ -84,11 +84,10 @@ impl Counter<'_> {
         )];
         lines.push(ability.says.to_owned());
         lines.extend(preview.iter().cloned());
-        if let Scope::Jobs(groups) = &plan.scope
-            && ability.nanos_per_listed > 0
-            && groups.iter().any(|(_, ids)| !ids.is_empty())
-        {
-            lines.push("each job taken out of a long list makes the server walk it: 26 ms at a million".to_owned());
+        let million = blocks(&*system, plan, 1_000_000).as_millis();
+        if million > 0 {
+            lines
+                .push(format!("each job taken out of a long list makes the server walk it: {million} ms at a million"));
         }
         Ok(lines)
     }

@@ -1,6 +1,6 @@
 //! A change from beginning to end.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
@@ -159,9 +159,7 @@ async fn pieces(
         Scope::Jobs(groups) => groups.iter().map(|(state, ids)| (Some(*state), ids.as_slice())).collect(),
         Scope::Schedules(ids) => vec![(None, ids.as_slice())],
     };
-    let verb = plan.change.verb();
-    let searches = room.system.abilities().iter().any(|ability| ability.verb == verb && ability.nanos_per_listed > 0);
-    let mut pace = Pace::new(plan.rate, plan.ramp, searches);
+    let mut pace = Pace::new(plan.rate, plan.ramp, !blocks(room.system, plan, 1).is_zero());
     let mut copy = Copy { writer: None };
     for (state, ids) in groups {
         let mut rest = ids;
@@ -201,6 +199,15 @@ async fn pieces(
         }
     }
     Ok(())
+}
+
+/// How long taking out one job holds up the server where so many stand in its state (P15); zero where no list is walked.
+pub fn blocks(system: &dyn System, plan: &Plan, jobs: u64) -> Duration {
+    let Scope::Jobs(groups) = &plan.scope else { return Duration::ZERO };
+    let verb = plan.change.verb();
+    let Some(ability) = system.abilities().iter().find(|ability| ability.verb == verb) else { return Duration::ZERO };
+    let touched = system.spec().states.iter().filter(|spec| groups.iter().any(|(state, _)| *state == spec.id));
+    touched.map(|spec| ability.blocks(spec, jobs)).max().unwrap_or_default()
 }
 
 /// What the network takes for itself is asked beside the work, so that a far server is not taken for a slow one.
@@ -249,7 +256,7 @@ async fn may_go_on(
 }
 
 /// Time for the workers to try the first jobs of a careful start.
-const RAMP_WAIT: std::time::Duration = std::time::Duration::from_secs(5);
+const RAMP_WAIT: Duration = Duration::from_secs(5);
 
 /// After the first pieces of a careful start: whether most of those jobs are back where they came from.
 async fn failed_again(room: &mut Room<'_>, plan: &Plan, piece: &[JobId]) -> Result<bool, ChangeError> {

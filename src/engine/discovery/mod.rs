@@ -39,7 +39,7 @@ const IN_FLIGHT: usize = 64;
 /// Keys offered to a person at most.
 const OFFERS: usize = 200;
 /// Rest between two walks, at least and at most. In between it grows with the number of keys.
-const REST: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(180));
+const REST: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(180));
 
 /// One SCAN to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,6 +161,16 @@ impl Discovery {
         self.known.extend(lasting);
     }
 
+    /// Takes in a queue of which somebody else says that it is there now. The walk that is under way may have passed its
+    /// keys before; the next one has to meet it. True if it was not known.
+    pub fn announce(&mut self, id: &QueueId) -> bool {
+        if !self.scope.admits_sighting(id) {
+            return false;
+        }
+        self.met.insert(id.clone());
+        self.known.insert(id.clone())
+    }
+
     /// Which queues are wanted.
     pub fn scope(&self) -> &Scope {
         &self.scope
@@ -269,17 +279,29 @@ impl Discovery {
         if self.can_go_fast() { self.next() } else { None }
     }
 
-    /// The one call that goes along with a tick, if a walk is under way or due.
-    pub fn next_slow(&mut self, now: Instant) -> Option<Call> {
+    /// The step that goes along with a tick, if a walk is under way or due: one call, or of a keyspace so small that
+    /// several passes over it together look at no more keys than one call may, all of those.
+    pub fn next_slow(&mut self, now: Instant) -> Vec<Call> {
+        let mut step = Vec::new();
         if self.fast {
-            return None;
+            return step;
         }
         // The very first tick takes a step along, too: what it meets is on the screen one round trip earlier.
         let due = self.next_walk.is_none_or(|due| now >= due);
         if self.pieces.is_empty() && due && !self.passes.queues.is_empty() {
             self.start(0);
         }
-        if self.pieces.iter().any(|piece| piece.progress == Progress::Asked) { None } else { self.next() }
+        if self.pieces.iter().any(|piece| piece.progress == Progress::Asked) {
+            return step;
+        }
+        let keys = self.keys.unwrap_or(u64::MAX).max(1);
+        let mut left = self.count();
+        while step.is_empty() || left >= keys {
+            let Some(call) = self.next() else { break };
+            left = left.saturating_sub(keys);
+            step.push(call);
+        }
+        step
     }
 
     fn next(&mut self) -> Option<Call> {

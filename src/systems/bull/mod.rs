@@ -47,8 +47,8 @@ pub mod state {
 }
 
 const STATES: &[StateSpec] = &[
-    StateSpec::new(state::WAITING.0, "Waiting", StateKind::Waiting, 'W').or_short("Wait"),
-    StateSpec::new(state::ACTIVE.0, "Active", StateKind::Active, 'A'),
+    StateSpec::new(state::WAITING.0, "Waiting", StateKind::Waiting, 'W').or_short("Wait").listed(),
+    StateSpec::new(state::ACTIVE.0, "Active", StateKind::Active, 'A').listed(),
     StateSpec::new(state::DELAYED.0, "Delayed", StateKind::Scheduled, 'D').or_short("Delay"),
     StateSpec::new(state::COMPLETED.0, "Completed", StateKind::Completed, 'C').or_short("Done"),
     StateSpec::new(state::FAILED.0, "Failed", StateKind::Failed, 'F').or_short("Fail"),

@@ -71,9 +71,9 @@ pub mod state {
 }
 
 const STATES: &[StateSpec] = &[
-    StateSpec::new(state::WAITING.0, "Waiting", StateKind::Waiting, 'W').or_short("Wait"),
+    StateSpec::new(state::WAITING.0, "Waiting", StateKind::Waiting, 'W').or_short("Wait").listed(),
     StateSpec::new(state::PRIORITIZED.0, "Prioritized", StateKind::Waiting, 'P').or_short("Prio"),
-    StateSpec::new(state::ACTIVE.0, "Active", StateKind::Active, 'A'),
+    StateSpec::new(state::ACTIVE.0, "Active", StateKind::Active, 'A').listed(),
     StateSpec::new(state::DELAYED.0, "Delayed", StateKind::Scheduled, 'D').or_short("Delay"),
     StateSpec::new(state::WAITING_CHILDREN.0, "Waiting for children", StateKind::Blocked, 'B').or_short("Children"),
     StateSpec::new(state::COMPLETED.0, "Completed", StateKind::Completed, 'C').or_short("Done"),

@@ -48,7 +48,7 @@ const RESERVED: StateId = StateId("reserved");
 const FAILED: StateId = StateId("failed");
 
 const STATES: &[StateSpec] = &[
-    StateSpec::new(PENDING.0, "Pending", StateKind::Waiting, 'P'),
+    StateSpec::new(PENDING.0, "Pending", StateKind::Waiting, 'P').listed(),
     StateSpec::new(RESERVED.0, "Reserved", StateKind::Active, 'R'),
     StateSpec::new(DELAYED.0, "Delayed", StateKind::Scheduled, 'D'),
     StateSpec::new(FAILED.0, "Failed", StateKind::Failed, 'F'),

@@ -53,10 +53,10 @@ const UNKNOWN: StateId = StateId("unknown");
 
 /// States of a described list.
 const STATES: &[StateSpec] = &[
-    StateSpec::new(WAITING.0, "Waiting", StateKind::Waiting, 'W'),
-    StateSpec::new(PROCESSING.0, "Processing", StateKind::Active, 'A'),
+    StateSpec::new(WAITING.0, "Waiting", StateKind::Waiting, 'W').listed(),
+    StateSpec::new(PROCESSING.0, "Processing", StateKind::Active, 'A').listed(),
     StateSpec::new(DELAYED.0, "Delayed", StateKind::Scheduled, 'L'),
-    StateSpec::new(DEAD.0, "Dead", StateKind::Dead, 'D'),
+    StateSpec::new(DEAD.0, "Dead", StateKind::Dead, 'D').listed(),
 ];
 
 static SPEC: SystemSpec = SystemSpec {
