@@ -177,6 +177,17 @@ pub enum Fate {
     TimedOut,
 }
 
+/// The outcome of one attempt, to be stored.
+#[derive(Clone, Copy, Debug)]
+pub struct Outcome<'a> {
+    /// The job.
+    pub claim: &'a Claim,
+    /// What becomes of it.
+    pub verdict: &'a Verdict,
+    /// Another job is wanted in the same step.
+    pub next: bool,
+}
+
 /// Whether the outcome was stored.
 #[derive(Clone, Debug)]
 pub enum Settled {
@@ -273,6 +284,28 @@ pub trait Consume: Send + Sync {
         verdict: &'a Verdict,
         next: bool,
     ) -> Answer<'a, Settled>;
+
+    /// How many outcomes one request can store; 1: those of several jobs are stored one by one.
+    fn stores_at_once(&self) -> usize {
+        1
+    }
+
+    /// Stores several outcomes, each as [`Consume::settle`] would, whatever becomes of the others. One answer each, in
+    /// order; an error of the whole says that nothing is known of any.
+    fn settle_all<'a>(
+        &'a self,
+        link: &'a Link,
+        seat: &'a Seat,
+        outcomes: &'a [Outcome<'a>],
+    ) -> Answer<'a, Vec<Result<Settled, SystemError>>> {
+        Box::pin(async move {
+            let mut answers = Vec::with_capacity(outcomes.len());
+            for Outcome { claim, verdict, next } in outcomes {
+                answers.push(self.settle(link, seat, claim, verdict, *next).await);
+            }
+            Ok(answers)
+        })
+    }
 
     /// Shows that this seat is taken, and gives back the jobs of seats whose owners are dead (R6).
     fn tend<'a>(&'a self, link: &'a Link, seat: &'a Seat) -> Answer<'a, Tended>;

@@ -114,7 +114,7 @@ impl Memo {
 }
 
 /// A section that could not be read as what the adapter asked for.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum ReadError {
     /// The server refused a command the whole section depends on.
     #[error("{0}")]
@@ -130,7 +130,7 @@ pub enum ReadError {
 }
 
 /// Why a deeper read or a change did not happen.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum SystemError {
     /// The connection or the server.
     #[error(transparent)]

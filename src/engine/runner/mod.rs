@@ -13,6 +13,7 @@ mod keep;
 mod manager;
 mod metrics;
 mod once;
+mod outbox;
 mod plan;
 mod policy;
 mod pool;

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::execute::Handlers;
 use super::gate::Gate;
 use super::once::Once;
+use super::outbox::Outbox;
 use super::slot::Slot;
 use super::stats::Stats;
 use super::wire::{Patience, Wire, uncertain};
@@ -67,6 +68,7 @@ pub struct Pool {
     /// Held for reading while a request that may bring a job has not delivered it; for writing by the search for jobs
     /// nobody knows of.
     pub(super) taking: RwLock<()>,
+    pub(super) outbox: Outbox,
 }
 
 /// What changes while a pool works.
@@ -121,6 +123,7 @@ impl Pool {
             stop: CancellationToken::new(),
             cut: CancellationToken::new(),
             taking: RwLock::new(()),
+            outbox: Outbox::default(),
         })
     }
 

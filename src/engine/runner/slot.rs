@@ -1,9 +1,11 @@
 //! One slot: runs a job, tells what it says, stores how it ended, and goes on with the next.
 
 use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -248,8 +250,8 @@ impl Pool {
         let (events, mut inbox) = mpsc::channel(EVENTS);
         let timeout = [self.parts.config.timeout, claim.limits.timeout].into_iter().flatten().min();
         let room = Room { events, cancel, timeout };
-        // A task of its own: a handler that panics ends its job, not the pool.
-        let mut running = tokio::spawn(async move { handler.handle(&work, room).await });
+        // A handler that panics ends its job, not the pool.
+        let mut running = AssertUnwindSafe(handler.handle(&work, room)).catch_unwind();
         let mut words = Words::default();
         let result = loop {
             tokio::select! {
@@ -263,10 +265,11 @@ impl Pool {
             self.heard(number, event, &mut words);
         }
         words.finish(self, claim).await;
-        result.unwrap_or_else(|error| {
-            let failure =
-                Failure { message: format!("the handler broke: {error}"), crashed: true, ..Failure::default() };
-            Ending::Retry { failure, after: None }
+        result.unwrap_or_else(|panic| {
+            let words = panic.downcast_ref::<&str>().map(|words| (*words).to_owned());
+            let words = words.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+            let message = format!("the handler broke: {words}");
+            Ending::Retry { failure: Failure { message, crashed: true, ..Failure::default() }, after: None }
         })
     }
 
@@ -298,8 +301,14 @@ impl Pool {
     }
 
     /// Stores an outcome until it is stored or the claim is known to be lost (R12).
-    async fn store(&self, number: usize, claim: &Claim, decision: Decision) -> (Ended, String, Option<Claim>) {
-        let Decision { mut verdict, mut ended, mut message } = decision;
+    async fn store(
+        self: &Arc<Self>,
+        number: usize,
+        claim: &Arc<Claim>,
+        decision: Decision,
+    ) -> (Ended, String, Option<Claim>) {
+        let Decision { verdict, mut ended, mut message } = decision;
+        let mut verdict = Arc::new(verdict);
         let mut patience = Patience::default();
         let mut unsure = false;
         loop {
@@ -310,8 +319,8 @@ impl Pool {
             let result = self.settle(number, claim, &verdict, next).await;
             match result {
                 Ok(Settled::Stored(next)) => {
-                    if let Verdict::Retry { delay, .. } | Verdict::Postpone(delay) = verdict {
-                        self.put_off(delay);
+                    if let Verdict::Retry { delay, .. } | Verdict::Postpone(delay) = &*verdict {
+                        self.put_off(*delay);
                     }
                     return (ended, message, next.map(|next| *next));
                 }
@@ -319,14 +328,12 @@ impl Pool {
                 Ok(Settled::Lost(_)) if unsure => return (ended, message, None),
                 Ok(Settled::Lost(reason)) => return (Ended::Lost, reason, None),
                 Ok(Settled::Refused(reason)) => {
-                    if matches!(verdict, Verdict::Dead { .. }) {
-                        return (Ended::Lost, reason, None);
-                    }
-                    let stack = match verdict {
-                        Verdict::Retry { stack, .. } => stack,
+                    let stack = match &*verdict {
+                        Verdict::Dead { .. } => return (Ended::Lost, reason, None),
+                        Verdict::Retry { stack, .. } => stack.clone(),
                         _ => Vec::new(),
                     };
-                    verdict = Verdict::Dead { message: reason.clone(), stack, fate: Fate::Failed };
+                    verdict = Arc::new(Verdict::Dead { message: reason.clone(), stack, fate: Fate::Failed });
                     (ended, message) = (Ended::Failed, reason);
                 }
                 Err(error) => {
@@ -349,16 +356,20 @@ impl Pool {
     }
 
     async fn settle(
-        &self,
+        self: &Arc<Self>,
         number: usize,
-        claim: &Claim,
-        verdict: &Verdict,
+        claim: &Arc<Claim>,
+        verdict: &Arc<Verdict>,
         next: bool,
     ) -> Result<Settled, crate::systems::SystemError> {
-        let link = self.parts.wire.control().await?;
         // Until the next job is known to be held, nobody may look for jobs that nobody holds.
         let _on_its_way = if next { Some(self.taking.read().await) } else { None };
-        let settled = self.consumer().settle(&link, &self.parts.seat, claim, verdict, next).await?;
+        let settled = if self.consumer().stores_at_once() > 1 {
+            self.store_together(claim, verdict, next).await?
+        } else {
+            let link = self.parts.wire.control().await?;
+            self.consumer().settle(&link, &self.parts.seat, claim, verdict, next).await?
+        };
         if let Settled::Stored(Some(next)) = &settled
             && let Some(slot) = self.state().slots.get_mut(&number)
         {

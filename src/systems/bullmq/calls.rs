@@ -15,6 +15,7 @@ macro_rules! own {
         $crate::link::Script::new(concat!(
             include_str!("../forbidden.lua"),
             include_str!("../bullmq/scripts/queue.lua"),
+            include_str!("../bullmq/scripts/rights.lua"),
             include_str!(concat!("../", $library, "/scripts/common.lua")),
             include_str!(concat!("../", $library, "/scripts/", $name, ".lua"))
         ))
@@ -27,6 +28,7 @@ macro_rules! shared {
         $crate::link::Script::new(concat!(
             include_str!("../forbidden.lua"),
             include_str!("../bullmq/scripts/queue.lua"),
+            include_str!("../bullmq/scripts/rights.lua"),
             include_str!(concat!("../", $library, "/scripts/common.lua")),
             include_str!(concat!("../bullmq/scripts/", $name, ".lua"))
         ))

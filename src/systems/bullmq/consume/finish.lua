@@ -1,13 +1,9 @@
--- Ends a job for good and may take the next. ARGV: id, token, `completed` or `failed`, return value or reason, trace of
--- the last attempt, jobs to keep (-1: all), seconds to keep them (-1: for ever), attempts allowed, then as for `take`.
--- Answers -1 no such job, -2 no lock, -3 not active, -4 children unfinished, -6 locked by another, -9 children failed.
-local id, token, target, value = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local job, time = at(id), now()
+-- Ends a job for good. Its value is the result or the reason.
 
 local function release(queue, parent, delay_counts)
   local record = at(parent, queue)
   if redis.call('EXISTS', record) == 0 or redis.call('ZREM', at('waiting-children', queue), parent) == 0 then
-    return false
+    return
   end
   local found = redis.call('HMGET', record, 'priority', 'delay')
   local delay = tonumber(found[2]) or 0
@@ -19,7 +15,6 @@ local function release(queue, parent, delay_counts)
     to_wait(queue, parent, tonumber(found[1]) or 0, true)
     emit(queue, 'event', 'waiting', 'jobId', parent, 'prev', 'waiting-children')
   end
-  return true
 end
 
 local function release_if_last(queue, parent)
@@ -29,12 +24,12 @@ local function release_if_last(queue, parent)
 end
 
 -- The parent fails with this child: at once if it waits, else when somebody runs it.
-local function fail_parent(queue, parent)
+local function fail_parent(queue, parent, child)
   local record = at(parent, queue)
   if redis.call('EXISTS', record) == 0 or redis.call('ZSCORE', at('failed', queue), parent) then
     return
   end
-  redis.call('HSET', record, 'defa', 'child ' .. job .. ' failed')
+  redis.call('HSET', record, 'defa', 'child ' .. child .. ' failed')
   if redis.call('ZREM', at('delayed', queue), parent) == 1 then
     redis.call('HSET', record, 'delay', 0)
     to_wait(queue, parent, tonumber(redis.call('HGET', record, 'priority')) or 0, true)
@@ -44,45 +39,40 @@ local function fail_parent(queue, parent)
   end
 end
 
-local function tell_parent()
-  local stored = redis.call('HGET', job, 'parent')
-  local queue, parent = parent_of(job)
+local function tell_parent(one, stored)
+  local queue, parent = parent_of(one.job)
   if not queue then
     return
   end
   local record = at(parent, queue)
   local policy = cjson.decode(stored)
-  local known = target == 'completed' or policy.fpof or policy.cpof or policy.idof or policy.rdof
+  local known = one.kind == 'completed' or policy.fpof or policy.cpof or policy.idof or policy.rdof
   -- Without a policy the parent goes on waiting for a retry of the failed child.
-  if not known or redis.call('SREM', record .. ':dependencies', job) == 0 then
+  if not known or redis.call('SREM', record .. ':dependencies', one.job) == 0 then
     return
   end
-  if target == 'completed' then
-    redis.call('HSET', record .. ':processed', job, value)
+  if one.kind == 'completed' then
+    redis.call('HSET', record .. ':processed', one.job, one.value)
     release_if_last(queue, parent)
   elseif policy.fpof then
-    redis.call('ZADD', record .. ':unsuccessful', time, job)
-    fail_parent(queue, parent)
+    redis.call('ZADD', record .. ':unsuccessful', time, one.job)
+    fail_parent(queue, parent, one.job)
   elseif policy.cpof then
-    redis.call('HSET', record .. ':failed', job, value)
+    redis.call('HSET', record .. ':failed', one.job, one.value)
     release(queue, parent, true)
   else
     if policy.idof then
-      redis.call('HSET', record .. ':failed', job, value)
+      redis.call('HSET', record .. ':failed', one.job, one.value)
     end
     release_if_last(queue, parent)
   end
 end
 
 -- The deduplication id is free again, unless it has a time of its own; what came meanwhile may run now.
-local function end_deduplication()
-  local dedup = redis.call('HGET', job, 'deid')
-  if not dedup then
-    return
-  end
+local function end_deduplication(one, dedup)
   local owner = at('de:' .. dedup)
   local ends = redis.call('PTTL', owner)
-  if ends == 0 or (ends == -1 and redis.call('GET', owner) == id) then
+  if ends == 0 or (ends == -1 and redis.call('GET', owner) == one.id) then
     redis.call('DEL', owner)
   end
   local later = at('dn:' .. dedup)
@@ -133,39 +123,30 @@ local function delete(old)
     record .. ':unsuccessful')
 end
 
-local function keep(count, age)
-  if count == 0 then
-    delete(id)
-    return
-  end
-  local set = at(target)
-  redis.call('ZADD', set, time, id)
-  redis.call('HSET', job, target == 'completed' and 'returnvalue' or 'failedReason', value, 'finishedOn', time)
-  if target == 'failed' then
-    redis.call('HDEL', job, 'defa')
-  end
-  if age >= 0 then
-    for _, old in ipairs(redis.call('ZRANGEBYSCORE', set, '-inf', time - age * 1000, 'LIMIT', 0, 1000)) do
+-- Deletes the ended jobs that are beyond the bounds: jobs to keep and seconds to keep them, -1 for no bound.
+local function delete_beyond(set, count, age)
+  local function delete_all(olds)
+    for _, old in ipairs(olds) do
       redis.call('ZREM', set, old)
       delete(old)
     end
+  end
+  if age >= 0 then
+    delete_all(redis.call('ZRANGEBYSCORE', set, '-inf', time - age * 1000, 'LIMIT', 0, 1000))
   end
   if count > 0 then
     -- The newest stay. In steps, so that a new bound on an old queue does not hold up the server.
-    for _, old in ipairs(redis.call('ZREVRANGE', set, count, count + 999)) do
-      redis.call('ZREM', set, old)
-      delete(old)
-    end
+    delete_all(redis.call('ZREVRANGE', set, count, count + 999))
   end
 end
 
 -- One number a minute, for those who have these figures on.
-local function count_minute()
+local function count_minute(target, more)
   local key = at('metrics:' .. target)
   if redis.call('EXISTS', key) == 0 then
     return
   end
-  local before = redis.call('HINCRBY', key, 'count', 1) - 1
+  local before = redis.call('HINCRBY', key, 'count', more) - more
   local found = redis.call('HMGET', key, 'prevTS', 'prevCount')
   local last = tonumber(found[1])
   if not last then
@@ -183,33 +164,51 @@ local function count_minute()
   end
 end
 
-if redis.call('EXISTS', job) == 1 and target == 'completed' then
-  if redis.call('GET', job .. ':lock') == token then
-    if redis.call('SCARD', job .. ':dependencies') > 0 then
+-- `first`: jobs to keep; `second`: seconds to keep them; both -1 for no bound; `allowed`: attempts.
+local function finish(one)
+  local found = redis.call('HMGET', one.job, made_field(), 'deid', 'parent', 'timestamp')
+  local wrong = trouble(one, found[1] or found[4])
+  if wrong then
+    return wrong
+  end
+  if one.kind == 'completed' and children_somewhere then
+    if redis.call('SCARD', one.job .. ':dependencies') > 0 then
       return -4
     end
-    if redis.call('ZCARD', job .. ':unsuccessful') > 0 then
+    if redis.call('ZCARD', one.job .. ':unsuccessful') > 0 then
       return -9
     end
   end
+  if not let_go(one) then
+    return -3
+  end
+  keep_trace(one)
+  if found[2] or found[3] then
+    -- Others read what was only gathered until now.
+    write_gathered()
+  end
+  if found[2] then
+    end_deduplication(one, found[2])
+  end
+  if found[3] then
+    tell_parent(one, found[3])
+  end
+  local made = (tonumber(found[1]) or 0) + 1
+  local field = one.kind == 'completed' and 'returnvalue' or 'failedReason'
+  say('event', one.kind, 'jobId', one.id, field, one.value, 'prev', 'active')
+  if one.kind == 'failed' and made >= one.allowed then
+    say('event', 'retries-exhausted', 'jobId', one.id, 'attemptsMade', made)
+  end
+  if one.first == 0 then
+    delete(one.id)
+    return 1
+  end
+  redis.call('HSET', one.job, made_field(), made, field, one.value, 'finishedOn', moment)
+  if one.kind == 'failed' then
+    redis.call('HDEL', one.job, 'defa')
+  end
+  local members = ended[one.kind]
+  members[#members + 1] = moment
+  members[#members + 1] = one.id
+  return 1
 end
-local freed = unlock(id, token)
-if freed ~= 1 then
-  return freed
-end
-keep_trace(id, ARGV[5])
-end_deduplication()
-tell_parent()
-local made = redis.call('HINCRBY', job, made_field(), 1)
-say('event', target, 'jobId', id, target == 'completed' and 'returnvalue' or 'failedReason', value, 'prev', 'active')
-if target == 'failed' and made >= tonumber(ARGV[8]) then
-  say('event', 'retries-exhausted', 'jobId', id, 'attemptsMade', made)
-end
-keep(tonumber(ARGV[6]), tonumber(ARGV[7]))
-count_minute()
-local answer = answer_of(9, time)
-if #answer == 3 and redis.call('LLEN', at('wait')) == 0 and redis.call('LLEN', at('active')) == 0
-  and redis.call('ZCARD', at('prioritized')) == 0 then
-  say('event', 'drained')
-end
-return answer

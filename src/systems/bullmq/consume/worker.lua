@@ -44,35 +44,46 @@ local function promote_due(time)
   end
 end
 
-local function pop()
-  while true do
-    local id = redis.call('RPOPLPUSH', at('wait'), at('active'))
-    if not id then
-      local first = redis.call('ZPOPMIN', at('prioritized'))
-      if first[1] then
-        redis.call('LPUSH', at('active'), first[1])
-        return first[1]
+-- Moves up to `want` waiting jobs to the running ones; answers their ids in the order in which they are to run.
+local function pop(want)
+  local ids = {}
+  while #ids < want do
+    local last = redis.call('LRANGE', at('wait'), #ids - want, -1)
+    if #last == 0 then
+      break
+    end
+    redis.call('LTRIM', at('wait'), 0, -#last - 1)
+    for index = #last, 1, -1 do
+      -- What 4.x leaves among the jobs as a call to look again is dropped.
+      if string.sub(last[index], 1, 2) ~= '0:' then
+        ids[#ids + 1] = last[index]
       end
-      redis.call('DEL', at('pc'))
-      return nil
     end
-    if string.sub(id, 1, 2) ~= '0:' then
-      return id
-    end
-    -- A call to look again, as 4.x leaves it among the jobs.
-    redis.call('LREM', at('active'), 1, id)
   end
+  if #ids < want then
+    local first = redis.call('ZPOPMIN', at('prioritized'), want - #ids)
+    for index = 1, #first, 2 do
+      ids[#ids + 1] = first[index]
+    end
+    if #first == 0 then
+      redis.call('DEL', at('pc'))
+    end
+  end
+  if #ids > 0 then
+    redis.call('LPUSH', at('active'), unpack(ids))
+  end
+  return ids
 end
 
--- Takes jobs. ARGV from `from`: how many, start of the lock tokens, number of the first, ms for which a lock holds, name
--- of the worker, rate limit (0: none) and its window in ms. Answers now, ms until it is worth asking again or -1, ms for
--- which a rate limit holds or -1, then 9 values for each job.
-local function take(from, time)
-  local want, token, number = tonumber(ARGV[from]), ARGV[from + 1], tonumber(ARGV[from + 2])
-  local lock, worker = ARGV[from + 3], ARGV[from + 4]
-  local most, window = tonumber(ARGV[from + 5]), tonumber(ARGV[from + 6])
-  local queue = queue_settings()
-  local answer = { time, -1, -1 }
+-- Takes up to `want` jobs. ARGV from `from`: start of the lock tokens, number of the first, ms for which a lock holds,
+-- name of the worker, rate limit (0: none) and its window in ms. Answers now, ms until it is worth asking again or -1,
+-- ms for which a rate limit holds or -1, then 10 values for each job.
+local function take(want, from, time)
+  local token, number = ARGV[from], tonumber(ARGV[from + 1])
+  local lock, worker = ARGV[from + 2], ARGV[from + 3]
+  local most, window = tonumber(ARGV[from + 4]), tonumber(ARGV[from + 5])
+  local queue, moment = queue_settings(), score_text(time)
+  local answer, filled = { time, -1, -1 }, 3
   promote_due(time)
   if queue.max then
     most, window = queue.max, queue.duration or window
@@ -97,32 +108,35 @@ local function take(from, time)
   end
   local taken = 0
   while taken < want and left > 0 do
-    local id = pop()
-    if not id then
+    local ids = pop(math.min(want - taken, left))
+    if #ids == 0 then
       break
     end
-    local job = at(id)
-    local found = redis.call('HMGET', job, 'name', 'data', 'opts', 'timestamp', made_field(), 'stc', 'defa', 'rjk', 'delay')
-    if not found[1] and not found[2] then
-      -- The id of a job whose record is gone: there is nothing to run.
-      redis.call('LREM', at('active'), 1, id)
-    else
-      if most > 0 and not found[7] then
-        left = left - 1
-        if redis.call('INCR', at('limiter')) == 1 then
-          redis.call('PEXPIRE', at('limiter'), window)
+    for _, id in ipairs(ids) do
+      local job = at(id)
+      local found = redis.call('HMGET', job, 'name', 'data', 'opts', 'timestamp', made_field(), 'stc', 'defa', 'rjk', 'ats')
+      if not found[1] and not found[2] then
+        -- The id of a job whose record is gone: there is nothing to run.
+        redis.call('LREM', at('active'), 1, id)
+      else
+        if most > 0 and not found[7] then
+          left = left - 1
+          if redis.call('INCR', at('limiter')) == 1 then
+            redis.call('PEXPIRE', at('limiter'), window)
+          end
         end
+        local started = (tonumber(found[9]) or 0) + 1
+        redis.call('SET', job .. ':lock', token .. ':' .. (number + taken), 'PX', lock)
+        redis.call('HSET', job, 'processedOn', moment, 'pb', worker, 'ats', started)
+        say('event', 'active', 'jobId', id, 'prev', 'waiting')
+        taken = taken + 1
+        answer[filled + 1] = id
+        for index = 1, 8 do
+          answer[filled + 1 + index] = found[index] or ''
+        end
+        answer[filled + 10] = started
+        filled = filled + 10
       end
-      redis.call('SET', job .. ':lock', token .. ':' .. (number + taken), 'PX', lock)
-      redis.call('HSET', job, 'processedOn', time, 'pb', worker)
-      local started = redis.call('HINCRBY', job, 'ats', 1)
-      say('event', 'active', 'jobId', id, 'prev', 'waiting')
-      taken = taken + 1
-      answer[#answer + 1] = id
-      for index = 1, 8 do
-        answer[#answer + 1] = found[index] or ''
-      end
-      answer[#answer + 1] = started
     end
   end
   if taken > 0 and (redis.call('LLEN', at('wait')) > 0 or redis.call('ZCARD', at('prioritized')) > 0) then
@@ -139,46 +153,4 @@ local function take(from, time)
     answer[2] = 1000
   end
   return answer
-end
-
--- Takes the lock away if it is ours: 1, or what is wrong.
-local function unlock(id, token)
-  local job = at(id)
-  if redis.call('EXISTS', job) == 0 then
-    return -1
-  end
-  local holder = redis.call('GET', job .. ':lock')
-  if holder ~= token then
-    return holder and -6 or -2
-  end
-  if redis.call('LREM', at('active'), -1, id) == 0 then
-    return -3
-  end
-  redis.call('DEL', job .. ':lock')
-  redis.call('SREM', at('stalled'), id)
-  return 1
-end
-
--- Keeps the trace of one more failed attempt, as many as the job's options allow.
-local function keep_trace(id, trace)
-  if trace == '' then
-    return
-  end
-  local ok, traces = pcall(cjson.decode, redis.call('HGET', at(id), 'stacktrace') or '[]')
-  if not ok or type(traces) ~= 'table' then
-    traces = {}
-  end
-  traces[#traces + 1] = trace
-  local most = tonumber(option(at(id), 'stackTraceLimit')) or 20
-  while #traces > most do
-    table.remove(traces, 1)
-  end
-  redis.call('HSET', at(id), 'stacktrace', #traces > 0 and cjson.encode(traces) or '[]')
-end
-
-local function answer_of(from, time)
-  if tonumber(ARGV[from]) > 0 then
-    return take(from, time)
-  end
-  return { time, -1, -1 }
 end

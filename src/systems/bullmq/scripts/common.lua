@@ -1,14 +1,5 @@
 -- Shared opening of every script here, behind queue.lua. Further results: -4 children unfinished, -12 a child is locked.
 
--- Libraries in other languages: name, first and last known major version, major version with the same protocol.
-local OTHERS = {
-  { 'bullmq-official', 0, 1, 6 },
-  { 'bullmq:python', 3, 3, 6 },
-  { 'bullmq:python', 1, 2, 5 },
-  { 'bullmq-python', 3, 3, 6 },
-  { 'bullmq-python', 1, 2, 5 },
-}
-
 -- Major version of the library that last opened the queue; nil where the queue does not tell.
 local function major(queue)
   local told = redis.call('HMGET', at('meta', queue), 'version', 'library')
@@ -17,7 +8,14 @@ local function major(queue)
   if library == 'bullmq' then
     return number
   end
-  for _, other in ipairs(OTHERS) do
+  -- Libraries in other languages: name, first and last known major version, major version with the same protocol.
+  for _, other in ipairs({
+    { 'bullmq-official', 0, 1, 6 },
+    { 'bullmq:python', 3, 3, 6 },
+    { 'bullmq:python', 1, 2, 5 },
+    { 'bullmq-python', 3, 3, 6 },
+    { 'bullmq-python', 1, 2, 5 },
+  }) do
     if library == other[1] and number >= other[2] and number <= other[3] then
       return other[4]
     end

@@ -1,0 +1,84 @@
+-- The jobs whose outcomes one request brings, each as a table: `id`, `job` (its key), `token`, `holder` of its lock, `kind`
+-- of the outcome, `value`, `trace`, `first` and `second` as the kind wants them, attempts `allowed`, `next` if another job
+-- is wanted. What many of them need is asked and written by one command for all.
+local VALUES = 9
+local time = now()
+local moment = score_text(time)
+local children_somewhere = false
+local freed = { locks = {}, ids = {} }
+local ended = { completed = {}, failed = {} }
+
+local function read_outcomes(count)
+  local ones, locks, children = {}, {}, {}
+  for number = 1, count do
+    local from = number * VALUES - VALUES + 2
+    local job = at(ARGV[from])
+    ones[number] = {
+      id = ARGV[from], job = job, token = ARGV[from + 1], kind = ARGV[from + 2], value = ARGV[from + 3],
+      trace = ARGV[from + 4], first = tonumber(ARGV[from + 5]), second = tonumber(ARGV[from + 6]),
+      allowed = tonumber(ARGV[from + 7]), next = ARGV[from + 8] == '1',
+    }
+    locks[number] = job .. ':lock'
+    children[2 * number - 1] = job .. ':dependencies'
+    children[2 * number] = job .. ':unsuccessful'
+  end
+  local holders = redis.call('MGET', unpack(locks))
+  for number, one in ipairs(ones) do
+    one.holder = holders[number]
+  end
+  children_somewhere = redis.call('EXISTS', unpack(children)) > 0
+  return ones
+end
+
+-- What is wrong with a claim, if anything is. `seen`: whether a field of the job was found already.
+local function trouble(one, seen)
+  if not seen and redis.call('EXISTS', one.job) == 0 then
+    return -1
+  end
+  if one.holder ~= one.token then
+    return one.holder and -6 or -2
+  end
+  return nil
+end
+
+-- Takes the job from those that run; its lock goes with the others.
+local function let_go(one)
+  if redis.call('LREM', at('active'), -1, one.id) == 0 then
+    return false
+  end
+  freed.locks[#freed.locks + 1] = one.job .. ':lock'
+  freed.ids[#freed.ids + 1] = one.id
+  return true
+end
+
+-- Writes what was gathered.
+local function write_gathered()
+  if #freed.locks > 0 then
+    redis.call('DEL', unpack(freed.locks))
+    redis.call('SREM', at('stalled'), unpack(freed.ids))
+    freed.locks, freed.ids = {}, {}
+  end
+  for target, members in pairs(ended) do
+    if #members > 0 then
+      redis.call('ZADD', at(target), unpack(members))
+      ended[target] = {}
+    end
+  end
+end
+
+-- Keeps the trace of one more failed attempt, as many as the job's options allow.
+local function keep_trace(one)
+  if one.trace == '' then
+    return
+  end
+  local ok, traces = pcall(cjson.decode, redis.call('HGET', one.job, 'stacktrace') or '[]')
+  if not ok or type(traces) ~= 'table' then
+    traces = {}
+  end
+  traces[#traces + 1] = one.trace
+  local most = tonumber(option(one.job, 'stackTraceLimit')) or 20
+  while #traces > most do
+    table.remove(traces, 1)
+  end
+  redis.call('HSET', one.job, 'stacktrace', #traces > 0 and cjson.encode(traces) or '[]')
+end
