@@ -16,11 +16,33 @@ use qtop::engine::runner::{Build, RunnerConfig, start};
 use qtop::link::{ConnectOptions, Mode};
 use qtop_testkit::TestServer;
 
+use crate::machine;
+
 /// Jobs of one measurement.
 const JOBS: usize = 100_000;
 
 /// Jobs that the worker in Python gets: it would need a minute for all.
 const JOBS_OF_PYTHON: usize = 4_000;
+
+/// What a run came to.
+struct Run {
+    /// Jobs a second.
+    rate: f64,
+    /// Processor time of the server, in µs a job.
+    redis: f64,
+    /// The same of qtop.
+    qtop: f64,
+}
+
+impl Run {
+    /// Prints a line of the table; `theirs`: jobs a second of the library's own worker.
+    fn print(&self, queue: &str, concurrency: usize, theirs: Option<f64>) {
+        let Self { rate, redis, qtop } = self;
+        let (own, ratio) =
+            theirs.map_or((String::new(), String::new()), |own| (format!("{own:.0}"), format!("{:.2}", rate / own)));
+        println!("| {queue} | {concurrency} | {rate:.0} | {own} | {ratio} | {redis:.1} | {qtop:.1} |");
+    }
+}
 
 /// Ends every job at once.
 struct Nothing;
@@ -34,7 +56,7 @@ impl Execute for Nothing {
 const LIST: &str =
     "name = 'bench'\nkey = 'bench'\nfields = { id = 'id' }\ndelayed = { key = 'bench:later' }\ndead = 'bench:dead'";
 
-fn run(server: &TestServer, queue: &str, concurrency: usize, handler: &str, jobs: usize) -> f64 {
+fn run(server: &TestServer, queue: &str, concurrency: usize, handler: &str, jobs: usize) -> Run {
     let text = format!("[[pool]]\nqueue = '{queue}'\nconcurrency = {concurrency}\n[[pool.handler]]\n{handler}");
     let runner: Runner = toml::from_str(&text).expect("a sound table");
     let mut connect = ConnectOptions::new(server.url());
@@ -44,6 +66,7 @@ fn run(server: &TestServer, queue: &str, concurrency: usize, handler: &str, jobs
     let build = if handler.is_empty() { nothing } else { real };
     let described = Described { lists: vec![toml::from_str(LIST).expect("a sound table")], ..Described::default() };
     let systems = Arc::new(qtop::systems::all(&described));
+    let (of_redis, of_qtop) = (machine::processor_time(server.pid()), machine::processor_time(std::process::id()));
     let began = Instant::now();
     let handle =
         start(RunnerConfig { connect, server: "bench".to_owned(), systems, runner, build }).expect("it starts");
@@ -53,9 +76,15 @@ fn run(server: &TestServer, queue: &str, concurrency: usize, handler: &str, jobs
         std::thread::sleep(Duration::from_millis(1));
     }
     let took = began.elapsed().as_secs_f64();
+    let used = |now: Duration, before: Duration| (now - before).as_secs_f64() * 1e6 / jobs as f64;
+    let run = Run {
+        rate: jobs as f64 / took,
+        redis: used(machine::processor_time(server.pid()), of_redis),
+        qtop: used(machine::processor_time(std::process::id()), of_qtop),
+    };
     handle.stop.cancel();
     handle.join().expect("it ends");
-    jobs as f64 / took
+    run
 }
 
 fn fill_list(server: &TestServer, jobs: usize) {
@@ -128,18 +157,15 @@ fn node(server: &TestServer, concurrency: usize) -> Option<f64> {
 /// Prints the table.
 pub fn throughput() {
     println!("\n## Runner: no-op jobs a second, loopback, one run of {JOBS}\n");
-    println!("| queue | at once | qtop | library's worker | ratio |");
-    println!("| --- | ---: | ---: | ---: | ---: |");
+    println!("| queue | at once | qtop | library's worker | ratio | Redis, µs of processor a job | qtop, the same |");
+    println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: |");
     for concurrency in [1, 10, 50, 100] {
         let server = TestServer::start();
         fill_bullmq(&server, JOBS);
         let own = run(&server, "bullmq:bench", concurrency, "", JOBS);
         let server = TestServer::start();
         fill_bullmq(&server, JOBS);
-        let theirs = node(&server, concurrency);
-        let (theirs, ratio) =
-            theirs.map_or(("-".to_owned(), "-".to_owned()), |n| (format!("{n:.0}"), format!("{:.2}", own / n)));
-        println!("| BullMQ 6.7 | {concurrency} | {own:.0} | {theirs} | {ratio} |");
+        own.print("BullMQ 6.7", concurrency, node(&server, concurrency));
     }
     for concurrency in [1, 10, 50] {
         let server = TestServer::start();
@@ -147,23 +173,20 @@ pub fn throughput() {
         let own = run(&server, "arq:arq:bench", concurrency, "", JOBS);
         let server = TestServer::start();
         fill_arq(&server, JOBS_OF_PYTHON);
-        let (theirs, ratio) = python(&server, concurrency, JOBS_OF_PYTHON)
-            .map_or(("-".to_owned(), "-".to_owned()), |n| (format!("{n:.0}"), format!("{:.2}", own / n)));
-        println!("| ARQ 0.28 | {concurrency} | {own:.0} | {theirs} | {ratio} |");
+        own.print("ARQ 0.28", concurrency, python(&server, concurrency, JOBS_OF_PYTHON));
     }
     for concurrency in [1, 50] {
         let server = TestServer::start();
         fill_list(&server, JOBS);
-        println!("| list | {concurrency} | {:.0} | | |", run(&server, "list:bench", concurrency, "", JOBS));
+        run(&server, "list:bench", concurrency, "", JOBS).print("list", concurrency, None);
     }
     let server = TestServer::start();
     fill_list(&server, 1_000);
-    let command = run(&server, "list:bench", 2, "command = ['true']", 1_000);
+    run(&server, "list:bench", 2, "command = ['true']", 1_000).print("list, `true` as command", 2, None);
     let began = Instant::now();
     for _ in 0..300 {
         drop(Command::new("true").status());
     }
     let plain = began.elapsed().as_secs_f64() / 300.0;
-    println!("| list, `true` as command | 2 | {command:.0} | | |");
     println!("\nOne `true` by fork and exec alone: {:.2} ms.", plain * 1000.0);
 }

@@ -203,7 +203,7 @@ local function finish(one)
     delete(one.id)
     return 1
   end
-  redis.call('HSET', one.job, made_field(), made, field, one.value, 'finishedOn', moment)
+  redis.call('HSET', one.job, made_field(), string.format('%d', made), field, one.value, 'finishedOn', moment)
   if one.kind == 'failed' then
     redis.call('HDEL', one.job, 'defa')
   end

@@ -48,7 +48,7 @@ const AT_ONCE: usize = 25;
 /// Values a script answers for each job.
 const JOB_VALUES: usize = 10;
 
-/// Numbers the locks of this process, so that no two are alike.
+/// Numbers the requests of this process: the locks of one are alike, those of two never.
 static TOKENS: AtomicU64 = AtomicU64::new(0);
 
 impl Consume for BullMq {
@@ -64,7 +64,7 @@ impl Consume for BullMq {
     fn claim<'a>(&'a self, link: &'a Link, seat: &'a Seat, want: usize) -> Answer<'a, Claimed> {
         Box::pin(async move {
             let keys = Keys::of(&seat.queue);
-            let takes = taking(seat, want);
+            let takes = taking(seat);
             let mut arguments = vec![want.to_string().into_bytes()];
             arguments.extend(takes.arguments.iter().cloned());
             let answer = CLAIM.run(link, &[keys.base()], &arguments).await?;
@@ -135,13 +135,13 @@ impl Consume for BullMq {
     ) -> Answer<'a, Vec<Result<Settled, SystemError>>> {
         Box::pin(async move {
             let keys = Keys::of(&seat.queue);
-            let want = outcomes.iter().filter(|outcome| outcome.next).count();
-            let takes = taking(seat, want);
+            let takes = taking(seat);
             let mut arguments = vec![outcomes.len().to_string().into_bytes()];
             outcomes.iter().for_each(|outcome| settle::write(seat, outcome, &mut arguments));
             arguments.extend(takes.arguments.iter().cloned());
             let answer = SETTLE.run(link, &[keys.base()], &arguments).await?;
-            let (lines, rest) = reply::list(&answer).and_then(<[Value]>::split_first).ok_or_else(|| shape("no list"))?;
+            let (lines, rest) =
+                reply::list(&answer).and_then(<[Value]>::split_first).ok_or_else(|| shape("no list"))?;
             let claimed = takes.read(rest)?;
             iterate(link, &keys, &claimed.claims).await;
             settle::read(outcomes, lines, claimed.claims)
@@ -198,23 +198,16 @@ impl Consume for BullMq {
 /// A request for jobs: its arguments behind how many are wanted, and what its answer is read with.
 struct Taking {
     arguments: Vec<Vec<u8>>,
-    token: String,
-    first: u64,
+    token: Bytes,
 }
 
-fn taking(seat: &Seat, want: usize) -> Taking {
-    let first = TOKENS.fetch_add(want as u64, Ordering::Relaxed);
-    let token = seat.worker.to_text();
+fn taking(seat: &Seat) -> Taking {
+    let number = TOKENS.fetch_add(1, Ordering::Relaxed);
+    let token = format!("{}:{number}", seat.worker.to_text()).into_bytes();
     let (most, window) = seat.rate.unwrap_or((0, Duration::ZERO));
-    let arguments = vec![
-        token.clone().into_bytes(),
-        first.to_string().into_bytes(),
-        millis(seat.lease),
-        seat.worker.as_bytes().to_vec(),
-        most.to_string().into_bytes(),
-        millis(window),
-    ];
-    Taking { arguments, token, first }
+    let worker = seat.worker.as_bytes().to_vec();
+    let arguments = vec![token.clone(), millis(seat.lease), worker, most.to_string().into_bytes(), millis(window)];
+    Taking { arguments, token: Bytes::from(token) }
 }
 
 impl Taking {
@@ -225,12 +218,12 @@ impl Taking {
         let now = Timestamp(reply::int(&values[0]).unwrap_or_default());
         let span = |value: &Value| reply::count(value).map(Duration::from_millis);
         let (jobs, _) = values[3..].as_chunks::<JOB_VALUES>();
-        let claims = jobs.iter().zip(self.first..).filter_map(|(job, number)| self.claim(job, number, now)).collect();
+        let claims = jobs.iter().filter_map(|job| self.claim(job, now)).collect();
         let hold = span(&values[2]).map(|left| (left, "the queue's rate limit is reached".to_owned()));
         Ok(Claimed { claims, patience: span(&values[1]), hold })
     }
 
-    fn claim(&self, job: &[Value; JOB_VALUES], number: u64, now: Timestamp) -> Option<Claim> {
+    fn claim(&self, job: &[Value; JOB_VALUES], now: Timestamp) -> Option<Claim> {
         let [id, name, data, opts, created, made, deaths, doomed, _scheduler, started] = job.first_chunk()?;
         let text = |value: &Value| reply::text(value).unwrap_or_default();
         let small = |value: &Value| reply::count(value).map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX));
@@ -254,7 +247,7 @@ impl Taking {
             deaths: small(deaths),
             limits: Limits::default(),
             doomed: Some(text(doomed)).filter(|reason| !reason.is_empty()),
-            token: Bytes::from(format!("{}:{number}", self.token)),
+            token: self.token.clone(),
             receipt: Bytes::from(receipt),
         })
     }

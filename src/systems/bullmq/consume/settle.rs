@@ -37,8 +37,7 @@ pub(super) fn write(seat: &Seat, outcome: &Outcome<'_>, arguments: &mut Vec<Vec<
 /// Ended jobs to keep and seconds to keep them; -1 for no bound.
 fn kept(seat: &Seat, claim: &Claim, done: bool) -> (Vec<u8>, Vec<u8>) {
     let options = Options::read(stored_options(claim));
-    let (own, seats) =
-        if done { (options.keep_done, seat.keep.done) } else { (options.keep_failed, seat.keep.failed) };
+    let (own, seats) = if done { (options.keep_done, seat.keep.done) } else { (options.keep_failed, seat.keep.failed) };
     let Keep { count, age } = own.or(seats).unwrap_or_default();
     let number = |number: Option<u64>| number.map_or_else(|| "-1".to_owned(), |number| number.to_string()).into_bytes();
     (number(count), number(age.map(|age| age.as_secs())))
@@ -60,7 +59,8 @@ pub(super) fn read(
     lines: &Value,
     claims: Vec<Claim>,
 ) -> Result<Vec<Result<Settled, SystemError>>, SystemError> {
-    let lines = reply::list(lines).filter(|lines| lines.len() == outcomes.len()).ok_or_else(|| shape("other outcomes"))?;
+    let lines =
+        reply::list(lines).filter(|lines| lines.len() == outcomes.len()).ok_or_else(|| shape("other outcomes"))?;
     let mut claims = claims.into_iter();
     let answers = outcomes.iter().zip(lines).map(|(outcome, line)| match reply::int(line) {
         Some(1) => Ok(Settled::Stored(if outcome.next { claims.next().map(Box::new) } else { None })),

@@ -10,7 +10,7 @@ local function queue_settings()
       max = tonumber(found[3]),
       duration = tonumber(found[4]),
       major = found[5] and tonumber(string.match(found[5], '^bullmq[^:]*:(%d+)')),
-      events = tonumber(found[6]) or 10000,
+      events = found[6] or '10000',
     }
   end
   return settings
@@ -75,13 +75,12 @@ local function pop(want)
   return ids
 end
 
--- Takes up to `want` jobs. ARGV from `from`: start of the lock tokens, number of the first, ms for which a lock holds,
--- name of the worker, rate limit (0: none) and its window in ms. Answers now, ms until it is worth asking again or -1,
--- ms for which a rate limit holds or -1, then 10 values for each job.
+-- Takes up to `want` jobs. ARGV from `from`: what their locks hold, ms for which they hold, name of the worker, rate limit
+-- (0: none) and its window in ms. Answers now, ms until it is worth asking again or -1, ms for which a rate limit holds or
+-- -1, then 10 values for each job.
 local function take(want, from, time)
-  local token, number = ARGV[from], tonumber(ARGV[from + 1])
-  local lock, worker = ARGV[from + 2], ARGV[from + 3]
-  local most, window = tonumber(ARGV[from + 4]), tonumber(ARGV[from + 5])
+  local token, lock, worker = ARGV[from], ARGV[from + 1], ARGV[from + 2]
+  local most, window = tonumber(ARGV[from + 3]), tonumber(ARGV[from + 4])
   local queue, moment = queue_settings(), score_text(time)
   local answer, filled = { time, -1, -1 }, 3
   promote_due(time)
@@ -125,8 +124,8 @@ local function take(want, from, time)
             redis.call('PEXPIRE', at('limiter'), window)
           end
         end
-        local started = (tonumber(found[9]) or 0) + 1
-        redis.call('SET', job .. ':lock', token .. ':' .. (number + taken), 'PX', lock)
+        local started = string.format('%d', (tonumber(found[9]) or 0) + 1)
+        redis.call('SET', job .. ':lock', token, 'PX', lock)
         redis.call('HSET', job, 'processedOn', moment, 'pb', worker, 'ats', started)
         say('event', 'active', 'jobId', id, 'prev', 'waiting')
         taken = taken + 1
