@@ -42,5 +42,7 @@ mod refusals;
 mod schedules;
 #[path = "runner/streams.rs"]
 mod streams;
+#[path = "runner/together.rs"]
+mod together;
 #[path = "runner/trouble.rs"]
 mod trouble;

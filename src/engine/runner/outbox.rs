@@ -88,14 +88,23 @@ impl Pool {
         let waiting = Waiting { claim: Arc::clone(claim), verdict: Arc::clone(verdict), next, answer };
         self.outbox.gathered().waiting.push_back(waiting);
         if self.state().slots.len() > 1 {
-            // Whoever is about to end comes along.
-            tokio::task::yield_now().await;
+            self.wait_for_others().await;
         }
         match self.depart() {
             Some(flight) if flight.iter().any(|waiting| Arc::ptr_eq(&waiting.claim, claim)) => self.fly(flight).await,
             other => self.send_beside(other),
         }
         stored.await.unwrap_or_else(|_| Err(SystemError::BadRequest("storing the outcome was broken off".to_owned())))
+    }
+
+    /// Whoever is about to end comes along: lets the other tasks run as long as outcomes come of it.
+    async fn wait_for_others(&self) {
+        let gathered = || self.outbox.gathered().waiting.len();
+        let mut before = 0;
+        while gathered() > before {
+            before = gathered();
+            tokio::task::yield_now().await;
+        }
     }
 
     fn depart(&self) -> Option<Vec<Waiting>> {

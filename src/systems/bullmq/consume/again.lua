@@ -11,21 +11,21 @@ local function again(one)
   end
   write_gathered()
   if one.kind == 'retry' then
-    redis.call('HINCRBY', job, made_field(), 1)
-    redis.call('HSET', job, 'failedReason', one.value)
+    call('HINCRBY', job, made_field(), 1)
+    call('HSET', job, 'failedReason', one.value)
     keep_trace(one)
     if one.second == 1 then
-      redis.call('HINCRBY', job, 'stc', 1)
+      call('HINCRBY', job, 'stc', 1)
     end
   end
   if delay > 0 then
-    redis.call('HSET', job, 'delay', delay)
-    redis.call('ZADD', at('delayed'), score_text(delayed_score(nil, time + delay)), one.id)
+    call('HSET', job, 'delay', delay)
+    call('ZADD', at('delayed'), score_text(common().delayed_score(nil, time + delay)), one.id)
     say('event', 'delayed', 'jobId', one.id, 'delay', time + delay)
-    wake_for_delayed()
+    common().wake_for_delayed()
   else
-    local priority = tonumber(redis.call('HGET', job, 'priority')) or 0
-    to_wait(nil, one.id, priority, one.kind == 'return' or option(job, 'lifo') == true)
+    local priority = tonumber(call('HGET', job, 'priority')) or 0
+    common().to_wait(nil, one.id, priority, one.kind == 'return' or option(job, 'lifo') == true)
     say('event', 'waiting', 'jobId', one.id, 'prev', 'active')
   end
   return 1

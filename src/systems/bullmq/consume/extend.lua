@@ -4,10 +4,10 @@ local answer = {}
 for index = 2, #ARGV, 3 do
   local id, token = ARGV[index], ARGV[index + 1]
   local lock = at(id) .. ':lock'
-  local holder = redis.call('GET', lock)
+  local holder = call('GET', lock)
   local ours = holder == token
-  if not holder and redis.call('HGET', at(id), 'ats') == ARGV[index + 2] then
-    for _, active in ipairs(redis.call('LRANGE', at('active'), 0, 999)) do
+  if not holder and call('HGET', at(id), 'ats') == ARGV[index + 2] then
+    for _, active in ipairs(call('LRANGE', at('active'), 0, 999)) do
       if active == id then
         ours = true
         break
@@ -15,8 +15,8 @@ for index = 2, #ARGV, 3 do
     end
   end
   if ours then
-    redis.call('SET', lock, token, 'PX', ARGV[1])
-    redis.call('SREM', at('stalled'), id)
+    call('SET', lock, token, 'PX', ARGV[1])
+    call('SREM', at('stalled'), id)
   end
   answer[#answer + 1] = ours and 1 or 0
 end

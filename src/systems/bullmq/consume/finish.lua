@@ -1,68 +1,70 @@
 -- Ends a job for good. Its value is the result or the reason.
 
-local function release(queue, parent, delay_counts)
-  local record = at(parent, queue)
-  if redis.call('EXISTS', record) == 0 or redis.call('ZREM', at('waiting-children', queue), parent) == 0 then
-    return
-  end
-  local found = redis.call('HMGET', record, 'priority', 'delay')
-  local delay = tonumber(found[2]) or 0
-  if delay > 0 and delay_counts then
-    redis.call('ZADD', at('delayed', queue), score_text(delayed_score(queue, time + delay)), parent)
-    emit(queue, 'event', 'delayed', 'jobId', parent, 'delay', time + delay)
-    wake_for_delayed(queue)
-  else
-    to_wait(queue, parent, tonumber(found[1]) or 0, true)
-    emit(queue, 'event', 'waiting', 'jobId', parent, 'prev', 'waiting-children')
-  end
-end
-
-local function release_if_last(queue, parent)
-  if redis.call('SCARD', at(parent, queue) .. ':dependencies') == 0 then
-    release(queue, parent, true)
-  end
-end
-
--- The parent fails with this child: at once if it waits, else when somebody runs it.
-local function fail_parent(queue, parent, child)
-  local record = at(parent, queue)
-  if redis.call('EXISTS', record) == 0 or redis.call('ZSCORE', at('failed', queue), parent) then
-    return
-  end
-  redis.call('HSET', record, 'defa', 'child ' .. child .. ' failed')
-  if redis.call('ZREM', at('delayed', queue), parent) == 1 then
-    redis.call('HSET', record, 'delay', 0)
-    to_wait(queue, parent, tonumber(redis.call('HGET', record, 'priority')) or 0, true)
-    emit(queue, 'event', 'waiting', 'jobId', parent, 'prev', 'delayed')
-  else
-    release(queue, parent, false)
-  end
-end
-
 local function tell_parent(one, stored)
-  local queue, parent = parent_of(one.job)
+  local part = common()
+  local queue, parent = part.parent_of(one.job)
   if not queue then
     return
   end
+
+  local function release(queue, parent, delay_counts)
+    local record = at(parent, queue)
+    if call('EXISTS', record) == 0 or call('ZREM', at('waiting-children', queue), parent) == 0 then
+      return
+    end
+    local found = call('HMGET', record, 'priority', 'delay')
+    local delay = tonumber(found[2]) or 0
+    if delay > 0 and delay_counts then
+      call('ZADD', at('delayed', queue), score_text(part.delayed_score(queue, time + delay)), parent)
+      part.emit(queue, 'event', 'delayed', 'jobId', parent, 'delay', time + delay)
+      part.wake_for_delayed(queue)
+    else
+      part.to_wait(queue, parent, tonumber(found[1]) or 0, true)
+      part.emit(queue, 'event', 'waiting', 'jobId', parent, 'prev', 'waiting-children')
+    end
+  end
+
+  local function release_if_last(queue, parent)
+    if call('SCARD', at(parent, queue) .. ':dependencies') == 0 then
+      release(queue, parent, true)
+    end
+  end
+
+  -- The parent fails with this child: at once if it waits, else when somebody runs it.
+  local function fail_parent(queue, parent, child)
+    local record = at(parent, queue)
+    if call('EXISTS', record) == 0 or call('ZSCORE', at('failed', queue), parent) then
+      return
+    end
+    call('HSET', record, 'defa', 'child ' .. child .. ' failed')
+    if call('ZREM', at('delayed', queue), parent) == 1 then
+      call('HSET', record, 'delay', 0)
+      part.to_wait(queue, parent, tonumber(call('HGET', record, 'priority')) or 0, true)
+      part.emit(queue, 'event', 'waiting', 'jobId', parent, 'prev', 'delayed')
+    else
+      release(queue, parent, false)
+    end
+  end
+
   local record = at(parent, queue)
   local policy = cjson.decode(stored)
   local known = one.kind == 'completed' or policy.fpof or policy.cpof or policy.idof or policy.rdof
   -- Without a policy the parent goes on waiting for a retry of the failed child.
-  if not known or redis.call('SREM', record .. ':dependencies', one.job) == 0 then
+  if not known or call('SREM', record .. ':dependencies', one.job) == 0 then
     return
   end
   if one.kind == 'completed' then
-    redis.call('HSET', record .. ':processed', one.job, one.value)
+    call('HSET', record .. ':processed', one.job, one.value)
     release_if_last(queue, parent)
   elseif policy.fpof then
-    redis.call('ZADD', record .. ':unsuccessful', time, one.job)
+    call('ZADD', record .. ':unsuccessful', time, one.job)
     fail_parent(queue, parent, one.job)
   elseif policy.cpof then
-    redis.call('HSET', record .. ':failed', one.job, one.value)
+    call('HSET', record .. ':failed', one.job, one.value)
     release(queue, parent, true)
   else
     if policy.idof then
-      redis.call('HSET', record .. ':failed', one.job, one.value)
+      call('HSET', record .. ':failed', one.job, one.value)
     end
     release_if_last(queue, parent)
   end
@@ -71,55 +73,55 @@ end
 -- The deduplication id is free again, unless it has a time of its own; what came meanwhile may run now.
 local function end_deduplication(one, dedup)
   local owner = at('de:' .. dedup)
-  local ends = redis.call('PTTL', owner)
-  if ends == 0 or (ends == -1 and redis.call('GET', owner) == one.id) then
-    redis.call('DEL', owner)
+  local ends = call('PTTL', owner)
+  if ends == 0 or (ends == -1 and call('GET', owner) == one.id) then
+    call('DEL', owner)
   end
   local later = at('dn:' .. dedup)
-  local found = redis.call('HMGET', later, 'name', 'data', 'opts', 'pk', 'pd', 'pdk', 'rjk', 'jid')
+  local found = call('HMGET', later, 'name', 'data', 'opts', 'pk', 'pd', 'pdk', 'rjk', 'jid')
   if not found[3] then
     return
   end
   local options = cjson.decode(found[3])
   local own = options.de or {}
-  local new = tostring(redis.call('INCR', at('id')))
+  local new = tostring(call('INCR', at('id')))
   new = found[8] or new
   if own.keepLastIfActive or not own.ttl then
-    redis.call('SET', owner, new)
+    call('SET', owner, new)
   else
-    redis.call('SET', owner, new, 'PX', own.ttl)
+    call('SET', owner, new, 'PX', own.ttl)
   end
   local delay, priority = tonumber(options.delay) or 0, tonumber(options.priority) or 0
-  redis.call('HSET', at(new), 'name', found[1] or '', 'data', found[2] or '{}', 'opts', found[3], 'timestamp', time,
+  call('HSET', at(new), 'name', found[1] or '', 'data', found[2] or '{}', 'opts', found[3], 'timestamp', time,
     'delay', delay, 'priority', priority, 'deid', dedup)
   for index, field in pairs({ [4] = 'parentKey', [5] = 'parent', [7] = 'rjk' }) do
     if found[index] then
-      redis.call('HSET', at(new), field, found[index])
+      call('HSET', at(new), field, found[index])
     end
   end
   say('event', 'added', 'jobId', new, 'name', found[1] or '')
   if delay > 0 then
-    redis.call('ZADD', at('delayed'), score_text(delayed_score(nil, time + delay)), new)
+    call('ZADD', at('delayed'), score_text(common().delayed_score(nil, time + delay)), new)
     say('event', 'delayed', 'jobId', new, 'delay', time + delay)
-    wake_for_delayed()
+    common().wake_for_delayed()
   else
-    to_wait(nil, new, priority, options.lifo == true)
+    common().to_wait(nil, new, priority, options.lifo == true)
     say('event', 'waiting', 'jobId', new)
   end
   if found[6] then
-    redis.call('SADD', found[6], at(new))
+    call('SADD', found[6], at(new))
   end
-  redis.call('DEL', later)
+  call('DEL', later)
 end
 
 -- Deletes finished jobs with what belongs to them; their place in a parent's results stays.
 local function delete(old)
   local record = at(old)
-  local dedup = redis.call('HGET', record, 'deid')
-  if dedup and redis.call('GET', at('de:' .. dedup)) == old then
-    redis.call('DEL', at('de:' .. dedup))
+  local dedup = call('HGET', record, 'deid')
+  if dedup and call('GET', at('de:' .. dedup)) == old then
+    call('DEL', at('de:' .. dedup))
   end
-  redis.call('DEL', record, record .. ':logs', record .. ':dependencies', record .. ':processed', record .. ':failed',
+  call('DEL', record, record .. ':logs', record .. ':dependencies', record .. ':processed', record .. ':failed',
     record .. ':unsuccessful')
 end
 
@@ -127,55 +129,55 @@ end
 local function delete_beyond(set, count, age)
   local function delete_all(olds)
     for _, old in ipairs(olds) do
-      redis.call('ZREM', set, old)
+      call('ZREM', set, old)
       delete(old)
     end
   end
   if age >= 0 then
-    delete_all(redis.call('ZRANGEBYSCORE', set, '-inf', time - age * 1000, 'LIMIT', 0, 1000))
+    delete_all(call('ZRANGEBYSCORE', set, '-inf', time - age * 1000, 'LIMIT', 0, 1000))
   end
   if count > 0 then
     -- The newest stay. In steps, so that a new bound on an old queue does not hold up the server.
-    delete_all(redis.call('ZREVRANGE', set, count, count + 999))
+    delete_all(call('ZREVRANGE', set, count, count + 999))
   end
 end
 
 -- One number a minute, for those who have these figures on.
 local function count_minute(target, more)
   local key = at('metrics:' .. target)
-  if redis.call('EXISTS', key) == 0 then
+  if call('EXISTS', key) == 0 then
     return
   end
-  local before = redis.call('HINCRBY', key, 'count', more) - more
-  local found = redis.call('HMGET', key, 'prevTS', 'prevCount')
+  local before = call('HINCRBY', key, 'count', more) - more
+  local found = call('HMGET', key, 'prevTS', 'prevCount')
   local last = tonumber(found[1])
   if not last then
-    redis.call('HSET', key, 'prevTS', time, 'prevCount', 0)
+    call('HSET', key, 'prevTS', time, 'prevCount', 0)
     return
   end
   local minutes = math.min(math.floor(time / 60000) - math.floor(last / 60000), 20160)
   if minutes > 0 then
-    redis.call('LPUSH', key .. ':data', before - (tonumber(found[2]) or 0))
+    call('LPUSH', key .. ':data', before - (tonumber(found[2]) or 0))
     for _ = 2, minutes do
-      redis.call('LPUSH', key .. ':data', 0)
+      call('LPUSH', key .. ':data', 0)
     end
-    redis.call('LTRIM', key .. ':data', 0, 20159)
-    redis.call('HSET', key, 'prevCount', before, 'prevTS', time)
+    call('LTRIM', key .. ':data', 0, 20159)
+    call('HSET', key, 'prevCount', before, 'prevTS', time)
   end
 end
 
 -- `first`: jobs to keep; `second`: seconds to keep them; both -1 for no bound; `allowed`: attempts.
 local function finish(one)
-  local found = redis.call('HMGET', one.job, made_field(), 'deid', 'parent', 'timestamp')
+  local found = call('HMGET', one.job, made_field(), 'deid', 'parent', 'timestamp')
   local wrong = trouble(one, found[1] or found[4])
   if wrong then
     return wrong
   end
   if one.kind == 'completed' and children_somewhere then
-    if redis.call('SCARD', one.job .. ':dependencies') > 0 then
+    if call('SCARD', one.job .. ':dependencies') > 0 then
       return -4
     end
-    if redis.call('ZCARD', one.job .. ':unsuccessful') > 0 then
+    if call('ZCARD', one.job .. ':unsuccessful') > 0 then
       return -9
     end
   end
@@ -203,9 +205,9 @@ local function finish(one)
     delete(one.id)
     return 1
   end
-  redis.call('HSET', one.job, made_field(), string.format('%d', made), field, one.value, 'finishedOn', moment)
+  call('HSET', one.job, made_field(), string.format('%d', made), field, one.value, 'finishedOn', moment)
   if one.kind == 'failed' then
-    redis.call('HDEL', one.job, 'defa')
+    call('HDEL', one.job, 'defa')
   end
   local members = ended[one.kind]
   members[#members + 1] = moment

@@ -1,4 +1,4 @@
--- The jobs whose outcomes one request brings, each as a table: `id`, `job` (its key), `token`, `holder` of its lock, `kind`
+-- The jobs whose outcomes one request brings, each as a table: `id`, `job` and `lock` (keys), `token`, `holder` of its lock, `kind`
 -- of the outcome, `value`, `trace`, `first` and `second` as the kind wants them, attempts `allowed`, `next` if another job
 -- is wanted. What many of them need is asked and written by one command for all.
 local VALUES = 9
@@ -13,26 +13,27 @@ local function read_outcomes(count)
   for number = 1, count do
     local from = number * VALUES - VALUES + 2
     local job = at(ARGV[from])
+    local lock = job .. ':lock'
     ones[number] = {
-      id = ARGV[from], job = job, token = ARGV[from + 1], kind = ARGV[from + 2], value = ARGV[from + 3],
+      id = ARGV[from], job = job, lock = lock, token = ARGV[from + 1], kind = ARGV[from + 2], value = ARGV[from + 3],
       trace = ARGV[from + 4], first = tonumber(ARGV[from + 5]), second = tonumber(ARGV[from + 6]),
       allowed = tonumber(ARGV[from + 7]), next = ARGV[from + 8] == '1',
     }
-    locks[number] = job .. ':lock'
+    locks[number] = lock
     children[2 * number - 1] = job .. ':dependencies'
     children[2 * number] = job .. ':unsuccessful'
   end
-  local holders = redis.call('MGET', unpack(locks))
+  local holders = call('MGET', unpack(locks))
   for number, one in ipairs(ones) do
     one.holder = holders[number]
   end
-  children_somewhere = redis.call('EXISTS', unpack(children)) > 0
+  children_somewhere = call('EXISTS', unpack(children)) > 0
   return ones
 end
 
 -- What is wrong with a claim, if anything is. `seen`: whether a field of the job was found already.
 local function trouble(one, seen)
-  if not seen and redis.call('EXISTS', one.job) == 0 then
+  if not seen and call('EXISTS', one.job) == 0 then
     return -1
   end
   if one.holder ~= one.token then
@@ -43,10 +44,10 @@ end
 
 -- Takes the job from those that run; its lock goes with the others.
 local function let_go(one)
-  if redis.call('LREM', at('active'), -1, one.id) == 0 then
+  if call('LREM', at('active'), -1, one.id) == 0 then
     return false
   end
-  freed.locks[#freed.locks + 1] = one.job .. ':lock'
+  freed.locks[#freed.locks + 1] = one.lock
   freed.ids[#freed.ids + 1] = one.id
   return true
 end
@@ -54,13 +55,13 @@ end
 -- Writes what was gathered.
 local function write_gathered()
   if #freed.locks > 0 then
-    redis.call('DEL', unpack(freed.locks))
-    redis.call('SREM', at('stalled'), unpack(freed.ids))
+    call('DEL', unpack(freed.locks))
+    call('SREM', at('stalled'), unpack(freed.ids))
     freed.locks, freed.ids = {}, {}
   end
   for target, members in pairs(ended) do
     if #members > 0 then
-      redis.call('ZADD', at(target), unpack(members))
+      call('ZADD', at(target), unpack(members))
       ended[target] = {}
     end
   end
@@ -71,7 +72,7 @@ local function keep_trace(one)
   if one.trace == '' then
     return
   end
-  local ok, traces = pcall(cjson.decode, redis.call('HGET', one.job, 'stacktrace') or '[]')
+  local ok, traces = pcall(cjson.decode, call('HGET', one.job, 'stacktrace') or '[]')
   if not ok or type(traces) ~= 'table' then
     traces = {}
   end
@@ -80,5 +81,5 @@ local function keep_trace(one)
   while #traces > most do
     table.remove(traces, 1)
   end
-  redis.call('HSET', one.job, 'stacktrace', #traces > 0 and cjson.encode(traces) or '[]')
+  call('HSET', one.job, 'stacktrace', #traces > 0 and cjson.encode(traces) or '[]')
 end

@@ -28,7 +28,12 @@ macro_rules! script {
     ($($file:literal),+) => {
         Script::new(concat!(
             include_str!("../scripts/queue.lua"),
+            "local function make_common()\n",
             include_str!("../scripts/common.lua"),
+            "return {\n",
+            "delayed_score = delayed_score, emit = emit, parent_of = parent_of, priority_score = priority_score,\n",
+            "to_wait = to_wait, waiting_list = waiting_list, wake = wake, wake_for_delayed = wake_for_delayed,\n",
+            "}\nend\n",
             include_str!("worker.lua"),
             $(include_str!($file)),+
         ))
@@ -46,7 +51,7 @@ static FIRE: Script = script!("fire.lua");
 /// Most outcomes in one request. On a quiet machine they hold up the server for half a millisecond.
 const AT_ONCE: usize = 25;
 /// Values a script answers for each job.
-const JOB_VALUES: usize = 10;
+const JOB_VALUES: usize = 9;
 
 /// Numbers the requests of this process: the locks of one are alike, those of two never.
 static TOKENS: AtomicU64 = AtomicU64::new(0);
@@ -224,7 +229,7 @@ impl Taking {
     }
 
     fn claim(&self, job: &[Value; JOB_VALUES], now: Timestamp) -> Option<Claim> {
-        let [id, name, data, opts, created, made, deaths, doomed, _scheduler, started] = job.first_chunk()?;
+        let [id, name, data, opts, created, made, deaths, doomed, started] = job.first_chunk()?;
         let text = |value: &Value| reply::text(value).unwrap_or_default();
         let small = |value: &Value| reply::count(value).map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX));
         let opts = reply::bytes(opts).unwrap_or_default();

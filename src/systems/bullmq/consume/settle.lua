@@ -40,8 +40,8 @@ local answer = { time, -1, -1 }
 if want > 0 then
   answer = take(want, count * VALUES + 2, time)
 end
-if stored.completed + stored.failed > 0 and #answer == 3 and redis.call('LLEN', at('wait')) == 0
-  and redis.call('LLEN', at('active')) == 0 and redis.call('ZCARD', at('prioritized')) == 0 then
+if stored.completed + stored.failed > 0 and #answer == 3 and call('LLEN', at('wait')) == 0
+  and call('LLEN', at('active')) == 0 and call('ZCARD', at('prioritized')) == 0 then
   say('event', 'drained')
 end
 return { lines, unpack(answer) }

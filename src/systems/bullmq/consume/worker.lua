@@ -1,9 +1,18 @@
--- What a worker does, on top of the common part. The queue's settings are read once a script.
+-- What a worker does. The common part is made when something needs it: for Redis to make a function is as dear as a
+-- command, and a plain job needs none of them.
+local call, common_part = redis.call, nil
+
+local function common()
+  common_part = common_part or make_common()
+  return common_part
+end
+
+-- The queue's settings, read once a script.
 local settings
 
 local function queue_settings()
   if not settings then
-    local found = redis.call('HMGET', at('meta'), 'paused', 'concurrency', 'max', 'duration', 'version', 'opts.maxLenEvents')
+    local found = call('HMGET', at('meta'), 'paused', 'concurrency', 'max', 'duration', 'version', 'opts.maxLenEvents')
     settings = {
       paused = found[1] ~= false,
       concurrency = tonumber(found[2]),
@@ -17,7 +26,7 @@ local function queue_settings()
 end
 
 local function say(...)
-  redis.call('XADD', at('events'), 'MAXLEN', '~', queue_settings().events, '*', ...)
+  call('XADD', at('events'), 'MAXLEN', '~', queue_settings().events, '*', ...)
 end
 
 local function made_field()
@@ -26,20 +35,20 @@ end
 
 -- Makes due jobs runnable.
 local function promote_due(time)
-  local due = redis.call('ZRANGEBYSCORE', at('delayed'), 0, score_text((time + 1) * 4096 - 1), 'LIMIT', 0, 1000)
+  local due = call('ZRANGEBYSCORE', at('delayed'), 0, score_text((time + 1) * 4096 - 1), 'LIMIT', 0, 1000)
   if #due == 0 then
     return
   end
-  local waiting = waiting_list()
+  local waiting = common().waiting_list()
   for _, id in ipairs(due) do
-    redis.call('ZREM', at('delayed'), id)
-    local priority = tonumber(redis.call('HGET', at(id), 'priority')) or 0
+    call('ZREM', at('delayed'), id)
+    local priority = tonumber(call('HGET', at(id), 'priority')) or 0
     if priority > 0 then
-      redis.call('ZADD', at('prioritized'), priority_score(nil, priority), id)
+      call('ZADD', at('prioritized'), common().priority_score(nil, priority), id)
     else
-      redis.call('LPUSH', waiting, id)
+      call('LPUSH', waiting, id)
     end
-    redis.call('HSET', at(id), 'delay', 0)
+    call('HSET', at(id), 'delay', 0)
     say('event', 'waiting', 'jobId', id, 'prev', 'delayed')
   end
 end
@@ -48,11 +57,11 @@ end
 local function pop(want)
   local ids = {}
   while #ids < want do
-    local last = redis.call('LRANGE', at('wait'), #ids - want, -1)
+    local last = call('LRANGE', at('wait'), #ids - want, -1)
     if #last == 0 then
       break
     end
-    redis.call('LTRIM', at('wait'), 0, -#last - 1)
+    call('LTRIM', at('wait'), 0, -#last - 1)
     for index = #last, 1, -1 do
       -- What 4.x leaves among the jobs as a call to look again is dropped.
       if string.sub(last[index], 1, 2) ~= '0:' then
@@ -61,23 +70,23 @@ local function pop(want)
     end
   end
   if #ids < want then
-    local first = redis.call('ZPOPMIN', at('prioritized'), want - #ids)
+    local first = call('ZPOPMIN', at('prioritized'), want - #ids)
     for index = 1, #first, 2 do
       ids[#ids + 1] = first[index]
     end
     if #first == 0 then
-      redis.call('DEL', at('pc'))
+      call('DEL', at('pc'))
     end
   end
   if #ids > 0 then
-    redis.call('LPUSH', at('active'), unpack(ids))
+    call('LPUSH', at('active'), unpack(ids))
   end
   return ids
 end
 
 -- Takes up to `want` jobs. ARGV from `from`: what their locks hold, ms for which they hold, name of the worker, rate limit
 -- (0: none) and its window in ms. Answers now, ms until it is worth asking again or -1, ms for which a rate limit holds or
--- -1, then 10 values for each job.
+-- -1, then 9 values for each job.
 local function take(want, from, time)
   local token, lock, worker = ARGV[from], ARGV[from + 1], ARGV[from + 2]
   local most, window = tonumber(ARGV[from + 3]), tonumber(ARGV[from + 4])
@@ -89,21 +98,21 @@ local function take(want, from, time)
   end
   local left = math.huge
   if most > 0 then
-    left = most - (tonumber(redis.call('GET', at('limiter'))) or 0)
+    left = most - (tonumber(call('GET', at('limiter'))) or 0)
     if left <= 0 then
-      local ends = redis.call('PTTL', at('limiter'))
+      local ends = call('PTTL', at('limiter'))
       if ends > 0 then
         answer[3] = ends
         return answer
       end
-      redis.call('DEL', at('limiter'))
+      call('DEL', at('limiter'))
       left = most
     end
   end
   if queue.paused then
     want = 0
   elseif queue.concurrency then
-    want = math.min(want, queue.concurrency - redis.call('LLEN', at('active')))
+    want = math.min(want, queue.concurrency - call('LLEN', at('active')))
   end
   local taken = 0
   while taken < want and left > 0 do
@@ -113,36 +122,36 @@ local function take(want, from, time)
     end
     for _, id in ipairs(ids) do
       local job = at(id)
-      local found = redis.call('HMGET', job, 'name', 'data', 'opts', 'timestamp', made_field(), 'stc', 'defa', 'rjk', 'ats')
+      local found = call('HMGET', job, 'name', 'data', 'opts', 'timestamp', made_field(), 'stc', 'defa', 'ats')
       if not found[1] and not found[2] then
         -- The id of a job whose record is gone: there is nothing to run.
-        redis.call('LREM', at('active'), 1, id)
+        call('LREM', at('active'), 1, id)
       else
         if most > 0 and not found[7] then
           left = left - 1
-          if redis.call('INCR', at('limiter')) == 1 then
-            redis.call('PEXPIRE', at('limiter'), window)
+          if call('INCR', at('limiter')) == 1 then
+            call('PEXPIRE', at('limiter'), window)
           end
         end
-        local started = string.format('%d', (tonumber(found[9]) or 0) + 1)
-        redis.call('SET', job .. ':lock', token, 'PX', lock)
-        redis.call('HSET', job, 'processedOn', moment, 'pb', worker, 'ats', started)
+        local started = string.format('%d', (tonumber(found[8]) or 0) + 1)
+        call('SET', job .. ':lock', token, 'PX', lock)
+        call('HSET', job, 'processedOn', moment, 'pb', worker, 'ats', started)
         say('event', 'active', 'jobId', id, 'prev', 'waiting')
         taken = taken + 1
         answer[filled + 1] = id
-        for index = 1, 8 do
+        for index = 1, 7 do
           answer[filled + 1 + index] = found[index] or ''
         end
-        answer[filled + 10] = started
-        filled = filled + 10
+        answer[filled + 9] = started
+        filled = filled + 9
       end
     end
   end
-  if taken > 0 and (redis.call('LLEN', at('wait')) > 0 or redis.call('ZCARD', at('prioritized')) > 0) then
-    redis.call('ZADD', at('marker'), 0, '0')
+  if taken > 0 and (call('LLEN', at('wait')) > 0 or call('ZCARD', at('prioritized')) > 0) then
+    call('ZADD', at('marker'), 0, '0')
   end
   if taken < want then
-    local first = redis.call('ZRANGE', at('delayed'), 0, 0, 'WITHSCORES')
+    local first = call('ZRANGE', at('delayed'), 0, 0, 'WITHSCORES')
     if first[2] then
       answer[2] = math.max(1, math.floor(tonumber(first[2]) / 4096) - time)
     end

@@ -1,0 +1,196 @@
+//! Outcomes of several BullMQ jobs stored by one request: the same as one by one, and none in the way of another.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use qtop::domain::ids::{Name, QueueId};
+use qtop::link::{ConnectOptions, Link, Mode, Purpose};
+use qtop::systems::SystemError;
+use qtop::systems::bullmq::BullMq;
+use qtop::systems::consume::{Claim, Consume, Keep, Outcome, Retention, Seat, Settled, Verdict};
+use qtop_testkit::TestServer;
+
+async fn link(server: &TestServer) -> Link {
+    let mut options = ConnectOptions::new(server.url());
+    options.mode = Mode::ReadWrite;
+    Link::connect_metered(&options, Purpose::Mutate, Arc::default()).await.expect("the server answers")
+}
+
+fn seat(keep: Option<Keep>) -> Seat {
+    Seat {
+        queue: QueueId::new("bullmq", "bull", "mail"),
+        worker: Name::from("tester"),
+        process: 1,
+        host: Arc::from("here"),
+        lease: Duration::from_secs(30),
+        rate: None,
+        max_deaths: 2,
+        keep: Retention { done: keep, failed: None },
+        names: Arc::default(),
+        attempts: None,
+    }
+}
+
+/// Jobs 1 to `count`, the first next to run.
+fn fill(server: &TestServer, count: usize) {
+    for id in 1..=count {
+        server.run(&format!("HSET bull:mail:{id} name send data {{}} opts {{\"attempts\":3}} timestamp 1700000000000"));
+        server.run(&format!("LPUSH bull:mail:wait {id}"));
+    }
+    server.run("HSET bull:mail:meta version bullmq:6.7.0");
+}
+
+async fn take(link: &Link, seat: &Seat, count: usize) -> Vec<Claim> {
+    let claims = BullMq.claim(link, seat, count).await.expect("jobs are taken").claims;
+    assert_eq!(claims.len(), count);
+    claims
+}
+
+fn done() -> Verdict {
+    Verdict::Done(Some(Bytes::from_static(b"1")))
+}
+
+fn outcomes<'a>(claims: &'a [Claim], verdicts: &'a [Verdict], next: bool) -> Vec<Outcome<'a>> {
+    claims.iter().zip(verdicts).map(|(claim, verdict)| Outcome { claim, verdict, next }).collect()
+}
+
+async fn settle_all(link: &Link, seat: &Seat, outcomes: &[Outcome<'_>]) -> Vec<Result<Settled, SystemError>> {
+    BullMq.settle_all(link, seat, outcomes).await.expect("the server answers")
+}
+
+/// All that the queue consists of; times and locks are left out.
+fn content(server: &TestServer) -> BTreeMap<String, String> {
+    let keys: Vec<String> = redis::from_redis_value(server.run("KEYS bull:mail:*")).expect("keys");
+    let told = keys.into_iter().map(|key| {
+        let kind: String = redis::from_redis_value(server.run(&format!("TYPE {key}"))).expect("a type");
+        let value = match kind.as_str() {
+            "hash" => {
+                let mut fields: BTreeMap<String, String> =
+                    redis::from_redis_value(server.run(&format!("HGETALL {key}"))).expect("a hash");
+                fields.retain(|name, _| name != "processedOn" && name != "finishedOn");
+                format!("{fields:?}")
+            }
+            "list" => format!("{:?}", server.run(&format!("LRANGE {key} 0 -1"))),
+            "zset" => {
+                let mut members: Vec<String> =
+                    redis::from_redis_value(server.run(&format!("ZRANGE {key} 0 -1"))).expect("a sorted set");
+                members.sort();
+                format!("{members:?}")
+            }
+            "stream" => {
+                let entries: Vec<(String, Vec<String>)> =
+                    redis::from_redis_value(server.run(&format!("XRANGE {key} - +"))).expect("a stream");
+                let mut events: Vec<Vec<String>> = entries.into_iter().map(|(_, fields)| fields).collect();
+                // When a job is due is a moment.
+                events.iter_mut().for_each(|event| event.retain(|word| !word.starts_with("17") || word.len() < 13));
+                format!("{events:?}")
+            }
+            _ => String::new(),
+        };
+        (key, value)
+    });
+    told.collect()
+}
+
+#[tokio::test]
+async fn many_outcomes_at_once_leave_what_one_by_one_leaves() {
+    let verdicts = [
+        done(),
+        Verdict::Retry {
+            message: "no route".into(),
+            stack: vec!["at send".into()],
+            delay: Duration::ZERO,
+            crashed: true,
+        },
+        Verdict::Retry { message: "busy".into(), stack: Vec::new(), delay: Duration::from_secs(60), crashed: false },
+        Verdict::Dead { message: "bad".into(), stack: vec!["at send".into()], fate: Default::default() },
+        Verdict::Return,
+        Verdict::Postpone(Duration::from_secs(60)),
+        done(),
+    ];
+    let mut left = Vec::new();
+    for together in [true, false] {
+        let server = TestServer::start();
+        fill(&server, 20);
+        let (link, seat) = (link(&server).await, seat(None));
+        let claims = take(&link, &seat, verdicts.len()).await;
+        let outcomes = outcomes(&claims, &verdicts, false);
+        for part in outcomes.chunks(if together { verdicts.len() } else { 1 }) {
+            for stored in settle_all(&link, &seat, part).await {
+                assert!(matches!(stored, Ok(Settled::Stored(None))), "{stored:?}");
+            }
+        }
+        assert_eq!(server.int("LLEN bull:mail:active"), 0);
+        let locks: Vec<String> = redis::from_redis_value(server.run("KEYS bull:mail:*:lock")).expect("keys");
+        assert!(locks.is_empty(), "{locks:?}");
+        left.push(content(&server));
+    }
+    assert_eq!(left[0], left[1]);
+    assert!(left[0]["bull:mail:completed"].contains('7') && left[0]["bull:mail:failed"].contains('4'));
+}
+
+#[tokio::test]
+async fn r5_an_outcome_that_cannot_be_stored_is_in_nobodys_way() {
+    let server = TestServer::start();
+    fill(&server, 8);
+    // A parent whose record is broken: what the second job tells it fails.
+    server.run("HSET bull:mail:2 parent {\"id\":\"p\",\"queueKey\":\"bull:mail\"} parentKey bull:mail:p");
+    server.run("SET bull:mail:p:dependencies broken");
+    let (link, seat) = (link(&server).await, seat(None));
+    let claims = take(&link, &seat, 4).await;
+    server.run("SET bull:mail:3:lock another");
+    let before = content(&server);
+    let verdicts = [done(), done(), done(), done()];
+    let stored = settle_all(&link, &seat, &outcomes(&claims, &verdicts, true)).await;
+    let next = |stored: &Result<Settled, SystemError>| match stored {
+        Ok(Settled::Stored(Some(claim))) => claim.id.to_text(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!([next(&stored[0]), next(&stored[3])], ["5", "6"], "those stored go on with the next in order");
+    let error = stored[1].as_ref().expect_err("the parent is broken").to_string();
+    assert!(error.starts_with("WRONGTYPE"), "{error}");
+    assert!(matches!(&stored[2], Ok(Settled::Lost(why)) if why.contains("another worker")), "{:?}", stored[2]);
+    assert_eq!(before["bull:mail:3"], content(&server)["bull:mail:3"], "the other's job is as it was");
+    assert_eq!(server.int("ZCARD bull:mail:completed"), 2);
+}
+
+#[tokio::test]
+async fn bounds_on_kept_jobs_hold_for_many_at_once() {
+    let server = TestServer::start();
+    fill(&server, 30);
+    let (link, seat) = (link(&server).await, seat(Some(Keep { count: Some(3), age: None })));
+    for _ in 0..2 {
+        let claims = take(&link, &seat, 15).await;
+        let verdicts = vec![done(); 15];
+        assert!(settle_all(&link, &seat, &outcomes(&claims, &verdicts, false)).await.iter().all(Result::is_ok));
+    }
+    let kept: Vec<String> = redis::from_redis_value(server.run("ZRANGE bull:mail:completed 0 -1")).expect("members");
+    assert_eq!(kept.len(), 3, "{kept:?}");
+    let records: Vec<String> = redis::from_redis_value(server.run("KEYS bull:mail:[0-9]*")).expect("keys");
+    assert_eq!(records.len(), 3, "{records:?}");
+}
+
+#[tokio::test]
+async fn a_limit_of_the_queue_holds_for_jobs_taken_with_outcomes() {
+    let server = TestServer::start();
+    fill(&server, 20);
+    server.run("HSET bull:mail:meta concurrency 4");
+    let (link, seat) = (link(&server).await, seat(None));
+    let claims = take(&link, &seat, 4).await;
+    assert!(BullMq.claim(&link, &seat, 5).await.expect("an answer").claims.is_empty());
+    let verdicts = vec![done(); 4];
+    let stored = settle_all(&link, &seat, &outcomes(&claims, &verdicts, true)).await;
+    assert_eq!(stored.iter().filter(|stored| matches!(stored, Ok(Settled::Stored(Some(_))))).count(), 4);
+    assert_eq!(server.int("LLEN bull:mail:active"), 4);
+    server.run("HSET bull:mail:meta paused 1");
+    let held = stored.into_iter().map(|stored| match stored {
+        Ok(Settled::Stored(Some(claim))) => *claim,
+        other => panic!("{other:?}"),
+    });
+    let held: Vec<Claim> = held.collect();
+    for stored in settle_all(&link, &seat, &outcomes(&held, &verdicts, true)).await {
+        assert!(matches!(stored, Ok(Settled::Stored(None))), "a paused queue gives no more: {stored:?}");
+    }
+}
