@@ -40,7 +40,7 @@ use crate::systems;
 
 pub use plan::Build;
 
-/// Threads that run the pools; handlers are processes and deliveries, which need few.
+/// Most threads that run the pools; handlers are processes and deliveries, which need few.
 const THREADS: usize = 2;
 
 /// Everything a runner needs.
@@ -135,13 +135,18 @@ impl RunnerHandle {
     }
 }
 
+/// One processor is left to others: a server on the same machine would wait for it with every answer.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).saturating_sub(1).clamp(1, THREADS)
+}
+
 /// Starts a runner on threads of its own. What can be checked without the server is checked before.
 ///
 /// # Errors
 /// What must be put right first: no queue named, a queue that cannot be worked on, a handler that cannot run.
 pub fn start(config: RunnerConfig) -> Result<RunnerHandle, RunnerError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(THREADS)
+        .worker_threads(threads())
         .thread_name("qtop-runner")
         .enable_all()
         .build()

@@ -87,28 +87,24 @@ impl Pool {
         let (answer, stored) = oneshot::channel();
         let waiting = Waiting { claim: Arc::clone(claim), verdict: Arc::clone(verdict), next, answer };
         self.outbox.gathered().waiting.push_back(waiting);
-        if self.state().slots.len() > 1 {
-            self.wait_for_others().await;
+        let most = self.consumer().stores_at_once();
+        // A fair share of the running jobs for each flight: so the server works on one while the other is dealt with here.
+        let share = self.state().slots.len().div_ceil(FLIGHTS).clamp(1, most);
+        let mut before = 0;
+        loop {
+            let gathered = self.outbox.gathered().waiting.len();
+            if gathered >= share || gathered <= before {
+                break;
+            }
+            before = gathered;
+            // Whoever is about to end comes along.
+            tokio::task::yield_now().await;
         }
-        match self.depart() {
+        match self.outbox.depart(share) {
             Some(flight) if flight.iter().any(|waiting| Arc::ptr_eq(&waiting.claim, claim)) => self.fly(flight).await,
             other => self.send_beside(other),
         }
         stored.await.unwrap_or_else(|_| Err(SystemError::BadRequest("storing the outcome was broken off".to_owned())))
-    }
-
-    /// Whoever is about to end comes along: lets the other tasks run as long as outcomes come of it.
-    async fn wait_for_others(&self) {
-        let gathered = || self.outbox.gathered().waiting.len();
-        let mut before = 0;
-        while gathered() > before {
-            before = gathered();
-            tokio::task::yield_now().await;
-        }
-    }
-
-    fn depart(&self) -> Option<Vec<Waiting>> {
-        self.outbox.depart(self.consumer().stores_at_once())
     }
 
     /// By a task of its own: nobody whose outcome is stored waits for those of others.
@@ -135,7 +131,7 @@ impl Pool {
             Err(error) => outcomes.iter().map(|_| Err(error.clone())).collect(),
         };
         drop(landing);
-        self.send_beside(self.depart());
+        self.send_beside(self.outbox.depart(self.consumer().stores_at_once()));
         for (waiting, answer) in flight.into_iter().zip(answers) {
             // A slot waits until it is answered.
             drop(waiting.answer.send(answer));
