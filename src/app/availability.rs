@@ -100,7 +100,6 @@ fn missing_object(id: ActionId, state: &State) -> Option<String> {
             None => Some("this server is not read-only".to_owned()),
             Some(reason) => (!state.server.unlockable).then(|| reason.clone()),
         },
-        ActionId::Details => because(matches!(screen, Screen::Queue(_)), "the job table has no details pane"),
         _ => None,
     }
 }

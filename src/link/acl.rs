@@ -1,10 +1,10 @@
 //! The ACL rule a user needs for qtop, made from the command table (S2, S20).
 
-use super::commands::{COMMANDS, CommandSpec};
+use super::commands::{COMMANDS, CommandSpec, SCRIPTED};
 use super::gate::Mode;
 
 /// The rules for `ACL SETUSER name on >password …` that allow exactly what qtop sends: reading the keys of these
-/// patterns, and changing them only with [`Mode::ReadWrite`].
+/// patterns, and changing them only with [`Mode::ReadWrite`], which takes what the scripts call, too.
 ///
 /// `version` is the server's, major and minor: an ACL line that names a subcommand the server does not have is refused
 /// as a whole, so there is one line for each version. `None` before Redis 6, which has no users.
@@ -19,8 +19,16 @@ pub fn acl_rule(version: (u16, u16), keys: &[&str], mode: Mode) -> Option<String
     // Permissions to read a key but not to change it came with Redis 7.
     let prefix = if version >= (7, 0) && mode == Mode::ReadOnly { "%R~" } else { "~" };
     words.extend(keys.iter().map(|pattern| format!("{prefix}{pattern}")));
+    if version >= (6, 2) && mode == Mode::ReadWrite {
+        // Bull's workers are told of new jobs on channels named like its keys.
+        words.extend(keys.iter().map(|pattern| format!("&{pattern}")));
+    }
     words.push("-@all".to_owned());
     words.extend(allowed(version, mode).map(|spec| format!("+{}", spec.server_name())));
+    if mode == Mode::ReadWrite {
+        let scripted = SCRIPTED.iter().filter(|(_, since)| *since <= version);
+        words.extend(scripted.map(|(name, _)| format!("+{}", name.to_ascii_lowercase())));
+    }
     Some(words.join(" "))
 }
 
@@ -47,7 +55,8 @@ mod tests {
         assert!(newest.contains(" +client|no-touch"), "{newest}");
         assert!(!newest.contains("+eval") && !newest.contains("+lpush"), "{newest}");
         let writing = acl_rule((7, 2), &["*"], Mode::ReadWrite).unwrap();
-        assert!(writing.contains(" ~* ") && writing.contains("+evalsha"), "{writing}");
+        assert!(writing.contains(" ~* &* ") && writing.contains("+evalsha"), "{writing}");
+        assert!(writing.ends_with("+zremrangebyrank") && !newest.contains("+linsert"), "{writing}");
         assert_eq!(acl_rule((5, 0), &["*"], Mode::ReadOnly), None);
     }
 }

@@ -31,7 +31,7 @@ pub use backoff::Backoff;
 pub use batch::{Batch, Replies, Reply, Section};
 pub use commands::{
     Access, COMMANDS, CommandSpec, Cost, MAX_LPOS_LENGTH, MAX_MEMBER_SCAN_COUNT, MAX_NAMED, MAX_SCAN_COUNT, MAX_SPAN,
-    MAX_VALUE_BYTES,
+    MAX_VALUE_BYTES, SCRIPTED,
 };
 pub use cost::{CostWindow, ServerCost};
 pub use cut::KEPT_BYTES;

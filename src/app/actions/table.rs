@@ -72,7 +72,7 @@ pub const ACTIONS: &[ActionSpec] = &[
     reads(ActionId::Refresh, "Refresh now", Scope::Global, &["ctrl-r"]),
     reads(ActionId::Repaint, "Draw the screen anew", Scope::Global, &["ctrl-l"]),
     reads(ActionId::TimeStyle, "Times relative, local, UTC", Scope::Global, &["t"]),
-    reads(ActionId::Details, "Details right, at the bottom, off", Scope::Table, &["o"]),
+    reads(ActionId::Details, "Details right, at the bottom, off", Scope::Queues, &["o"]),
     reads(ActionId::CopyValue, "Copy the value", Scope::Global, &["y"]),
     reads(ActionId::CopyCommand, "Copy the command that prints the same", Scope::Global, &["Y"])
         .hint(55, "copy command"),

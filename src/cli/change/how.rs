@@ -55,7 +55,7 @@ pub struct How {
     /// Do not ask.
     #[arg(long, short)]
     pub yes: bool,
-    /// At most so many jobs per second.
+    /// Change at most so many jobs per second.
     #[arg(long, value_name = "N", value_parser = rate)]
     pub rate: Option<u32>,
     /// Begin with 1, then 10, then the rest; stop if most of the first fail again.

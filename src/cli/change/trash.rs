@@ -113,7 +113,12 @@ async fn undo_one(
     let outcome = &undone.outcome;
     let whole = outcome.refused.is_empty() && outcome.unknown.is_empty();
     if !args.json {
-        counter.output.text(&format!("{} jobs are back in {}", outcome.done.len(), undone.queue.full_address()))?;
+        let named = !undone.queue.instance.name.as_bytes().is_empty();
+        let jobs = match outcome.done.len() {
+            1 => "1 job is".to_owned(),
+            jobs => format!("{jobs} jobs are"),
+        };
+        counter.output.text(&format!("{jobs} back in {}", undone.queue.address(named)))?;
         for (id, reason) in &outcome.refused {
             counter.output.text(&format!("refused {id}: {reason}"))?;
         }

@@ -197,7 +197,12 @@ pub fn questions(arq: &Arq, instance: &Instance, own: Option<&InstanceMemo>, tic
 }
 
 fn of_queue(arq: &Arq, name: &Name, memo: &QueueMemo, own: &InstanceMemo, tick: u64) -> Vec<Ask> {
-    let mut asks = vec![Ask::Total(name.clone()), Ask::Head(name.clone())];
+    let mut asks = Vec::new();
+    // Before the head, so that a job that ends in between is in neither.
+    if !memo.head.is_empty() && (!tick.is_multiple_of(2) || memo.held.is_none()) {
+        asks.push(Ask::Defined(name.clone(), memo.head.iter().map(|id| id.as_bytes().to_vec()).collect()));
+    }
+    asks.extend([Ask::Total(name.clone()), Ask::Head(name.clone())]);
     if !memo.head.is_empty() {
         asks.push(Ask::Locks(name.clone(), memo.head.clone()));
         asks.push(Ask::Starts(name.clone(), memo.head.clone()));
@@ -218,9 +223,6 @@ fn of_queue(arq: &Arq, name: &Name, memo: &QueueMemo, own: &InstanceMemo, tick: 
     }
     if !tick.is_multiple_of(2) || memo.held.is_none() {
         asks.push(Ask::Held(name.clone()));
-        if !memo.head.is_empty() {
-            asks.push(Ask::Defined(name.clone(), memo.head.iter().map(|id| id.as_bytes().to_vec()).collect()));
-        }
     }
     asks
 }

@@ -1,6 +1,6 @@
 //! Reading the replies of a tick into samples.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::domain::ids::{JobId, Name};
 use crate::domain::queue::{Count, Oldest, QueueSample, Severity, Warning};
@@ -185,6 +185,14 @@ fn jobs(scored: Vec<(Vec<u8>, f64)>) -> Vec<(JobId, Timestamp)> {
     scored.into_iter().map(|(id, score)| (JobId::from(id), Timestamp(score as i64))).collect()
 }
 
+/// Jobs without a definition, at least: asked about were the first jobs of the tick before, and one that ended since has
+/// none, rightly.
+fn undefined(asked: &[JobId], defined: u64, head: &[(JobId, Timestamp)]) -> u64 {
+    let still: HashSet<&JobId> = head.iter().map(|(id, _)| id).collect();
+    let left = asked.iter().filter(|id| !still.contains(id)).count() as u64;
+    (asked.len() as u64).saturating_sub(defined + left)
+}
+
 /// One queue's replies with what is needed to understand them.
 struct Told<'a> {
     arq: &'a Arq,
@@ -199,10 +207,9 @@ impl Told<'_> {
             memo.health = Some(health);
         }
         memo.held = self.seen.held.or(memo.held);
-        memo.undefined = match (&self.seen.defined, memo.head.len() as u64) {
-            (Some(defined), asked) => Some(asked.saturating_sub(*defined)),
-            (None, _) => memo.undefined,
-        };
+        if let (Some(defined), Some(head)) = (self.seen.defined, &self.seen.head) {
+            memo.undefined = Some(undefined(&memo.head, defined, head));
+        }
         self.watch_locks(memo);
         let alive = self.workers(memo, sample);
         let (Some(total), Some(head)) = (self.seen.total, self.seen.head.take()) else {
@@ -363,4 +370,19 @@ impl Told<'_> {
 
 fn jobs_of(count: u64) -> String {
     if count == 1 { "1 job".to_owned() } else { format!("{} jobs", text::count(count)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jobs_that_ended_between_two_looks_are_not_missed_as_definitions() {
+        let asked: Vec<JobId> = vec!["ended".into(), "waits".into(), "lost".into()];
+        let head = |ids: &[&str]| ids.iter().map(|id| (JobId::from(*id), Timestamp(1))).collect::<Vec<_>>();
+        assert_eq!(undefined(&asked, 1, &head(&["waits", "lost", "new"])), 1);
+        assert_eq!(undefined(&asked[..2], 1, &head(&["waits"])), 0);
+        assert_eq!(undefined(&asked[..1], 0, &head(&[])), 0);
+        assert_eq!(undefined(&asked[..2], 2, &head(&["waits"])), 0, "it was cancelled");
+    }
 }
