@@ -7,6 +7,9 @@
 # the run with its exit code.
 #
 #   tests/run.sh [arguments for `cargo test`, for example: --test cli health]
+#
+# With QTOP_TEST_FULL=1 faults are repeated as often as the requirements name (R3, R7, R8, U2, the chaos of each system),
+# which takes half an hour more.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -168,6 +168,7 @@ pub static COMMANDS: &[CommandSpec] = &[
     connection("CLIENT", Constant).sub("SETINFO").slow().since(7, 2),
     connection("CLIENT", Constant).sub("NO-TOUCH").slow().since(7, 2),
     connection("CLIENT", Constant).sub("ID").slow().since(5, 0),
+    connection("CLIENT", Constant).sub("TRACKING").slow().working().since(6, 0),
     admin("CLIENT", Constant).sub("NO-EVICT").slow().since(7, 0),
     admin("CLIENT", Constant).sub("UNBLOCK").slow().working().since(5, 0),
     admin("CLIENT", Linear("connected clients; asked at most every 30 s, above 1,000 only if confirmed"))

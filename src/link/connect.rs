@@ -15,6 +15,7 @@ use super::address::{Address, Endpoint, Node};
 use super::error::{ConnectFailure, ConnectStep, LinkError, TlsFailure};
 use super::login::{Credentials, log_in};
 use super::meter::Meter;
+use super::news::News;
 use super::options::{ConnectOptions, Purpose};
 use super::send::Link;
 use super::sentinel;
@@ -102,6 +103,7 @@ pub(super) struct Raw {
     pub(super) connection: MultiplexedConnection,
     pub(super) driver: tokio::task::AbortHandle,
     pub(super) end: EndNote,
+    pub(super) news: News,
     pub(super) meter: Arc<Meter>,
 }
 
@@ -187,7 +189,8 @@ fn handshake(error: &io::Error) -> ConnectFailure {
 async fn attach(socket: Socket, purpose: Purpose, meter: Arc<Meter>) -> Result<Raw, ConnectFailure> {
     let end = EndNote::default();
     let sieve = purpose.is_for_looking().then(Sieve::new);
-    let counted = Counted { socket, meter: meter.clone(), end: end.clone(), sieve };
+    let news = News::default();
+    let counted = Counted { socket, meter: meter.clone(), end: end.clone(), news: news.clone(), sieve };
     let silent = RedisConnectionInfo::default().set_skip_set_lib_name();
     // Time limits are kept by the link; the library's own default of 500 ms is far too short for a busy server.
     let config = AsyncConnectionConfig::new().set_response_timeout(None);
@@ -195,5 +198,5 @@ async fn attach(socket: Socket, purpose: Purpose, meter: Arc<Meter>) -> Result<R
         .await
         .map_err(|error| ConnectFailure::Other(error.to_string()))?;
     let driver = tokio::spawn(driver).abort_handle();
-    Ok(Raw { connection, driver, end, meter })
+    Ok(Raw { connection, driver, end, news, meter })
 }

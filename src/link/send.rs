@@ -14,6 +14,7 @@ use super::connect::Raw;
 use super::error::{CommandError, LinkError};
 use super::gate::{self, Mode};
 use super::meter::Meter;
+use super::news::News;
 use super::options::{ConnectOptions, Purpose};
 use super::socket::{End, EndNote};
 
@@ -38,6 +39,7 @@ struct Shared {
     insecure: bool,
     meter: Arc<Meter>,
     end: EndNote,
+    news: News,
     /// A reply did not come in time. Later ones would come after it, so nobody may wait for them here.
     late: AtomicBool,
     driver: AbortHandle,
@@ -58,7 +60,7 @@ impl std::fmt::Debug for Link {
 
 impl Link {
     pub(super) fn new(raw: Raw, target: String, safe_url: String, options: &ConnectOptions, purpose: Purpose) -> Self {
-        let Raw { connection, driver, end, meter } = raw;
+        let Raw { connection, driver, end, news, meter } = raw;
         let shared = Shared {
             target,
             insecure: options.tls.insecure && safe_url.starts_with("rediss"),
@@ -69,6 +71,7 @@ impl Link {
             lenient: options.lenient_gate,
             meter,
             end,
+            news,
             late: AtomicBool::new(false),
             driver,
         };
@@ -135,6 +138,11 @@ impl Link {
     /// Its counters, or those it shares with others.
     pub fn meter(&self) -> &Arc<Meter> {
         &self.shared.meter
+    }
+
+    /// What the server tells unasked.
+    pub fn news(&self) -> &News {
+        &self.shared.news
     }
 
     /// True if the server's certificate was not verified (S16).

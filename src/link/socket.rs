@@ -12,6 +12,7 @@ use tokio_rustls::client::TlsStream;
 use super::cut::Cutter;
 use super::error::TlsFailure;
 use super::meter::Meter;
+use super::news::News;
 use super::tls;
 
 /// Any of the three.
@@ -62,6 +63,7 @@ pub(super) struct Counted {
     pub(super) socket: Socket,
     pub(super) meter: Arc<Meter>,
     pub(super) end: EndNote,
+    pub(super) news: News,
     /// Present where huge values are cut.
     pub(super) sieve: Option<Box<Sieve>>,
 }
@@ -98,6 +100,9 @@ impl Counted {
             Poll::Ready(Ok(())) => self.meter.count_bytes_in(count as u64),
             Poll::Ready(Err(error)) => self.end.write_error(error),
             Poll::Pending => {}
+        }
+        if polled.is_ready() {
+            self.news.came(&buffer.filled()[before..]);
         }
         polled.map_ok(|()| count)
     }

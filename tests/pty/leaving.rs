@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use qtop_testkit::{TestServer, alive, signal, wait_until};
+use qtop_testkit::{TestServer, alive, repeated, signal, wait_until};
 
 use super::LIMIT;
 use super::running::{Home, fill, held};
@@ -94,6 +94,49 @@ fn u2_whoever_stays_stays_and_an_idle_runner_needs_no_question() {
     terminal.send("go\r");
     home.until_ran(4);
     home.assert_once(4);
+}
+
+/// Whatever is chosen, no job runs twice: at moments left to chance, with jobs that run longer than a claim holds without
+/// being renewed.
+#[test]
+fn u2_no_way_to_stop_runs_a_job_twice() {
+    const AT_ONCE: usize = 4;
+    let runs = repeated(4, 100);
+    std::thread::scope(|scope| {
+        for first in 0..AT_ONCE {
+            scope.spawn(move || (first..runs).step_by(AT_ONCE).for_each(stop_and_go_on));
+        }
+    });
+    println!("{runs} runs, each job once");
+}
+
+fn stop_and_go_on(run: usize) {
+    let server = TestServer::start();
+    fill(&server, 0..3);
+    let home = Home::new(&server, "sleep 2.5", 2, "");
+    let mut terminal = home.in_shell();
+    home.until_ran(1);
+    std::thread::sleep(Duration::from_millis(fastrand::u64(0..1_500)));
+    terminal.send("\x1a");
+    terminal.wait_for_text("[ Stay ]", LIMIT);
+    match run % 3 {
+        0 => {
+            terminal.send("d");
+            terminal.wait_for_text("in the shell", LIMIT);
+            assert_eq!(held(&server), 0, "nothing is held while it is stopped");
+            terminal.send("go\r");
+        }
+        1 => {
+            terminal.send("b");
+            terminal.wait_for_text("in the shell", LIMIT);
+            std::thread::sleep(Duration::from_millis(fastrand::u64(0..3_000)));
+            terminal.send("go\r");
+        }
+        _ => terminal.send("\r"),
+    }
+    home.until_ran(3);
+    wait_until("all jobs to be settled", LIMIT, || held(&server) == 0);
+    home.assert_once(3);
 }
 
 #[test]

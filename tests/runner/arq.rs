@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use qtop::config::Runner;
+use qtop::domain::runner::PoolState;
 use qtop::engine::runner::work::{Ending, Failure, Work};
-use qtop_testkit::{TestServer, wait_until};
+use qtop_testkit::{Proxy, TestServer, wait_until};
 use serde_json::{Value, json};
 
 use crate::arq_library::{Arq, QUEUE};
@@ -372,5 +373,82 @@ fn a_schedule_adds_jobs_that_the_librarys_workers_run() {
         }
     }
     assert!(ran.len() >= 3 && ran.values().all(|args| *args == json!([1, "x"])), "{ran:?}");
+    bench.stop();
+}
+
+#[test]
+fn f7_an_idle_runner_starts_a_job_at_once_and_hardly_speaks() {
+    let server = TestServer::start();
+    let proxy = Proxy::start(server.port());
+    let mut arq = Arq::start("msgpack", server.port());
+    let notes = Notes::default();
+    let mut config = runner_on(&format!("arq:{QUEUE}"), "concurrency = 4");
+    config.lease = Duration::from_secs(30);
+    let bench = begin(&proxy.url(), config, worker(&notes)).unwrap();
+    bench.until_pool("a waiting pool", |pool| pool.state == PoolState::Consuming);
+    std::thread::sleep(Duration::from_millis(500));
+    proxy.clear();
+    std::thread::sleep(Duration::from_secs(10));
+    let idle = proxy.traffic().commands;
+    let mut said = BTreeMap::new();
+    proxy.sent().into_iter().for_each(|sent| *said.entry(sent.name).or_insert(0) += 1);
+    let mut waits = Vec::new();
+    for number in 0..60 {
+        let start = Instant::now();
+        arq.add("note", &number.to_string(), json!([]));
+        while notes.all().len() <= number {
+            std::thread::sleep(Duration::from_micros(200));
+            assert!(start.elapsed() < Duration::from_secs(10), "the job was not seen");
+        }
+        waits.push(start.elapsed());
+        // At any moment of whatever the runner does while it waits.
+        std::thread::sleep(Duration::from_millis(fastrand::u64(0..60)));
+    }
+    waits.sort();
+    println!("idle: {idle} commands in 10 s; from before adding to the start: {:?}, {:?}", waits[30], waits[57]);
+    // Adding by the library is part of it.
+    assert!(waits[30] < Duration::from_millis(50), "{waits:?}");
+    assert!(idle <= 11, "{said:?} in 10 s");
+    assert!(proxy.traffic().connections <= 2, "F8: one for control, one that waits");
+    bench.stop();
+}
+
+/// Jobs of functions that are left to others come in any number, and each is a change.
+#[test]
+fn f7_changes_that_concern_others_do_not_keep_a_runner_busy() {
+    let server = TestServer::start();
+    let proxy = Proxy::start(server.port());
+    let mut arq = Arq::start("msgpack", server.port());
+    let notes = Notes::default();
+    let mut config = runner_on(&format!("arq:{QUEUE}"), "");
+    config.pools[0].handlers[0].matches = "mine".into();
+    let bench = begin(&proxy.url(), config, worker(&notes)).unwrap();
+    bench.until_pool("a waiting pool", |pool| pool.state == PoolState::Consuming);
+    arq.ask("add_many", json!({ "queue": QUEUE, "function": "note", "count": 300 }));
+    proxy.clear();
+    for number in 0..400 {
+        server.run(&format!("ZADD {QUEUE} {number} note-7"));
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let looks = proxy.traffic().commands;
+    assert!(looks < 80, "{looks} commands on 400 changes in 4 s");
+    bench.stop();
+    assert_eq!(notes.all(), Vec::<String>::new());
+}
+
+#[test]
+fn a_server_that_does_not_tell_of_changes_is_looked_at_now_and_then() {
+    let server = TestServer::start();
+    server.run("ACL SETUSER default -client|tracking");
+    let mut arq = Arq::start("pickle", server.port());
+    let notes = Notes::default();
+    let bench = on(&server, "", worker(&notes));
+    bench.until_pool("a waiting pool", |pool| pool.state == PoolState::Consuming);
+    for number in 0..3 {
+        std::thread::sleep(Duration::from_millis(400));
+        arq.add("note", &number.to_string(), json!([]));
+        wait_until("the job", Duration::from_secs(3), || notes.all().len() == number + 1);
+    }
+    bench.until_pool("no trouble", |pool| pool.note.is_none() && pool.counts.done == 3);
     bench.stop();
 }

@@ -24,7 +24,24 @@ impl Home {
         Self::with(server, script, pool, "process", "")
     }
 
+    /// The same on a queue of another system, with a table that describes what that needs.
+    pub fn process_on(server: &TestServer, queue: &str, described: &str, script: &str, pool: &str) -> Self {
+        Self::made(server, queue, described, script, pool, ("process", ""))
+    }
+
     fn with(server: &TestServer, script: &str, pool: &str, kind: &str, more: &str) -> Self {
+        let described = format!("[[list]]\n{}", crate::bench::LIST);
+        Self::made(server, "list:mail", &described, script, pool, (kind, more))
+    }
+
+    fn made(
+        server: &TestServer,
+        queue: &str,
+        described: &str,
+        script: &str,
+        pool: &str,
+        (kind, more): (&str, &str),
+    ) -> Self {
         let home = tempfile::tempdir().unwrap();
         let program = home.path().join("job");
         fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
@@ -32,10 +49,10 @@ impl Home {
         std::os::unix::fs::PermissionsExt::set_mode(&mut mode, 0o755);
         fs::set_permissions(&program, mode).unwrap();
         let config = format!(
-            "[server.test]\nurl = \"{}\"\n[[list]]\n{}\n[runner]\nname = \"test\"\nlease = \"4s\"\ngrace = \"3s\"\n\
-             [[runner.pool]]\nqueue = \"list:mail\"\n{pool}\n[[runner.pool.handler]]\n{kind} = [{:?}, {:?}{more}]\n",
+            "[server.test]\nurl = \"{}\"\n{described}\n[runner]\nname = \"test\"\nlease = \"4s\"\ngrace = \"3s\"\n\
+             [[runner.pool]]\nqueue = \"{queue}\"\n{pool}\n[[runner.pool.handler]]\nmatch = \"*\"\n\
+             {kind} = [{:?}, {:?}{more}]\n",
             server.url(),
-            crate::bench::LIST,
             program.display().to_string(),
             home.path().join("ran").display().to_string(),
         );

@@ -16,6 +16,12 @@ pub use proxy::{Proxy, Sent, Traffic, TurnTime};
 pub use server::{ServerBuilder, TestServer, free_port};
 pub use terminal::{Exit, Terminal, TerminalBuilder};
 
+/// How often something is repeated: the number the requirement names if the variable `QTOP_TEST_FULL` is set, else one
+/// that lets the whole suite end in time.
+pub fn repeated(usually: usize, required: usize) -> usize {
+    if std::env::var_os("QTOP_TEST_FULL").is_some() { required } else { usually }
+}
+
 /// Asks `ready` every few milliseconds until it is true; panics after `limit` naming `what`.
 pub fn wait_until(what: &str, limit: Duration, mut ready: impl FnMut() -> bool) {
     let start = Instant::now();

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::super::blob::Serializer;
+use super::listen::Ear;
 use crate::domain::time::Timestamp;
 
 /// Shortest and longest wait of an idle runner before it looks again.
@@ -41,6 +42,8 @@ pub struct Shift {
     floor: Option<Timestamp>,
     from_the_front: Instant,
     pace: Duration,
+    /// What the connection on which it waits tells.
+    pub(super) ear: Option<Ear>,
     unreadable: HashMap<Vec<u8>, Instant>,
     /// Jobs of requests whose answers were lost: they may be locked for nobody.
     suspects: BTreeSet<Vec<u8>>,
@@ -69,6 +72,7 @@ impl Default for Shift {
             floor: None,
             from_the_front: now,
             pace: PACE.0,
+            ear: None,
             unreadable: HashMap::new(),
             suspects: BTreeSet::new(),
             left: BTreeSet::new(),
@@ -160,6 +164,11 @@ impl Shift {
         let wait = self.pace;
         self.pace = (self.pace * 2).min(PACE.1);
         wait
+    }
+
+    /// Nothing has changed for a while.
+    pub fn calm(&mut self) {
+        self.pace = PACE.0;
     }
 
     /// Jobs were taken.
