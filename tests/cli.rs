@@ -107,6 +107,27 @@ fn queues_have_the_written_down_shape() {
 }
 
 #[test]
+fn a_queue_of_which_only_the_counter_is_left_says_why_it_is_listed() {
+    let server = TestServer::start();
+    server.run("SET bull:letters:id 7");
+    let queue = || json(&server, &["queues", "--json"])["queues"][0].clone();
+    let left = queue();
+    assert_eq!((&left["address"], &left["counts"]["waiting"]), (&"bull:letters".into(), &0.into()));
+    assert!(left["warnings"].to_string().contains("only a counter of ids is left"), "{left}");
+    let table = text(&over(&server, &["queues"]).stdout);
+    assert!(table.contains("only a counter of ids is left"), "{table}");
+    // An emptied queue with a repeatable, and one with a job, are queues like any other.
+    server.run("ZADD bull:letters:repeat 1 daily");
+    assert!(!queue()["warnings"].to_string().contains("only a counter"), "{}", queue());
+    server.run("DEL bull:letters:repeat");
+    server.run("LPUSH bull:letters:wait 7");
+    assert!(!queue()["warnings"].to_string().contains("only a counter"), "{}", queue());
+    // Elsewhere a counter alone is nobody's queue.
+    server.run("SET users:id 12");
+    assert_eq!(json(&server, &["queues", "--json"])["queues"].as_array().map(Vec::len), Some(1));
+}
+
+#[test]
 fn rates_are_told_after_watching() {
     let server = filled();
     let all = json(&server, &["queues", "--json", "--rates", "1", "-q", "reports"]);

@@ -16,6 +16,8 @@ mod everyday;
 mod horizon;
 #[path = "laravel/horizon_keys.rs"]
 mod horizon_keys;
+#[path = "laravel/horizon_retry.rs"]
+mod horizon_retry;
 #[path = "laravel/jobs.rs"]
 mod jobs;
 #[path = "laravel/recipe.rs"]

@@ -85,6 +85,8 @@ pub struct WorkerCount {
     pub alive: Option<u64>,
     /// There may be more: those that are alive show it together and cannot be counted.
     pub at_least: bool,
+    /// Those of them that serve several queues and are counted at another one already.
+    pub shared: u64,
     /// Busy among those.
     pub busy: Option<u64>,
 }

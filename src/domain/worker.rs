@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::ids::{InstanceId, JobRef, Name};
+use super::queue::Count;
 use super::time::Timestamp;
 
 /// Whether a worker is there.
@@ -61,6 +62,9 @@ pub struct Worker {
     pub host: Option<String>,
     /// Process id.
     pub pid: Option<u64>,
+    /// How many worker processes this is: those of a supervisor, none for what only keeps others, at least one where all of
+    /// a queue show themselves together.
+    pub stands_for: Count,
     /// When it started.
     pub since: Option<Timestamp>,
     /// Where this knowledge comes from, in words: "client list", "job locks", "heartbeat key …".

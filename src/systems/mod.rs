@@ -369,11 +369,13 @@ pub async fn moved<S: System + ?Sized>(
 
 /// Every system qtop knows, in display order, set up with what the configuration describes.
 pub fn all(described: &Described) -> Vec<Arc<dyn System>> {
+    let laravel = Arc::new(self::laravel::Laravel::new(&described.laravel));
+    let horizon = self::laravel::horizon::Horizon::new(Arc::clone(&laravel));
     let systems: Vec<Arc<dyn System>> = vec![
         Arc::new(self::bullmq::BullMq),
         Arc::new(self::bull::Bull),
-        Arc::new(self::laravel::Laravel::new(&described.laravel)),
-        Arc::new(self::laravel::horizon::Horizon::new(&described.laravel)),
+        laravel,
+        Arc::new(horizon),
         Arc::new(self::arq::Arq::new(&described.arq, convention::Outcomes::new(&described.conventions))),
         Arc::new(self::list::List::new(&described.lists)),
         Arc::new(self::stream::Stream),

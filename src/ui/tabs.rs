@@ -1,14 +1,20 @@
 //! The second line: the screens under the number keys, with counts.
 
+use std::time::Duration;
+
 use ratatui::layout::Rect;
 
 use super::canvas::{Canvas, Phrase};
 use super::figures;
 use super::scene::Scene;
+use crate::app::rows;
 use crate::app::screen::Screen;
 use crate::domain::queue::{Count, Severity};
 use crate::domain::text;
 use crate::theme::Role;
+
+/// A list of workers that is older does not count any more.
+const YOUNG: Duration = Duration::from_secs(30);
 
 /// Draws the line; returns where each tab of [`Screen::TABS`] lies (an empty span: not shown).
 pub fn draw(scene: &Scene<'_>, canvas: &mut Canvas<'_>, at: Rect) -> Vec<(u16, u16)> {
@@ -80,15 +86,20 @@ fn tabs(scene: &Scene<'_>, canvas: &Canvas<'_>, size: Size) -> Vec<(Screen, Phra
         .collect()
 }
 
-/// Workers that were read live count; otherwise what the tick knows.
-fn workers(scene: &Scene<'_>, alive: Option<u64>) -> Option<Count> {
-    let report = scene.state.workers.loaded.data.as_ref();
-    report.map(|report| Count::Exact(report.workers.len() as u64)).or(alive.map(Count::Exact))
+/// As the Workers screen has it while that is young; else what the tick knows, which may be less and then says so.
+fn workers(scene: &Scene<'_>, alive: Option<Count>) -> Option<Count> {
+    let loaded = &scene.state.workers.loaded;
+    let young = loaded.age(scene.state.clock.mono).is_some_and(|age| age < YOUNG);
+    let listed = loaded.data.as_ref().filter(|_| young).map(|report| match rows::living(&report.workers) {
+        Count::Exact(workers) if !report.notes.is_empty() => Count::AtLeast(workers),
+        count => count,
+    });
+    listed.or(alive)
 }
 
 fn number_after(count: Option<Count>, role: Role) -> Phrase {
     match count {
-        None | Some(Count::Exact(0) | Count::Unknown) => Phrase::new(),
+        None | Some(Count::Exact(0) | Count::AtLeast(0) | Count::Unknown) => Phrase::new(),
         Some(count) => Phrase::of(role, format!(" {}", figures::count_in(count, 6))),
     }
 }

@@ -8,6 +8,9 @@ use crate::theme::{Glyphs, Role};
 use crate::ui::canvas::Phrase;
 use crate::ui::scene::span_in;
 
+/// Notes that tell why a queue is listed at all, though nothing is known of it or in it.
+const QUIET: [&str; 2] = ["only_counter", "prefix_unknown"];
+
 /// Condition of a queue, worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Condition {
@@ -31,6 +34,9 @@ impl Condition {
         }
         if sample.conditions.paused == Some(true) {
             return Self::Paused;
+        }
+        if sample.warnings.iter().any(|warning| QUIET.contains(&warning.code)) {
+            return Self::Unknown;
         }
         match sample.warnings.iter().map(|warning| warning.severity).max() {
             Some(Severity::Critical) => Self::Act,
@@ -64,6 +70,9 @@ pub fn words(sample: &QueueSample, now: Timestamp) -> String {
     }
     if let Some(until) = sample.conditions.rate_limited_until.filter(|until| *until > now) {
         return format!("rate limited for {}", text::age(until.until(now)));
+    }
+    if let Some(note) = sample.warnings.iter().find(|warning| QUIET.contains(&warning.code)) {
+        return note.text.clone();
     }
     if sample.counts.iter().all(|(_, count)| *count == Count::Unknown) {
         return "nothing known yet".to_owned();

@@ -58,6 +58,7 @@ pub const CASES: &[Case] = &[
             ("shop", "completed", 7),
             ("shop", "failed", 2),
             ("shop", "silenced", 1),
+            ("shop", "monitored", 0),
             ("shop", "tags", 1),
             ("shop", "metrics", 4),
         ],

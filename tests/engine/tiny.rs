@@ -228,6 +228,7 @@ impl System for Tiny {
                     running: vec![],
                     host: None,
                     pid: None,
+                    stands_for: Count::Exact(1),
                     since: None,
                     evidence: "client list".to_owned(),
                 })

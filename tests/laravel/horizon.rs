@@ -55,8 +55,8 @@ fn what_horizon_notes_is_shown_as_horizon_itself_tells_it() {
         queues.iter().find(|queue| queue["address"] == address).unwrap_or_else(|| panic!("{told}")).clone()
     };
     let horizon = queue("horizon:shop");
-    let counts =
-        json!({"recent": 15, "pending": 5, "completed": 7, "failed": 2, "silenced": 1, "tags": 1, "metrics": 4});
+    let counts = json!({"recent": 15, "pending": 5, "completed": 7, "failed": 2, "silenced": 1, "monitored": 0,
+               "tags": 1, "metrics": 4});
     assert_eq!((&horizon["counts"], &horizon["facts"]["status"]), (&counts, &json!("running")));
     let nothing = [&horizon["kinds"]["waiting"], &horizon["kinds"]["active"], &horizon["kinds"]["failed"]];
     assert_eq!(nothing, [&Value::Null; 3], "an overlay counts nothing a second time");

@@ -48,3 +48,31 @@ fn the_download_bot_s_failures_in_sqlite_are_listed_retried_and_forgotten() {
     assert_eq!(app.truth()["failed"], 0);
     assert_eq!(app.ran().iter().filter(|name| name.starts_with("fragile")).count(), 2, "each once: {:?}", app.ran());
 }
+
+#[test]
+fn with_the_recipe_alone_the_bot_s_empty_queues_are_there_and_nothing_is_claimed_of_them() {
+    let app = App::new(sqlite(), "database-uuids");
+    app.configure(include_str!("../../assets/recipes/laravel-download-bot.toml"));
+    let told = app.json(&["queues"]);
+    let queues = told["queues"].as_array().unwrap();
+    let names: Vec<_> = queues.iter().map(|queue| queue["queue"].as_str().unwrap()).collect();
+    assert_eq!(names, ["downloads", "telegram"], "{told}");
+    for queue in queues {
+        let unknown = json!({"pending": null, "reserved": null, "delayed": null, "failed": null});
+        assert_eq!(queue["counts"], unknown, "{queue}");
+        assert!(queue["warnings"].to_string().contains("under any prefix"), "{queue}");
+    }
+    // Nothing is written under a name that is made up.
+    let before = app.server.digest();
+    let data = app.folder().join("data");
+    std::fs::write(&data, "{}").unwrap();
+    let output = app.qtop(&["add", QUEUE, "Job@run", "--data", data.to_str().unwrap(), "--yes"]);
+    let why = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && why.contains("prefix"), "{why}");
+    assert_eq!(app.server.digest(), before);
+    app.artisan(&["qtop:fill", "--queue=downloads", "--pending=1"]);
+    let told = app.json(&["queues"]);
+    let queues = told["queues"].as_array().unwrap();
+    let seen: Vec<_> = queues.iter().map(|queue| (&queue["instance"], &queue["counts"]["pending"])).collect();
+    assert_eq!(seen, [(&json!("shop_database_"), &json!(1)), (&json!("shop_database_"), &json!(0))], "{told}");
+}

@@ -172,7 +172,7 @@ pub fn mail() -> QueueSample {
         library_version: Some("5.34.2".into()),
         oldest: Oldest::Since(ago(38)),
         trend: trend((12.0, 14.1, 0.02), Drain::In(Duration::from_secs(600)), |i| 1_800 - i * 10),
-        workers: WorkerCount { alive: Some(3), busy: Some(2), at_least: false },
+        workers: WorkerCount { alive: Some(3), busy: Some(2), at_least: false, shared: 0 },
         last_finished: Some(ago(0)),
         warnings: vec![warning(Severity::Warn, "failing", "4 jobs failed, the last 3m ago")],
         ..queue(QueueId::new("bullmq", "bull", "mail"), BULLMQ, &[1_201, 3, 10, 312, 0, 5_034, 4])
@@ -184,7 +184,7 @@ pub fn reports() -> QueueSample {
         library_version: Some("5.34.2".into()),
         oldest: Oldest::Since(ago(7_500)),
         trend: trend((4.2, 0.0, 0.0), Drain::Never { grows_per_s: 4.2 }, |i| 8_660 + i * 4),
-        workers: WorkerCount { alive: Some(0), busy: Some(0), at_least: false },
+        workers: WorkerCount { alive: Some(0), busy: Some(0), at_least: false, shared: 0 },
         last_finished: Some(ago(7_440)),
         warnings: vec![warning(Severity::Critical, "no_workers", "no worker alive")],
         ..queue(QueueId::new("bullmq", "bull", "reports"), BULLMQ, &[8_911, 0, 0, 0, 0, 812, 37])
@@ -196,7 +196,7 @@ pub fn webhooks() -> QueueSample {
         library_version: Some("6.1.0".into()),
         oldest: Oldest::Since(ago(0)),
         trend: trend((88.0, 88.2, 0.0), Drain::In(Duration::from_millis(200)), |i| 8 + (i * 7) % 13),
-        workers: WorkerCount { alive: Some(2), busy: Some(2), at_least: false },
+        workers: WorkerCount { alive: Some(2), busy: Some(2), at_least: false, shared: 0 },
         last_finished: Some(ago(0)),
         ..queue(QueueId::new("bullmq", "bull", "webhooks"), BULLMQ, &[12, 0, 3, 0, 0, 1_000, 0])
     }
@@ -207,7 +207,7 @@ pub fn cleanup() -> QueueSample {
         library_version: Some("6.1.0".into()),
         oldest: Oldest::Since(ago(93_600)),
         trend: trend((0.1, 0.0, 0.0), Drain::Never { grows_per_s: 0.1 }, |i| 34 + i / 10),
-        workers: WorkerCount { alive: Some(1), busy: Some(0), at_least: false },
+        workers: WorkerCount { alive: Some(1), busy: Some(0), at_least: false, shared: 0 },
         last_finished: Some(ago(93_000)),
         ..queue(QueueId::new("bullmq", "bull", "cleanup"), BULLMQ, &[40, 0, 0, 2, 0, 12, 0])
     };
@@ -230,7 +230,7 @@ pub fn events() -> QueueSample {
     QueueSample {
         oldest: Oldest::Since(ago(0)),
         trend: trend((40.2, 40.1, 0.0), Drain::In(Duration::from_millis(100)), |i| i % 4),
-        workers: WorkerCount { alive: Some(4), busy: Some(3), at_least: false },
+        workers: WorkerCount { alive: Some(4), busy: Some(3), at_least: false, shared: 0 },
         ..queue(QueueId::new("stream", "", "events/workers"), STREAM, &[3, 5])
     }
 }

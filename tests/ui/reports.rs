@@ -10,7 +10,7 @@ use qtop::domain::fetch::{FailureGroup, FailureReport, Many, QueuedRow, Schedule
 use qtop::domain::ids::{InstanceId, JobRef, QueueId};
 use qtop::domain::job::{Blob, Job, JobRow, KeyFact, Lease, Progress, Relative, Schedule};
 use qtop::domain::log_line::LogLine;
-use qtop::domain::queue::Severity;
+use qtop::domain::queue::{Count, Severity};
 use qtop::domain::reason::Reason;
 use qtop::domain::state::{StateId, StateKind};
 use qtop::domain::worker::{Liveness, Worker};
@@ -94,6 +94,7 @@ pub fn workers(state: &mut State) {
         running: vec![],
         host: None,
         pid: None,
+        stands_for: Count::Exact(1),
         since: None,
         evidence: "client list".into(),
     };
@@ -129,12 +130,14 @@ pub fn workers(state: &mut State) {
         heartbeat: Some(Duration::from_secs(1)),
         pid: Some(815),
         paused: Some(false),
+        stands_for: Count::Exact(0),
         evidence: "Horizon master, beat 1s ago; running; environment production".into(),
         ..worker("laravel", "web-1-5rtB", &[], Liveness::Live)
     };
     let supervisor = Worker {
         paused: Some(true),
         pid: Some(861),
+        stands_for: Count::Exact(2),
         evidence: "Horizon supervisor, beat 0s ago; paused; processes: downloads 2".into(),
         ..worker("laravel", "web-1-5rtB:supervisor-1", &["downloads"], Liveness::Live)
     };

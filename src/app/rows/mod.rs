@@ -26,8 +26,9 @@ use crate::domain::fetch::{FailureGroup, QueuedRow, ScheduledRow};
 use crate::domain::ids::{JobRef, Name, QueueId};
 use crate::domain::job::JobRow;
 use crate::domain::log_line::LogLine;
+use crate::domain::queue::Count;
 use crate::domain::time::Timestamp;
-use crate::domain::worker::Worker;
+use crate::domain::worker::{Liveness, Worker};
 use cells::{FailureCells, JobCells, RunningCells, ScheduledCells, WorkerCells};
 
 /// Rows of the Queue screen: the loaded part of the state's list, or what a search has found.
@@ -70,6 +71,23 @@ pub fn failure_jobs(state: &State) -> Vec<&QueuedRow> {
     let rows = open_failure(state).into_iter().flat_map(|group| &group.jobs);
     let cells = rows.map(|row| RunningCells { row, now });
     arrange(cells, columns::FAILURE_JOBS, &view.jobs.filter, view.jobs.sort).map(|cells| cells.row).collect()
+}
+
+/// How many worker processes these are together, of those that give a sign of life. What may be one and may be none
+/// makes it a least number.
+pub fn living<'a>(workers: impl IntoIterator<Item = &'a Worker>) -> Count {
+    let (mut sum, mut more) = (0_u64, false);
+    for worker in workers {
+        match worker.state {
+            Liveness::Live => {
+                sum += worker.stands_for.value().unwrap_or(0);
+                more |= !matches!(worker.stands_for, Count::Exact(_));
+            }
+            Liveness::Unknown => more = true,
+            Liveness::Stale | Liveness::Gone => {}
+        }
+    }
+    if more { Count::AtLeast(sum) } else { Count::Exact(sum) }
 }
 
 /// Rows of the Workers screen.

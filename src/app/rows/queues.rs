@@ -72,8 +72,8 @@ pub struct Figures {
     pub failed_per_s: Option<f64>,
     /// When the oldest waiting job was added.
     pub oldest: Option<Timestamp>,
-    /// Workers alive.
-    pub workers: Option<u64>,
+    /// Workers alive; unknown ones make it a least number.
+    pub workers: Option<Count>,
 }
 
 impl Figures {
@@ -94,10 +94,7 @@ impl Figures {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
-        self.workers = match (self.workers, other.workers) {
-            (Some(a), Some(b)) => Some(a + b),
-            (a, b) => a.or(b),
-        };
+        self.workers = add_counts(self.workers, other.workers);
     }
 }
 
@@ -119,6 +116,17 @@ fn add_rates(a: Option<f64>, b: Option<f64>) -> Option<f64> {
     }
 }
 
+/// Workers of a queue that are counted at no other. Where nothing can run there is nothing to be known of them.
+fn workers(instance: &InstanceSample, sample: &QueueSample) -> Option<Count> {
+    let count = &sample.workers;
+    let own = |alive: u64| alive.saturating_sub(count.shared);
+    match count.alive {
+        Some(alive) if count.at_least && alive > 0 => Some(Count::AtLeast(own(alive))),
+        Some(alive) => Some(Count::Exact(own(alive))),
+        None => instance.states.iter().any(|state| state.kind == StateKind::Active).then_some(Count::Unknown),
+    }
+}
+
 /// Figures of one queue. One pass over its counts: a thousand queues are summed up in every frame (F12).
 pub fn figures(instance: &InstanceSample, sample: &QueueSample) -> Figures {
     let mut figures = Figures {
@@ -129,7 +137,7 @@ pub fn figures(instance: &InstanceSample, sample: &QueueSample) -> Figures {
             Oldest::Since(moment) => Some(moment),
             Oldest::Nothing | Oldest::Unknown => None,
         },
-        workers: sample.workers.alive,
+        workers: workers(instance, sample),
         ..Figures::default()
     };
     for (index, state) in instance.states.iter().enumerate() {
@@ -223,7 +231,7 @@ impl Cells for QueueCells<'_> {
                 Drain::Never { .. } => Some(Duration::MAX.as_secs_f64()),
                 Drain::Unknown => None,
             }),
-            "workers" => Cell::number(figures.workers.map(|alive| alive as f64)),
+            "workers" => Cell::number(figures.workers.and_then(Count::value).map(|alive| alive as f64)),
             "backlog" => count(figures.waiting),
             "verdict" => {
                 let worst = sample.warnings.iter().max_by_key(|warning| warning.severity);

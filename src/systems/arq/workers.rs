@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::domain::ids::{JobId, JobRef, Name};
+use crate::domain::queue::Count;
 use crate::domain::text;
 use crate::domain::worker::{Liveness, Worker};
 use crate::link::{Batch, Link, Replies, Value, cmd};
@@ -79,6 +80,7 @@ pub async fn list(arq: &Arq, link: &Link, instance: &Instance) -> Result<Vec<Wor
             running,
             host: None,
             pid: None,
+            stands_for: Count::AtLeast(1),
             since: None,
             evidence,
         });

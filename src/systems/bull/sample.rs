@@ -149,6 +149,8 @@ struct QueueMemo {
     next_due: Option<Timestamp>,
     prioritized: u64,
     limited_until: Option<Timestamp>,
+    /// Nothing but the counter of ids was there when it was first looked at, and nothing else was seen since.
+    only_counter: bool,
 }
 
 /// What is remembered of an instance.
@@ -229,7 +231,8 @@ pub fn read(instance: &Instance, memo: &mut Memo, replies: &mut Replies<'_>) -> 
         let connected = clients.as_ref().map(|clients| connected(instance, name, clients));
         let queue = own.queues.entry(name.clone()).or_default();
         let mut seen = Seen::read(&Keys::of(&id), &asks, queue, &mut replies.take(asks.len()))?;
-        seen.traces |= connected > Some(0) || is_own_prefix(instance);
+        seen.traces |= connected > Some(0);
+        seen.own_prefix = is_own_prefix(instance);
         if let Some(mut sample) = seen.settle(id, queue, tick, now) {
             // Where jobs run and none is connected under the usual name, nothing is known.
             let idle = sample.count(state::ACTIVE).value() == Some(0);
@@ -278,6 +281,8 @@ struct Seen {
     held: Option<u64>,
     /// Something says that this was a queue although it may have no job.
     traces: bool,
+    /// It lies under the prefix of the library's own.
+    own_prefix: bool,
     /// A key is of a type that Bull's never has.
     foreign: bool,
     error: Option<String>,
@@ -370,7 +375,7 @@ impl Seen {
             Nature::Unknown | Nature::Foreign { .. } => before,
             // A counter that is no number is somebody else's `…:id`.
             Nature::Suspect if self.foreign || self.id == Some(None) && self.flag != Some(true) => foreign,
-            Nature::Suspect if has_jobs || self.traces => Nature::Queue,
+            Nature::Suspect if has_jobs || self.traces || self.own_prefix => Nature::Queue,
             Nature::Suspect => foreign,
             // Emptied by hand, or the database was flushed.
             Nature::Queue if self.id == Some(None) && self.flag == Some(false) && self.jobs() == Some(0) => {
@@ -387,6 +392,8 @@ impl Seen {
             *memo = QueueMemo { nature, ..QueueMemo::default() };
             return None;
         }
+        let empty = self.jobs() == Some(0) && self.flag != Some(true) && !self.traces;
+        memo.only_counter = empty && (memo.only_counter || memo.nature == Nature::Suspect);
         memo.nature = nature;
         let waiting = self.wait.zip(self.paused).map(|(wait, paused)| wait + paused);
         memo.paused = self.flag.unwrap_or(memo.paused);
@@ -440,6 +447,13 @@ impl Seen {
         // Finished sets are trimmed; what left follows from what was added and what is still there.
         sample.totals = Totals { added: self.id.flatten(), finished: None, failed: Some(memo.failed_ever) };
         sample.error = self.error;
+        if memo.only_counter {
+            let text =
+                "only a counter of ids is left of it: no job, no pause, no repeatable and no trace of a worker; \
+                        obliterate it if nobody uses it any more"
+                    .to_owned();
+            sample.warnings.push(Warning { severity: Severity::Info, code: "only_counter", text });
+        }
         // `empty` of the library takes the flag away and leaves the field: the program is told "paused" while jobs run.
         if memo.said_paused && !memo.paused {
             let text = "the library reports it as paused, but its workers take jobs; pause and resume it".to_owned();

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::domain::ids::{JobId, JobRef, Name, QueueId};
 use crate::domain::job::Lease;
+use crate::domain::queue::Count;
 use crate::domain::text;
 use crate::domain::time::Timestamp;
 use crate::domain::worker::{Liveness, Worker};
@@ -213,6 +214,7 @@ fn of_locks(
         running: jobs.into_iter().map(|job| job.job).collect(),
         host: None,
         pid: None,
+        stands_for: Count::Exact(1),
         since: None,
         evidence,
     }
@@ -243,6 +245,7 @@ fn of_connection(instance: &Instance, connection: &Connection, now: Option<Times
         running: Vec::new(),
         host: Some(connection.address.clone()),
         pid: None,
+        stands_for: Count::Exact(1),
         since: started(connection, now),
         evidence,
     }

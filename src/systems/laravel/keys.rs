@@ -76,6 +76,21 @@ pub fn horizon_prefixes(prefix: &[u8]) -> Vec<Vec<u8>> {
     found
 }
 
+/// Prefixes that the application usually has whose Horizon has this one.
+pub fn application_prefixes(horizon: &[u8]) -> Vec<Vec<u8>> {
+    let text = String::from_utf8_lossy(horizon);
+    let word = |end: &str| text.strip_suffix(end).filter(|word| !word.is_empty()).map(str::to_owned);
+    let word = match word("_horizon:").or_else(|| word("-horizon:")) {
+        Some(word) => word,
+        None if horizon == b"horizon:" => "laravel".to_owned(),
+        None => return Vec::new(),
+    };
+    let hyphens = word.replace('_', "-");
+    let mut found = vec![format!("{word}_database_"), format!("{word}-database-"), format!("{hyphens}-database-")];
+    found.dedup();
+    found.into_iter().map(String::into_bytes).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,6 +109,22 @@ mod tests {
         assert_eq!((odd.instance.name.as_bytes(), odd.name.as_bytes()), (&b"\xff_"[..], &b"a\nb"[..]));
         let keys = Keys::of(&odd);
         assert_eq!(keys.reserved, b"\xff_queues:a\nb:reserved");
+    }
+
+    #[test]
+    fn an_application_is_named_like_its_horizon() {
+        let text = |horizon: &str| -> Vec<String> {
+            let found = application_prefixes(horizon.as_bytes());
+            found.iter().map(|prefix| String::from_utf8_lossy(prefix).into_owned()).collect()
+        };
+        assert_eq!(text("shop_horizon:"), ["shop_database_", "shop-database-"]);
+        assert_eq!(text("my_shop_horizon:"), ["my_shop_database_", "my_shop-database-", "my-shop-database-"]);
+        assert_eq!(text("horizon:"), ["laravel_database_", "laravel-database-"]);
+        assert!(text("desk:").is_empty());
+        for prefix in ["shop_database_", "shop-database-", "my-shop-database-"] {
+            let horizon = &horizon_prefixes(prefix.as_bytes())[0];
+            assert!(application_prefixes(horizon).iter().any(|own| own == prefix.as_bytes()), "{prefix}");
+        }
     }
 
     #[test]

@@ -20,6 +20,9 @@ mod sample;
 mod why;
 mod workers;
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use futures_util::future::BoxFuture;
 
 use super::consume::Consume;
@@ -27,9 +30,10 @@ use super::record::{self, Guard};
 use super::{Answer, Instance, Memo, ReadError, ScanPass, Sighting, System, SystemError, SystemSpec, unsupported};
 use crate::domain::caps::Caps;
 use crate::domain::described::Application;
-use crate::domain::ids::{InstanceId, JobId, QueueId, SystemName};
+use crate::domain::ids::{InstanceId, JobId, Name, QueueId, SystemName};
 use crate::domain::job::{Job, JobRow, Page, PageRequest, Schedule, Search, SearchStep};
 use crate::domain::mutation::{Ability, Mutation, Outcome, Target};
+use crate::domain::queue::{Count, QueueSample, Severity, Warning};
 use crate::domain::reason::Reason;
 use crate::domain::record::Record;
 use crate::domain::snapshot::InstanceSample;
@@ -72,13 +76,108 @@ fn state_kind(state: StateId) -> StateKind {
 /// The adapter, set up with what the configuration tells about applications.
 pub struct Laravel {
     applications: Vec<(Application, Option<Failed>)>,
+    /// Prefixes of applications that were met: an empty queue leaves nothing to know them by.
+    met: Mutex<BTreeSet<Vec<u8>>>,
+}
+
+/// Stands for the prefix of an application that is described without one, until a key of it is met.
+const UNKNOWN_PREFIX: &str = "?";
+
+/// Why nothing is known of its queues.
+const NO_PREFIX: &str = "no key of it is here under any prefix: it is empty, or it never was; its state is known once a \
+                         job comes, or with `prefix` in its [[laravel]] table";
+
+fn is_unknown(instance: &InstanceId) -> bool {
+    instance.name.as_bytes() == UNKNOWN_PREFIX.as_bytes()
+}
+
+fn no_prefix() -> SystemError {
+    SystemError::Unsupported(format!("the prefix of the application's keys is not known: {NO_PREFIX}"))
 }
 
 impl Laravel {
     /// For these applications; without any, all that Redis tells is shown.
     pub fn new(applications: &[Application]) -> Self {
         let with_store = |application: &Application| (application.clone(), Failed::of(application));
-        Self { applications: applications.iter().map(with_store).collect() }
+        Self { applications: applications.iter().map(with_store).collect(), met: Mutex::default() }
+    }
+
+    fn met(&self) -> MutexGuard<'_, BTreeSet<Vec<u8>>> {
+        self.met.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Prefixes under which queues were met on this server.
+    fn prefixes_met(&self) -> Vec<Vec<u8>> {
+        self.met().iter().cloned().collect()
+    }
+
+    /// True if a description without a prefix has found keys of one of its queues.
+    fn is_found(&self, application: &Application) -> bool {
+        self.met().iter().any(|prefix| application.holds_for(prefix))
+    }
+
+    /// The queues of descriptions without a prefix of which no key was met.
+    fn without_prefix(&self) -> Vec<QueueId> {
+        let unfound = self.applications.iter().filter(|(one, _)| one.prefix.is_none() && !self.is_found(one));
+        let names = unfound.flat_map(|(one, failed)| {
+            let counted = failed.as_ref().and_then(|failed| failed.counted().queues).unwrap_or_default();
+            one.queues.iter().map(str::to_owned).chain(counted.into_keys()).collect::<Vec<_>>()
+        });
+        let mut queues: Vec<QueueId> = names.map(|name| QueueId::new(NAME, UNKNOWN_PREFIX, name)).collect();
+        queues.sort();
+        queues.dedup();
+        queues
+    }
+
+    /// What a tick tells of them.
+    fn read_unknown(&self, instance: &Instance) -> InstanceSample {
+        let counts = self.failed(&instance.id).ok().and_then(|failed| failed.counted().queues);
+        let mut queues = Vec::new();
+        for id in self.without_prefix() {
+            let failed = counts.as_ref().map(|counts| counts.get(&id.name.to_text()).copied().unwrap_or(0));
+            let mut sample = QueueSample::unknown(id, STATES);
+            sample.set_count(FAILED, failed.map_or(Count::Unknown, Count::Exact));
+            let text = NO_PREFIX.to_owned();
+            sample.warnings.push(Warning { severity: Severity::Info, code: "prefix_unknown", text });
+            queues.push(sample);
+        }
+        InstanceSample {
+            id: instance.id.clone(),
+            states: STATES,
+            caps: Caps::LIST.union(Caps::DETAIL),
+            caps_reason: Some(no_prefix().to_string()),
+            queues,
+            error: None,
+        }
+    }
+
+    /// What the configuration tells of the applications.
+    fn descriptions(&self) -> impl Iterator<Item = &Application> {
+        self.applications.iter().map(|(application, _)| application)
+    }
+
+    /// Prefixes of the applications that are described as having this Horizon, or are named like it.
+    fn prefixes_described_for(&self, horizon: &[u8]) -> Vec<Vec<u8>> {
+        let prefix = |application: &Application| application.prefix.as_ref().map(|own| own.as_bytes().to_vec());
+        let exact = |application: &&Application| {
+            application.horizon_prefix.as_ref().is_some_and(|own| own.as_bytes() == horizon)
+        };
+        let mut found: Vec<Vec<u8>> = self.descriptions().filter(exact).filter_map(prefix).collect();
+        if found.is_empty() {
+            let unsaid = self.descriptions().filter(|application| application.horizon_prefix.is_none());
+            let named_like = |own: &Vec<u8>| keys::horizon_prefixes(own).iter().any(|likely| likely == horizon);
+            found = unsaid.filter_map(prefix).filter(named_like).collect();
+        }
+        found.sort();
+        found.dedup();
+        found
+    }
+
+    /// The application's failed jobs, if they are found there by the jobs' own ids.
+    fn rows_by_uuid(&self, instance: &InstanceId) -> Option<&Failed> {
+        let (application, failed) = self.described_as(instance)?;
+        let driver = application.failed.as_ref()?.driver;
+        failed.as_ref().filter(|_| horizon::names_by_uuid(driver))
     }
 
     /// What is described of the application with that prefix; a description that names it goes before others.
@@ -107,7 +206,13 @@ impl System for Laravel {
     }
 
     fn recognise(&self, key: &[u8]) -> Option<Sighting> {
-        keys::queue_of(key).map(Sighting::Queue)
+        let queue = keys::queue_of(key)?;
+        // What the scan meets is read with the next tick; a described queue of that name is no unknown one from now on.
+        let name = |one: &Application| one.queues.iter().any(|known| queue.name == Name::from(known));
+        if self.descriptions().any(|one| one.prefix.is_none() && name(one)) {
+            self.met().insert(queue.instance.name.as_bytes().to_vec());
+        }
+        Some(Sighting::Queue(queue))
     }
 
     fn described(&self) -> Vec<QueueId> {
@@ -118,6 +223,7 @@ impl System for Laravel {
             let names = application.queues.iter().map(str::to_owned).chain(counted.into_keys());
             queues.extend(names.map(|name| QueueId::new(NAME, prefix, name)));
         }
+        queues.extend(self.without_prefix());
         queues
     }
 
@@ -126,6 +232,9 @@ impl System for Laravel {
     }
 
     fn plan(&self, instance: &Instance, memo: &Memo, batch: &mut Batch) {
+        if is_unknown(&instance.id) {
+            return;
+        }
         let application = self.application(&instance.id);
         let own = memo.peek::<LaravelMemo>();
         sample::plan(instance, application, own, (memo.tick, memo.server_time), batch);
@@ -137,6 +246,9 @@ impl System for Laravel {
         memo: &mut Memo,
         replies: &mut Replies<'_>,
     ) -> Result<InstanceSample, ReadError> {
+        if is_unknown(&instance.id) {
+            return Ok(self.read_unknown(instance));
+        }
         let application = self.application(&instance.id);
         let moment = (memo.tick, memo.server_time);
         let counted = self.failed(&instance.id).map(Failed::counted);
@@ -145,6 +257,9 @@ impl System for Laravel {
             Err(error) => (None, Some(error.to_string())),
         };
         let queues = sample::read(instance, application, counts.as_ref(), memo.own::<LaravelMemo>(), moment, replies)?;
+        if !queues.is_empty() {
+            self.met().insert(instance.id.name.as_bytes().to_vec());
+        }
         Ok(InstanceSample {
             id: instance.id.clone(),
             states: STATES,
@@ -165,6 +280,9 @@ impl System for Laravel {
         Box::pin(async move {
             if state == FAILED {
                 return failed::page(self.failed(&queue.instance)?, queue, &page).await;
+            }
+            if is_unknown(&queue.instance) {
+                return Err(no_prefix());
             }
             jobs::page(link, queue, self.application(&queue.instance), state, &page).await
         })
@@ -210,6 +328,9 @@ impl System for Laravel {
         clients: Option<&'a str>,
     ) -> Answer<'a, Vec<Worker>> {
         Box::pin(async move {
+            if is_unknown(&instance.id) {
+                return Ok(Vec::new());
+            }
             let horizon = horizon::find(link, &instance.id, self.application(&instance.id)).await?;
             let mut found = match &horizon {
                 Some(prefix) => horizon::workers(link, prefix, &instance.id).await?,
@@ -217,7 +338,8 @@ impl System for Laravel {
             };
             // Where Horizon tells who works, connections need not be guessed from.
             let clients = clients.filter(|_| found.is_empty());
-            found.extend(workers::workers(link, instance, clients).await?);
+            let beside = workers::workers(link, instance, &mut found, clients).await?;
+            found.extend(beside);
             Ok(found)
         })
     }
@@ -229,6 +351,11 @@ impl System for Laravel {
     fn why<'a>(&'a self, link: &'a Link, queue: &'a QueueId, job: Option<&'a JobId>) -> Answer<'a, Vec<Reason>> {
         Box::pin(async move {
             let application = self.application(&queue.instance);
+            if is_unknown(&queue.instance) {
+                let text = "Nothing of it is in this Redis.".to_owned();
+                let evidence = NO_PREFIX.to_owned();
+                return Ok(vec![Reason { severity: Severity::Info, code: "empty", text, evidence, remedy: None }]);
+            }
             match job {
                 Some(id) => {
                     let failed = self.failed(&queue.instance).ok();
@@ -253,6 +380,9 @@ impl System for Laravel {
     fn mutate<'a>(&'a self, link: &'a Link, mutation: &'a Mutation) -> Answer<'a, Outcome> {
         Box::pin(async move {
             let instance = &mutation.queue.instance;
+            if is_unknown(instance) {
+                return Err(no_prefix());
+            }
             match &mutation.target {
                 Target::Jobs { state: FAILED, .. } => {
                     let horizon = horizon::find(link, instance, self.application(instance)).await?;

@@ -132,9 +132,17 @@ pub fn read(
     Ok(samples)
 }
 
-/// Processes of Horizon's living supervisors by queue, and how many of them are paused.
+/// Processes of Horizon's living supervisors by queue.
 #[derive(Default)]
-struct Works(BTreeMap<String, (u64, u64)>);
+struct Works(BTreeMap<String, Processes>);
+
+#[derive(Clone, Copy, Default)]
+struct Processes {
+    all: u64,
+    paused: u64,
+    /// Those that serve another queue first, and are counted there.
+    shared: u64,
+}
 
 impl Works {
     fn add(&mut self, supervisor: Option<&(Vec<u8>, f64)>, reply: Option<&Value>, now: Timestamp) {
@@ -144,16 +152,21 @@ impl Works {
         }
         let fields: Vec<Option<String>> = reply.and_then(reply::list).unwrap_or(&[]).iter().map(reply::text).collect();
         let [Some(status), Some(processes)] = fields.as_slice() else { return };
-        for (queue, count) in horizon::processes(processes) {
-            let counts = self.0.entry(queue).or_default();
-            counts.0 += count;
-            counts.1 += if status == "paused" { count } else { 0 };
+        for (queues, count) in horizon::pools(processes) {
+            for (place, queue) in queues.into_iter().enumerate() {
+                let processes = self.0.entry(queue).or_default();
+                processes.all += count;
+                processes.paused += if status == "paused" { count } else { 0 };
+                processes.shared += if place > 0 { count } else { 0 };
+            }
         }
     }
 
     fn tell(&self, sample: &mut QueueSample, measured: Option<(u64, f64)>) {
-        let (alive, paused) = self.0.get(&sample.id.name.to_text()).copied().unwrap_or_default();
+        let Processes { all: alive, paused, shared } =
+            self.0.get(&sample.id.name.to_text()).copied().unwrap_or_default();
         sample.workers.alive = Some(alive);
+        sample.workers.shared = shared;
         if alive > 0 && alive == paused {
             sample.conditions.paused = Some(true);
         }

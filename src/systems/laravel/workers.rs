@@ -9,6 +9,7 @@ use super::items::{Container, Ids, walk};
 use super::jobs::server_time;
 use super::plan::one;
 use crate::domain::ids::{InstanceId, JobId, JobRef, Name};
+use crate::domain::queue::Count;
 use crate::domain::time::Timestamp;
 use crate::domain::worker::{Liveness, Worker};
 use crate::link::{Link, Value};
@@ -25,8 +26,15 @@ const FORGOTTEN: u64 = 600;
 /// A worker without `block_for` polls every few seconds.
 const POLLS_WITHIN: u64 = 10;
 
-/// What points to workers of an application.
-pub async fn workers(link: &Link, instance: &Instance, clients: Option<&str>) -> Result<Vec<Worker>, SystemError> {
+/// What points to workers of an application beside those that Horizon tells of.
+///
+/// What runs on a queue of one supervisor runs in one of its processes, and is told with it.
+pub async fn workers(
+    link: &Link,
+    instance: &Instance,
+    supervisors: &mut [Worker],
+    clients: Option<&str>,
+) -> Result<Vec<Worker>, SystemError> {
     let now = server_time(link).await?;
     let mut workers = runners(link, instance, now).await?;
     let held: BTreeSet<JobRef> = workers.iter().flat_map(|worker| worker.running.iter().cloned()).collect();
@@ -46,10 +54,27 @@ pub async fn workers(link: &Link, instance: &Instance, clients: Option<&str>) ->
         if running.is_empty() {
             continue;
         }
+        let mut serving: Vec<&mut Worker> = supervisors
+            .iter_mut()
+            .filter(|supervisor| supervisor.state == Liveness::Live && supervisor.queues.contains(name))
+            .collect();
+        let processes: u64 = serving.iter().filter_map(|supervisor| supervisor.stands_for.value()).sum();
+        let jobs = running.len() as u64;
+        if let ([only], true) = (serving.as_mut_slice(), jobs <= processes) {
+            only.running.extend(running);
+            continue;
+        }
         workers.push(Worker {
             queues: vec![name.clone()],
             state: Liveness::Live,
+            stands_for: match jobs.saturating_sub(processes) {
+                0 => Count::Exact(0),
+                more => Count::AtLeast(more),
+            },
             evidence: match running.len() {
+                _ if !serving.is_empty() && jobs <= processes => {
+                    format!("{jobs} reserved, by processes of {} supervisors; which is not told", serving.len())
+                }
                 1 => "1 job is reserved and its time is not over; who holds it is not told".to_owned(),
                 jobs => format!("{jobs} jobs are reserved and their time is not over; who holds them is not told"),
             },
@@ -118,6 +143,7 @@ fn connected(instance: &InstanceId, clients: &str) -> Vec<Worker> {
     }
     let worker = |(host, (blocking, polling)): (String, (u64, u64))| Worker {
         state: Liveness::Unknown,
+        stands_for: Count::Unknown,
         host: Some(host.clone()),
         evidence: format!(
             "client list: {blocking} connections wait in BLPOP, {polling} run scripts every few seconds; a guess, \
@@ -140,6 +166,7 @@ pub fn blank(instance: &InstanceId, name: String) -> Worker {
         running: Vec::new(),
         host: None,
         pid: None,
+        stands_for: Count::Exact(1),
         since: None,
         evidence: String::new(),
     }

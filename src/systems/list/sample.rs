@@ -293,6 +293,7 @@ impl Reader<'_> {
             alive: Some(beats.iter().filter(|beat| beat.alive).count() as u64),
             busy: beats.iter().map(|beat| beat.busy).try_fold(0, |sum, busy| Some(sum + u64::from(busy?))),
             at_least: false,
+            shared: 0,
         }
     }
 

@@ -11,6 +11,7 @@ use super::keys::starred;
 use super::plan::{beat_value, one};
 use crate::domain::described::{Heartbeat, HeartbeatKind, ListSpec};
 use crate::domain::ids::{InstanceId, JobId, JobRef, Name, QueueId};
+use crate::domain::queue::Count;
 use crate::domain::time::Timestamp;
 use crate::domain::worker::{Liveness, Worker};
 use crate::link::{Batch, Link};
@@ -145,6 +146,7 @@ fn blank(instance: &InstanceId, name: Name, state: Liveness, evidence: String) -
         running: Vec::new(),
         host: None,
         pid: None,
+        stands_for: Count::Exact(1),
         since: None,
         evidence,
     }

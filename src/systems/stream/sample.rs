@@ -363,6 +363,7 @@ pub fn workers(consumers: &[Consumer], unattended: bool) -> WorkerCount {
     WorkerCount {
         alive: sure.then_some(live),
         at_least: false,
+        shared: 0,
         busy: Some(consumers.iter().filter(|consumer| consumer.pending > 0 && consumer.idle < STUCK).count() as u64),
     }
 }

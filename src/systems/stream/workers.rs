@@ -8,6 +8,7 @@ use super::names::Place;
 use super::read;
 use super::sample::{LIVE, STUCK};
 use crate::domain::ids::{JobId, JobRef, Name, QueueId};
+use crate::domain::queue::Count;
 use crate::domain::text::age;
 use crate::domain::worker::{Liveness, Worker};
 use crate::link::Link;
@@ -67,6 +68,7 @@ async fn worker(
         running,
         host: None,
         pid: None,
+        stands_for: Count::Exact(1),
         since: None,
         evidence: evidence(&consumer),
     })

@@ -219,7 +219,11 @@ fn group_cell(scene: &Scene<'_>, glyphs: &Glyphs, group: &GroupLine, placed: &Pl
         "oldest" => group.sums.oldest.map_or_else(Phrase::new, |moment| {
             Phrase::of(Role::Text, span_in(moment.age(scene.sampled()), usize::from(placed.width)))
         }),
-        "workers" => group.sums.workers.map_or_else(Phrase::new, |alive| Phrase::of(Role::Text, text::count(alive))),
+        "workers" => match group.sums.workers {
+            None => Phrase::new(),
+            Some(Count::Unknown) => Phrase::of(Role::Muted, "?"),
+            Some(alive) => Phrase::of(Role::Text, text::counted(alive)),
+        },
         other => figure_cell(glyphs, &group.sums, other, placed.width),
     }
 }

@@ -5,11 +5,11 @@ use ratatui::layout::Rect;
 use super::listing::Listing;
 use super::{Body, no_rows};
 use crate::app::rows;
+use crate::domain::queue::Count;
 use crate::domain::text;
 use crate::domain::worker::{Liveness, Worker};
 use crate::theme::{Glyphs, Role};
 use crate::ui::canvas::{Canvas, Phrase};
-use crate::ui::figures;
 use crate::ui::scene::{Scene, span_in};
 use crate::ui::widgets::badge;
 use crate::ui::widgets::table::Placed;
@@ -96,9 +96,11 @@ fn summary(scene: &Scene<'_>, workers: &[&Worker]) -> Phrase {
         line.append_apart(Phrase::of(Role::Accent, format!("/{}", text::fit(&view.list.filter, 24))));
     }
     if !workers.is_empty() {
-        line.append_apart(Phrase::of(Role::Text, figures::plural(workers.len() as u64, "worker", "workers")));
+        // The number of the tab: a supervisor counts for its processes, and what only keeps others for none.
+        let living = rows::living(workers.iter().copied());
+        let word = if living == Count::Exact(1) { "worker lives" } else { "workers live" };
+        line.append_apart(Phrase::of(Role::Ok, format!("{} {word}", text::counted(living))));
         for (state, word, role) in [
-            (Liveness::Live, "live", Role::Ok),
             (Liveness::Stale, "stale", Role::Warn),
             (Liveness::Gone, "gone", Role::Error),
             (Liveness::Unknown, "unknown", Role::Muted),

@@ -32,7 +32,7 @@ class QtopKernel extends Illuminate\Foundation\Console\Kernel
 
     protected function commands()
     {
-        foreach ([FillCommand::class, CountCommand::class] as $command) {
+        foreach ([FillCommand::class, FailedCommand::class, CountCommand::class] as $command) {
             Illuminate\Console\Application::starting(fn ($artisan) => $artisan->resolve($command));
         }
     }

@@ -122,6 +122,18 @@ class FillCommand extends Command
     }
 }
 
+/** Writes a row of a failed job, as the application does when one fails. */
+class FailedCommand extends Command
+{
+    protected $signature = 'qtop:failed {row}';
+
+    public function handle()
+    {
+        $row = json_decode($this->argument('row'), true);
+        app('queue.failer')->log('redis', $row['queue'], $row['payload'], new RuntimeException('it did not work'));
+    }
+}
+
 /** Says what Laravel itself sees. */
 class CountCommand extends Command
 {

@@ -70,6 +70,20 @@ pub async fn mutate(
     Ok(outcome)
 }
 
+/// Retries a job of which only the id is known, if it has a row; false: it has none.
+pub async fn retry_kept(
+    failed: &Failed,
+    link: &Link,
+    horizon: &[u8],
+    queue: &QueueId,
+    id: &JobId,
+    outcome: &mut Outcome,
+) -> Result<bool, SystemError> {
+    let Some(row) = failed.row(&queue.name.to_text(), &id.to_text()).await? else { return Ok(false) };
+    retry(failed, link, Some(horizon), queue, id, &row, outcome).await?;
+    Ok(true)
+}
+
 async fn retry(
     failed: &Failed,
     link: &Link,

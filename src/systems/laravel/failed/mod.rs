@@ -14,7 +14,7 @@ use crate::domain::described::{Application, FailedDriver};
 use crate::domain::time::Timestamp;
 use crate::systems::SystemError;
 
-pub use change::{mutate, restore, take};
+pub use change::{mutate, restore, retry_kept, take};
 pub use read::{open, page, search};
 
 /// Rest between two counts, at least; it grows with the time a count takes.

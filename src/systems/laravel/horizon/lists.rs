@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{COMPLETED, FAILED, PENDING, RECENT, SILENCED, key};
+use super::{COMPLETED, FAILED, MONITORED, PENDING, RECENT, SILENCED, key};
 use crate::domain::ids::{JobId, Name};
 use crate::domain::job::{Blob, Cursor, Job, JobRow, KeyFact, Page, PageRequest, Search, SearchStep};
 use crate::domain::state::{StateId, StateKind};
@@ -44,6 +44,8 @@ fn list_of(state: StateId) -> Result<&'static [u8], SystemError> {
         COMPLETED => b"completed_jobs",
         FAILED => b"failed_jobs",
         SILENCED => b"silenced_jobs",
+        // Those with a monitored tag that ended well, kept for a week.
+        MONITORED => b"monitored_jobs",
         other => return Err(SystemError::BadRequest(format!("Horizon has no list {other}"))),
     })
 }

@@ -8,10 +8,13 @@
 mod lists;
 mod metrics;
 mod notes;
+mod retry;
 mod sample;
 mod tags;
 mod why;
 mod works;
+
+use std::sync::Arc;
 
 use crate::domain::caps::Caps;
 use crate::domain::described::Application;
@@ -29,11 +32,13 @@ use crate::systems::{
     Answer, Instance, Memo, ReadError, ScanPass, Sighting, System, SystemError, SystemSpec, record, unsupported,
 };
 
+use super::Laravel;
 use super::keys::horizon_prefixes;
 
 pub use metrics::{Measured, figures, milliseconds, wait_seconds};
 pub use notes::{is_retried, pushed, removed};
-pub use works::{SUPERVISOR_SECONDS, candidates, find, order, processes, workers};
+pub use retry::names_by_uuid;
+pub use works::{SUPERVISOR_SECONDS, candidates, find, order, pools, workers};
 
 /// Name in addresses and configuration.
 pub const NAME: SystemName = "horizon";
@@ -43,6 +48,7 @@ const PENDING: StateId = StateId("pending");
 const COMPLETED: StateId = StateId("completed");
 const FAILED: StateId = StateId("failed");
 const SILENCED: StateId = StateId("silenced");
+const MONITORED: StateId = StateId("monitored");
 const TAGS: StateId = StateId("tags");
 const METRICS: StateId = StateId("metrics");
 
@@ -51,13 +57,14 @@ const STATES: &[StateSpec] = &states(StateKind::Failed);
 /// Likewise where the application's database tells of the same ones.
 const BESIDE_A_DATABASE: &[StateSpec] = &states(StateKind::Other);
 
-const fn states(failed: StateKind) -> [StateSpec; 7] {
+const fn states(failed: StateKind) -> [StateSpec; 8] {
     [
         StateSpec::new(RECENT.0, "Recent", StateKind::Other, 'R'),
         StateSpec::new(PENDING.0, "Pending", StateKind::Other, 'P'),
         StateSpec::new(COMPLETED.0, "Completed", StateKind::Completed, 'C').or_short("Done"),
         StateSpec::new(FAILED.0, "Failed", failed, 'F'),
         StateSpec::new(SILENCED.0, "Silenced", StateKind::Completed, 'S').or_short("Silent"),
+        StateSpec::new(MONITORED.0, "Monitored", StateKind::Other, 'O').or_short("Monitor"),
         StateSpec::new(TAGS.0, "Tags", StateKind::Other, 'T'),
         StateSpec::new(METRICS.0, "Metrics", StateKind::Other, 'M'),
     ]
@@ -67,7 +74,7 @@ static SPEC: SystemSpec = SystemSpec {
     name: NAME,
     title: "Horizon",
     states: STATES,
-    caps: Caps::LIST.union(Caps::DETAIL).union(Caps::WORKERS).union(Caps::REMOVE).union(Caps::PAUSE),
+    caps: Caps::LIST.union(Caps::DETAIL).union(Caps::WORKERS).union(Caps::REMOVE).union(Caps::RETRY).union(Caps::PAUSE),
     // Another system makes this pass anyway, and the names are told apart here.
     scans: &[ScanPass { pattern: "*", kind: Some("zset") }],
 };
@@ -84,6 +91,11 @@ const fn ability(verb: Verb, states: &'static [StateId], says: &'static str) -> 
 }
 
 static ABILITIES: &[Ability] = &[
+    ability(
+        Verb::Retry,
+        &[FAILED],
+        "Runs again in the application's queue. Where its row in the application's failed_jobs is found, that is claimed first, so that it never runs twice; else it gets a new id as by Horizon's own dashboard, which keeps a note of it.",
+    ),
     ability(
         Verb::Remove,
         &[FAILED],
@@ -104,13 +116,13 @@ static ABILITIES: &[Ability] = &[
 
 /// The adapter, set up with what the configuration tells about applications.
 pub struct Horizon {
-    applications: Vec<Application>,
+    laravel: Arc<Laravel>,
 }
 
 impl Horizon {
-    /// For these applications.
-    pub fn new(applications: &[Application]) -> Self {
-        Self { applications: applications.to_vec() }
+    /// Beside the queues of the applications.
+    pub fn new(laravel: Arc<Laravel>) -> Self {
+        Self { laravel }
     }
 
     /// The state table of an instance: with a database described, failed jobs are counted there.
@@ -121,7 +133,8 @@ impl Horizon {
             (None, Some(other)) => horizon_prefixes(other.as_bytes()).iter().any(|likely| likely == prefix),
             (None, None) => true,
         };
-        let described = self.applications.iter().find(is_its).is_some_and(|application| application.failed.is_some());
+        let described =
+            self.laravel.descriptions().find(is_its).is_some_and(|application| application.failed.is_some());
         if described { BESIDE_A_DATABASE } else { STATES }
     }
 
@@ -151,7 +164,7 @@ impl System for Horizon {
         let prefix = SIGHTS.iter().find_map(|name| key.strip_suffix(*name))?;
         let described =
             |application: &Application| application.horizon_prefix.as_ref().is_some_and(|own| own.as_bytes() == prefix);
-        let known = prefix.ends_with(ENDING) || self.applications.iter().any(described);
+        let known = prefix.ends_with(ENDING) || self.laravel.descriptions().any(described);
         known.then(|| Sighting::Queue(queue_of(prefix)))
     }
 
@@ -262,6 +275,9 @@ impl System for Horizon {
             let told = |order| works::order(link, prefix, order, &[]);
             match (&mutation.change, &mutation.target) {
                 (Change::Remove { .. }, Target::Jobs { state: FAILED, ids }) => notes::forget(link, prefix, ids).await,
+                (Change::Retry { .. }, Target::Jobs { state: FAILED, ids }) => {
+                    retry::retry(&self.laravel, link, prefix, ids, mutation.force).await
+                }
                 (Change::Pause, Target::Queue) => whole(mutation, told(WorkerOrder::Pause).await?),
                 (Change::Resume, Target::Queue) => whole(mutation, told(WorkerOrder::Continue).await?),
                 (Change::Signal { order, workers }, Target::Queue) => works::order(link, prefix, *order, workers).await,
@@ -310,9 +326,13 @@ fn whole(mutation: &Mutation, told: Outcome) -> Result<Outcome, SystemError> {
 mod tests {
     use super::*;
 
+    fn horizon(applications: &[Application]) -> Horizon {
+        Horizon::new(Arc::new(Laravel::new(applications)))
+    }
+
     #[test]
     fn a_horizon_is_recognised_by_its_lists_and_named_after_its_application() {
-        let horizon = Horizon::new(&[Application { horizon_prefix: Some("desk:".to_owned()), ..Default::default() }]);
+        let horizon = horizon(&[Application { horizon_prefix: Some("desk:".to_owned()), ..Default::default() }]);
         let named = |key: &str| match horizon.recognise(key.as_bytes()) {
             Some(Sighting::Queue(queue)) => Some((queue.instance.name.to_text(), queue.name.to_text())),
             _ => None,
@@ -339,9 +359,9 @@ mod tests {
             failed: Some(Default::default()),
             ..Default::default()
         };
-        let horizon = Horizon::new(&[with_store]);
-        assert_eq!(failed(&horizon, "shop_horizon:"), Some(StateKind::Other));
-        assert_eq!(failed(&horizon, "desk_horizon:"), Some(StateKind::Failed));
-        assert_eq!(failed(&Horizon::new(&[]), "shop_horizon:"), Some(StateKind::Failed));
+        let described = horizon(&[with_store]);
+        assert_eq!(failed(&described, "shop_horizon:"), Some(StateKind::Other));
+        assert_eq!(failed(&described, "desk_horizon:"), Some(StateKind::Failed));
+        assert_eq!(failed(&horizon(&[]), "shop_horizon:"), Some(StateKind::Failed));
     }
 }

@@ -1,7 +1,7 @@
-//! What a tick asks of a Horizon: the lengths of its lists, its masters and how they are. Twelve commands.
+//! What a tick asks of a Horizon: the lengths of its lists, its masters and how they are. Thirteen commands.
 
 use super::works::MASTER_SECONDS;
-use super::{COMPLETED, FAILED, METRICS, PENDING, RECENT, SILENCED, TAGS, key};
+use super::{COMPLETED, FAILED, METRICS, MONITORED, PENDING, RECENT, SILENCED, TAGS, key};
 use crate::domain::ids::{Name, QueueId};
 use crate::domain::queue::{Count, QueueSample, Severity, Warning};
 use crate::domain::state::{StateId, StateSpec};
@@ -17,12 +17,13 @@ const MASTERS: usize = 10;
 const ASKED: usize = 2;
 
 /// Lists of jobs with the state each stands for.
-const LISTS: [(StateId, &[u8]); 5] = [
+const LISTS: [(StateId, &[u8]); 6] = [
     (RECENT, b"recent_jobs"),
     (PENDING, b"pending_jobs"),
     (COMPLETED, b"completed_jobs"),
     (FAILED, b"failed_jobs"),
     (SILENCED, b"silenced_jobs"),
+    (MONITORED, b"monitored_jobs"),
 ];
 
 /// Sets with the state they are counted for.

@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 use crate::domain::described::Application;
 use crate::domain::ids::{InstanceId, Name};
 use crate::domain::mutation::Outcome;
+use crate::domain::queue::Count;
 use crate::domain::text::age;
 use crate::domain::time::Timestamp;
 use crate::domain::worker::{Liveness, Worker, WorkerOrder};
@@ -60,7 +61,9 @@ pub async fn workers(link: &Link, prefix: &[u8], instance: &InstanceId) -> Resul
     {
         let mut range = one("ZRANGE", &[prefix, set.as_bytes()].concat());
         range.arg(0).arg(MOST - 1).arg("WITHSCORES");
-        let beats = reply::scored(&link.ask(range).await?).unwrap_or_default();
+        let mut beats = reply::scored(&link.ask(range).await?).unwrap_or_default();
+        // By beat they would change places with every second.
+        beats.sort_by(|(a, _), (b, _)| a.cmp(b));
         let mut batch = Batch::new();
         for (name, _) in &beats {
             let mut fields = one("HMGET", &[prefix, part, name].concat());
@@ -72,7 +75,8 @@ pub async fn workers(link: &Link, prefix: &[u8], instance: &InstanceId) -> Resul
             let beat = Timestamp((beat * 1_000.0) as i64).age(now);
             let kind = if set == "masters" { "master" } else { "supervisor" };
             let alive = beat.as_secs() as i64 <= seconds && field(0).is_some();
-            let processes = processes(field(3).as_deref().unwrap_or_default());
+            let pools = pools(field(3).as_deref().unwrap_or_default());
+            let processes = by_queue(&pools);
             let mut says = vec![format!("Horizon {kind}, beat {} ago", age(beat))];
             says.extend(field(0));
             says.extend(field(2).map(|environment| format!("environment {environment}")));
@@ -83,6 +87,7 @@ pub async fn workers(link: &Link, prefix: &[u8], instance: &InstanceId) -> Resul
             says.extend(field(4).and_then(|options| limits(&options)));
             workers.push(Worker {
                 queues: processes.into_keys().map(Name::from).collect(),
+                stands_for: Count::Exact(pools.iter().map(|(_, count)| count).sum()),
                 paused: field(0).map(|status| status == "paused"),
                 state: if alive { Liveness::Live } else { Liveness::Stale },
                 heartbeat: Some(beat),
@@ -96,14 +101,23 @@ pub async fn workers(link: &Link, prefix: &[u8], instance: &InstanceId) -> Resul
     Ok(workers)
 }
 
-/// `{"redis:default":1,"redis:mail,reports":2}`: processes by queue. Those that serve several queues count for each.
-pub fn processes(text: &str) -> BTreeMap<String, u64> {
-    let mut found = BTreeMap::new();
-    let Ok(Json::Object(pools)) = serde_json::from_str::<Json>(text) else { return found };
-    for (pool, count) in pools {
+/// `{"redis:default":1,"redis:mail,reports":2}`: the queues of each pool of processes, and how many there are.
+pub fn pools(text: &str) -> Vec<(Vec<String>, u64)> {
+    let Ok(Json::Object(pools)) = serde_json::from_str::<Json>(text) else { return Vec::new() };
+    let pool = |(pool, count): (String, Json)| {
         let queues = pool.split_once(':').map_or(pool.as_str(), |(_, queues)| queues);
-        for queue in queues.split(',').filter(|queue| !queue.is_empty()) {
-            *found.entry(queue.to_owned()).or_default() += count.as_u64().unwrap_or(0);
+        let queues: Vec<String> = queues.split(',').filter(|queue| !queue.is_empty()).map(str::to_owned).collect();
+        (queues, count.as_u64().unwrap_or(0))
+    };
+    pools.into_iter().map(pool).collect()
+}
+
+/// Processes by queue. Those that serve several queues count for each.
+fn by_queue(pools: &[(Vec<String>, u64)]) -> BTreeMap<&str, u64> {
+    let mut found: BTreeMap<&str, u64> = BTreeMap::new();
+    for (queues, count) in pools {
+        for queue in queues {
+            *found.entry(queue).or_default() += count;
         }
     }
     found
@@ -173,10 +187,10 @@ mod tests {
 
     #[test]
     fn processes_are_told_by_queue() {
-        let found = processes(r#"{"redis:default":1,"redis:mail,reports":2,"odd":"x"}"#);
-        let pairs: Vec<(&str, u64)> = found.iter().map(|(queue, count)| (queue.as_str(), *count)).collect();
+        let found = pools(r#"{"redis:default":1,"redis:mail,reports":2,"odd":"x"}"#);
+        let pairs: Vec<(&str, u64)> = by_queue(&found).into_iter().collect();
         assert_eq!(pairs, [("default", 1), ("mail", 2), ("odd", 0), ("reports", 2)]);
-        assert!(processes("nonsense").is_empty() && processes("[]").is_empty());
+        assert!(pools("nonsense").is_empty() && pools("[]").is_empty());
         assert_eq!(host(b"web-1-x7Kp:supervisor-1").as_deref(), Some("web-1"));
         assert_eq!(
             limits(r#"{"balance":"auto","maxProcesses":10,"timeout":60,"name":"x"}"#).as_deref(),
