@@ -175,7 +175,8 @@ pub fn meanwhile(one: &One) -> Option<String> {
         Some(job) if job.row.state != one.seen.state => {
             Some(format!("it is {} by now, not {} as when you pressed the key", job.row.state, one.seen.state))
         }
-        Some(job) if job.row.attempts_made != one.seen.attempts_made => {
+        // A list may not tell of attempts what the job itself does.
+        Some(job) if one.seen.attempts_made.is_some_and(|seen| job.row.attempts_made != Some(seen)) => {
             Some("it was tried again since you pressed the key".to_owned())
         }
         Some(_) => None,

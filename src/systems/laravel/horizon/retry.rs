@@ -62,16 +62,12 @@ pub async fn retry(
         }
         match laravel.rows_by_uuid(&queue.instance) {
             // With its row claimed nobody can retry it there once more.
-            Some(store) => {
-                if failed::retry_kept(store, link, horizon, &queue, id, &mut outcome).await? {
-                    continue;
-                }
-            }
+            Some(store) if failed::retry_kept(store, link, horizon, &queue, id, &mut outcome).await? => continue,
             None if !force => {
                 outcome.refused.push((id.clone(), NO_STORE.to_owned()));
                 continue;
             }
-            None => {}
+            _ => {}
         }
         anew(link, horizon, &queue, id, &noted, &mut outcome).await?;
     }
