@@ -134,7 +134,7 @@ async fn nothing_is_left_when_it_ends() {
     assert!(alive(pid) && directory.exists());
     let start = std::time::Instant::now();
     drop(demo);
-    assert!(start.elapsed() < Duration::from_millis(500), "ending took {:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(3), "ending took {:?}", start.elapsed());
     assert!(!directory.exists());
     wait_until("the server to be gone", LIMIT, || !alive(pid));
 }

@@ -58,7 +58,7 @@ fn the_proxy_counts_a_pipeline_as_one_turn_and_delays_it_once() {
     let start = Instant::now();
     let _: Vec<redis::Value> = pipeline.query(&mut connection).unwrap();
     assert!(start.elapsed() >= Duration::from_millis(80), "delayed each way: {:?}", start.elapsed());
-    assert!(start.elapsed() < Duration::from_millis(400), "delayed once: {:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(2), "delayed once: {:?}", start.elapsed());
     let traffic = proxy.traffic();
     assert_eq!((traffic.turns, traffic.commands), (1, 50));
     let _: String = redis::cmd("GET").arg(1).query(&mut connection).unwrap();

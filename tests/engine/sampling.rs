@@ -82,10 +82,14 @@ async fn p5_a_slow_answer_is_waited_for() {
     engine.wait_for("the first walk", |s| s.discovery.passes >= 1).await;
     proxy.delay(Duration::from_millis(400));
     tokio::time::sleep(Duration::from_millis(900)).await;
-    let before = proxy.traffic().turns;
+    let (before, begun) = (proxy.traffic().turns, std::time::Instant::now());
     tokio::time::sleep(Duration::from_millis(2500)).await;
-    let turns = proxy.traffic().turns - before;
-    assert!((2..=4).contains(&turns), "ten ticks a second were wanted, 0.8 s each is possible: {turns} turns in 2.5 s");
+    let (turns, took) = (proxy.traffic().turns - before, begun.elapsed());
+    let possible = took.as_millis() as u64 / 800 + 1;
+    assert!(
+        (1..=possible).contains(&turns),
+        "ten ticks a second were wanted, 0.8 s each is possible: {turns} in {took:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -217,8 +221,11 @@ async fn pausing_stops_the_ticks_and_a_request_makes_one() {
     let mut engine = run(config(&server.url()));
     engine.wait_for("the first walk", |s| s.discovery.passes >= 1).await;
     engine.handles.pace.send_replace(Pace { paused: true, ..Pace::default() });
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let before = engine.handles.snapshots.borrow().seq;
+    let mut before = 0;
+    // A tick that is under way ends, on a busy machine late.
+    while std::mem::replace(&mut before, engine.handles.snapshots.borrow().seq) != before {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
     tokio::time::sleep(Duration::from_millis(700)).await;
     assert_eq!(engine.handles.snapshots.borrow().seq, before);
     engine.handles.refresh.notify_one();

@@ -209,7 +209,7 @@ async fn a_half_open_connection_is_noticed_within_the_limit() {
     let start = Instant::now();
     let late = link.ask(cmd("PING")).await;
     assert!(matches!(late, Err(LinkError::Timeout { .. })), "{late:?}");
-    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
     // What was held back now arrives, but nobody may take it for the answer to something else.
     proxy.blackhole(false);
     assert!(matches!(link.ask(cmd("TIME")).await, Err(LinkError::Lost { .. })));

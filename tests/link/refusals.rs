@@ -110,7 +110,10 @@ async fn a_busy_server_answers_busy_and_comes_back() {
     let endless = std::thread::spawn(move || redis::cmd("EVAL").arg("while true do end").arg(0).exec(&mut client));
     let mut options = ConnectOptions::new(server.url());
     options.limits.sample = Duration::from_secs(5);
-    std::thread::sleep(Duration::from_millis(100));
+    let mut other = server.client();
+    wait_until("the script to be slow", Duration::from_secs(20), || {
+        redis::cmd("LLEN").arg("q").exec(&mut other).is_err_and(|error| error.code() == Some("BUSY"))
+    });
     // Everything that is only wished at the login is refused, too; the first real question tells what is the matter.
     let link = Link::connect(&options, Purpose::Sample).await.unwrap();
     let busy = link.ask(line("LLEN q")).await.unwrap_err();

@@ -1,7 +1,5 @@
 //! Changing a queue on the real program: keys in, the state of a real server out.
 
-use std::time::Duration;
-
 use qtop_testkit::{Terminal, TestServer, wait_until};
 
 use super::{LIMIT, qtop, seeded};
@@ -108,7 +106,9 @@ fn s13_a_queue_goes_only_by_its_name_and_comes_back() {
     terminal.send("z");
     terminal.wait_for_text("Undo", LIMIT);
     terminal.send("y");
-    wait_until("something back", LIMIT, || server.int("EXISTS bull:mail:failed bull:mail:meta") > 0);
-    std::thread::sleep(Duration::from_millis(50));
+    wait_until("all of it back", LIMIT, || {
+        server.int("EXISTS bull:mail:failed bull:mail:completed bull:mail:meta bull:mail:1 bull:mail:40") == 5
+    });
+    terminal.wait_for_text("mail", LIMIT);
     assert!(terminal.is_running());
 }

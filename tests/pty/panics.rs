@@ -22,6 +22,9 @@ use super::ending::assert_restored;
 
 /// Names where the second process is to panic; what it is not set for is an ordinary run of the tests.
 const WHERE: &str = "QTOP_TEST_PANIC";
+/// When what panics does so: the test has seen by then what was on the screen before, also on a busy machine.
+const AFTER: Duration = Duration::from_millis(1_500);
+
 /// The test that is the second process.
 const CHILD: &str = "pty::panics::loop_for_the_other_tests";
 
@@ -44,7 +47,7 @@ struct Broken;
 
 impl Tasks for Broken {
     async fn next(&mut self) -> Told {
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        tokio::time::sleep(AFTER).await;
         panic!("the tasks are broken")
     }
 
@@ -68,14 +71,14 @@ fn loop_for_the_other_tests() {
     let in_view = place == "view";
     let view = |state: &State, theme: &qtop::theme::Theme, frame: &mut ratatui::Frame<'_>| -> Geometry {
         let geometry = qtop::ui::view(state, theme, frame);
-        assert!(!in_view || from.elapsed() < Duration::from_millis(300), "the view is broken");
+        assert!(!in_view || from.elapsed() < AFTER, "the view is broken");
         geometry
     };
     runtime.block_on(async {
         let mut console = TerminalConsole::enter(false, true).expect("a terminal");
         if place == "task" {
             tokio::spawn(async {
-                tokio::time::sleep(Duration::from_millis(300)).await;
+                tokio::time::sleep(AFTER).await;
                 panic!("the task is broken")
             });
         }
@@ -102,6 +105,9 @@ fn started(place: &str) -> Terminal {
 fn u3_a_panic_on_the_thread_of_the_screen_gives_the_terminal_back_and_is_told() {
     for (place, words) in [("view", "the view is broken"), ("tasks", "the tasks are broken")] {
         let mut terminal = started(place);
+        std::thread::sleep(AFTER);
+        // Nothing is drawn where nothing changes.
+        terminal.send("?");
         let exit = terminal.wait_exit(LIMIT);
         assert_ne!(exit.code, 0, "{place}");
         terminal.wait_for_quiet(Duration::from_millis(50), LIMIT);
@@ -114,7 +120,7 @@ fn u3_a_panic_on_the_thread_of_the_screen_gives_the_terminal_back_and_is_told() 
 #[test]
 fn u3_a_panic_in_a_task_leaves_the_screen_alone() {
     let mut terminal = started("task");
-    std::thread::sleep(Duration::from_millis(800));
+    std::thread::sleep(AFTER * 2);
     assert!(terminal.screen(vt100::Screen::alternate_screen), "the screen goes on");
     assert!(!terminal.text().contains("broken"), "nothing is printed over it:\n{}", terminal.text());
     terminal.send("q");

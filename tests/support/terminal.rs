@@ -142,6 +142,9 @@ impl TerminalBuilder {
     }
 }
 
+/// Time for what an ended program wrote last to be read, on a busy machine.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// A program running on a pseudo-terminal; killed when dropped.
 pub struct Terminal {
     master: Option<Box<dyn MasterPty + Send>>,
@@ -340,15 +343,26 @@ impl Terminal {
         assert!(signal(self.pid(), name), "SIG{name} could be sent");
     }
 
-    /// Waits for the end of the program.
+    /// Waits for the end of the program, and for what it wrote last.
     pub fn wait_exit(&mut self, limit: Duration) -> Exit {
         let start = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
+                self.read_out();
                 return Exit { code: status.exit_code(), signal: status.signal().map(str::to_owned) };
             }
             assert!(start.elapsed() < limit, "waited {limit:?} for the program to end; the screen is\n{}", self.text());
             thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Waits until all is read that was written; a program that lives on in the terminal is not waited for long.
+    fn read_out(&self) {
+        let until = Instant::now() + LAST_WORDS;
+        let mut state = self.shared.state();
+        while !(state.ended || state.hung_up || state.paused) && Instant::now() < until {
+            let wait = until.saturating_duration_since(Instant::now());
+            state = self.shared.changed.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 

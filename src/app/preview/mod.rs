@@ -1,6 +1,7 @@
 //! What a question says: a heading, and facts with labels. The screen breaks and colours them; the words are here.
 
 mod draft;
+mod heading;
 
 pub use draft::meanwhile;
 
@@ -53,7 +54,7 @@ pub fn plural(count: u64, word: &str) -> String {
 /// The question in one line.
 pub fn heading(question: &Question) -> String {
     match &question.deed {
-        Deed::Change(draft) => draft::heading(draft),
+        Deed::Change(draft) => heading::of_change(draft),
         Deed::Undo(item) => format!("Undo: {}", item.action.replace('_', " ")),
         Deed::Resume(_) => "Go on with an interrupted change".to_owned(),
         Deed::Unlock => "Allow changes here".to_owned(),
