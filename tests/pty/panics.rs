@@ -43,11 +43,14 @@ impl Tasks for Silent {
 }
 
 /// Tasks of which the first thing asked panics on the thread of the loop.
-struct Broken;
+struct Broken {
+    at: tokio::time::Instant,
+}
 
 impl Tasks for Broken {
     async fn next(&mut self) -> Told {
-        tokio::time::sleep(AFTER).await;
+        // The loop asks anew whenever something else comes first.
+        tokio::time::sleep_until(self.at).await;
         panic!("the tasks are broken")
     }
 
@@ -82,8 +85,9 @@ fn loop_for_the_other_tests() {
                 panic!("the task is broken")
             });
         }
+        let mut broken = Broken { at: tokio::time::Instant::now() + AFTER };
         let ended = match place.as_str() {
-            "tasks" => run_loop(&mut state, &mut console, &mut Broken, &mut look, pace, view, clock).await,
+            "tasks" => run_loop(&mut state, &mut console, &mut broken, &mut look, pace, view, clock).await,
             _ => run_loop(&mut state, &mut console, &mut Silent, &mut look, pace, view, clock).await,
         };
         console.leave().expect("the terminal can be given back");
