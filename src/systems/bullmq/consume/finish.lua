@@ -173,7 +173,7 @@ local function finish(one)
   if wrong then
     return wrong
   end
-  if one.kind == 'completed' and children_somewhere then
+  if one.kind == 'completed' and anything_rare then
     if call('SCARD', one.job .. ':dependencies') > 0 then
       return -4
     end

@@ -4,12 +4,13 @@
 local VALUES = 9
 local time = now()
 local moment = score_text(time)
-local children_somewhere = false
+-- Whether any of the jobs has children or the queue keeps figures: asked once, since most have neither.
+local anything_rare = false
 local freed = { locks = {}, ids = {} }
 local ended = { completed = {}, failed = {} }
 
 local function read_outcomes(count)
-  local ones, locks, children = {}, {}, {}
+  local ones, locks, rare = {}, {}, {}
   for number = 1, count do
     local from = number * VALUES - VALUES + 2
     local job = at(ARGV[from])
@@ -20,14 +21,16 @@ local function read_outcomes(count)
       allowed = tonumber(ARGV[from + 7]), next = ARGV[from + 8] == '1',
     }
     locks[number] = lock
-    children[2 * number - 1] = job .. ':dependencies'
-    children[2 * number] = job .. ':unsuccessful'
+    rare[2 * number - 1] = job .. ':dependencies'
+    rare[2 * number] = job .. ':unsuccessful'
   end
+  rare[#rare + 1] = at('metrics:completed')
+  rare[#rare + 1] = at('metrics:failed')
   local holders = call('MGET', unpack(locks))
   for number, one in ipairs(ones) do
     one.holder = holders[number]
   end
-  children_somewhere = call('EXISTS', unpack(children)) > 0
+  anything_rare = call('EXISTS', unpack(rare)) > 0
   return ones
 end
 

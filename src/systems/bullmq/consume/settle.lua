@@ -32,7 +32,7 @@ for number, one in ipairs(ones) do
   end
 end
 for target, more in pairs(stored) do
-  if more > 0 then
+  if more > 0 and anything_rare then
     count_minute(target, more)
   end
 end

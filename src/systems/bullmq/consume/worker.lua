@@ -53,9 +53,22 @@ local function promote_due(time)
   end
 end
 
+-- What 4.x leaves among the jobs as a call to look again.
+local function is_mark(id)
+  return string.sub(id, 1, 2) == '0:'
+end
+
 -- Moves up to `want` waiting jobs to the running ones; answers their ids in the order in which they are to run.
 local function pop(want)
   local ids = {}
+  if want == 1 then
+    local id = call('RPOPLPUSH', at('wait'), at('active'))
+    if id and not is_mark(id) then
+      return { id }
+    elseif id then
+      call('LREM', at('active'), 1, id)
+    end
+  end
   while #ids < want do
     local last = call('LRANGE', at('wait'), #ids - want, -1)
     if #last == 0 then
@@ -63,8 +76,7 @@ local function pop(want)
     end
     call('LTRIM', at('wait'), 0, -#last - 1)
     for index = #last, 1, -1 do
-      -- What 4.x leaves among the jobs as a call to look again is dropped.
-      if string.sub(last[index], 1, 2) ~= '0:' then
+      if not is_mark(last[index]) then
         ids[#ids + 1] = last[index]
       end
     end
