@@ -80,7 +80,8 @@ pub fn pad_start(text: &str, columns: usize) -> String {
     out
 }
 
-/// `text` in printable ASCII only, of the same width (U12): spaces stay spaces, `…` becomes `~`, the rest `?`.
+/// `text` in printable ASCII only, of the same width (U12): spaces stay spaces, `…` becomes `~`, `µ` becomes
+/// `u`, the rest `?`.
 pub fn ascii(text: &str) -> Cow<'_, str> {
     if text.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
         return Cow::Borrowed(text);
@@ -94,6 +95,7 @@ pub fn ascii(text: &str) -> Cow<'_, str> {
             (Some(c @ ' '..='~'), _) if columns == 1 => out.push(c),
             (Some(c), None) if c.is_whitespace() => out.extend(std::iter::repeat_n(' ', columns)),
             (Some(ELLIPSIS), None) => out.push('~'),
+            (Some('µ'), None) => out.push('u'),
             _ => out.extend(std::iter::repeat_n('?', columns)),
         }
     }

@@ -129,6 +129,7 @@ fn u19_cuts_at_clusters_and_says_so() {
     assert_eq!(pad("漢字漢字", 4), "漢… ");
     assert_eq!(pad_start("12", 5), "   12");
     assert_eq!(ascii("1\u{2009}204 漢 …"), "1 204 ?? ~");
+    assert_eq!(ascii("38 µs"), "38 us");
 }
 
 #[test]
