@@ -86,6 +86,29 @@ fn r26_ten_thousand_jobs_survive_killed_runners_and_a_restarted_server() {
 }
 
 #[test]
+fn r26_jobs_of_bullmq_survive_killed_runners_and_a_restarted_server() {
+    let mut server = server();
+    let jobs = repeated(2_000, 10_000);
+    let mut pipe = redis::pipe();
+    for id in 1..=jobs {
+        let fields = [("name", "note"), ("data", "{}"), ("opts", "{\"attempts\":50}"), ("timestamp", "1700000000000")];
+        pipe.hset_multiple(format!("bull:mail:{id}"), &fields).ignore().lpush("bull:mail:wait", id).ignore();
+    }
+    pipe.hset("bull:mail:meta", "version", "bullmq:6.7.0").ignore();
+    pipe.query::<()>(&mut server.client()).unwrap();
+    let home = Home::process_on(&server, "bullmq:mail", "", NOTE, &pool(""));
+    let told = survive(&mut server, &home, jobs, |server| {
+        let in_lists = server.int("LLEN bull:mail:wait") + server.int("LLEN bull:mail:active");
+        in_lists + server.int("ZCARD bull:mail:delayed") > 0
+    });
+    println!("BullMQ: {told}");
+    assert_eq!(server.int("ZCARD bull:mail:completed"), jobs as i64, "each outcome is stored");
+    assert_eq!(server.int("EXISTS bull:mail:failed"), 0);
+    let locks: Vec<String> = redis::from_redis_value(server.run("KEYS bull:mail:*:lock")).unwrap();
+    assert!(locks.is_empty(), "{locks:?}");
+}
+
+#[test]
 fn r26_jobs_of_arq_survive_killed_runners_and_a_restarted_server() {
     let mut server = server();
     let jobs = repeated(2_000, 10_000);
