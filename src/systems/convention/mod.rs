@@ -319,6 +319,10 @@ impl System for Conventional {
         Box::pin(self.put_back(link, queue, records, again))
     }
 
+    fn only_appends(&self) -> bool {
+        self.inner.only_appends()
+    }
+
     fn consumer(&self) -> Option<&dyn super::consume::Consume> {
         self.inner.consumer()
     }
