@@ -15,7 +15,7 @@ pub(in super::super) struct Mark(u64);
 
 impl Mark {
     /// Marks a child that was started just now, and with it what it will start; `None` if the system does not let it.
-    /// What a child started before this is not marked: it had only the time between two instructions for it.
+    /// On a busy machine it may have started others before: these are marked too, as long as they are its children.
     #[cfg(target_os = "linux")]
     pub(in super::super) fn put_on(child: Pid) -> Option<Self> {
         use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
@@ -25,7 +25,15 @@ impl Mark {
             return None;
         }
         let mark = fastrand::u64(1 << 32..1 << 62);
-        prlimit(Some(child), Resource::Locks, Rlimit { current: Some(mark), maximum: None }).ok().map(|_| Self(mark))
+        let put = |on| prlimit(Some(on), Resource::Locks, Rlimit { current: Some(mark), maximum: None });
+        put(child).ok()?;
+        let mut families = vec![child];
+        // First the parent, then its children: those it starts in between have the mark from it.
+        while let Some(parent) = families.pop() {
+            let unmarked = children(parent).into_iter().filter(|one| !Self(mark).is_on(one.as_raw_pid()));
+            families.extend(unmarked.filter(|one| put(*one).is_ok()));
+        }
+        Some(Self(mark))
     }
 
     #[cfg(not(target_os = "linux"))]
@@ -39,6 +47,14 @@ impl Mark {
         let line = limits.lines().find_map(|line| line.strip_prefix("Max file locks"));
         line.and_then(|line| line.split_whitespace().next()?.parse().ok()) == Some(self.0)
     }
+}
+
+/// Children of a process; none where the system does not list them.
+#[cfg(target_os = "linux")]
+fn children(of: Pid) -> Vec<Pid> {
+    let of = of.as_raw_pid();
+    let listed = std::fs::read_to_string(format!("/proc/{of}/task/{of}/children")).unwrap_or_default();
+    listed.split_whitespace().filter_map(|id| Pid::from_raw(id.parse().ok()?)).collect()
 }
 
 impl fmt::Display for Mark {
@@ -60,6 +76,22 @@ mod tests {
     use std::process::{Command, Stdio};
 
     use super::*;
+
+    #[test]
+    fn what_a_child_has_started_before_is_marked_too() {
+        let script = "setsid sh -c 'echo $$; read -r _ <&3' 3<&0 & wait";
+        let mut child = Command::new("sh");
+        child.args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = child.spawn().expect("it starts");
+        let mut line = String::new();
+        let out = child.stdout.take().expect("piped");
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(out), &mut line).expect("it writes");
+        let id = i32::try_from(child.id()).expect("a process id");
+        let mark = Mark::put_on(Pid::from_raw(id).expect("not zero")).expect("marked");
+        assert!(mark.is_on(line.trim().parse().expect("a process id")), "{line:?}");
+        drop(child.stdin.take());
+        child.wait().expect("it ends");
+    }
 
     #[test]
     fn a_mark_stays_on_whatever_a_child_becomes() {
