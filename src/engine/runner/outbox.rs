@@ -50,20 +50,25 @@ impl Outbox {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next request, if there is anything to send and not too much is under way.
-    fn depart(&self, most: usize) -> Option<Vec<Waiting>> {
+    /// The next request, if there is anything to send and not too much is under way. With nothing under way half of the
+    /// running jobs are enough, so that two requests take turns; the second waits until all have `come`.
+    fn depart(&self, half: usize, most: usize, come: bool) -> Option<Vec<Waiting>> {
         let mut gathered = self.gathered();
-        if gathered.flights >= FLIGHTS || gathered.waiting.is_empty() {
-            return None;
-        }
+        let most = match gathered.flights {
+            0 if gathered.waiting.len() >= half => half,
+            flights if flights < FLIGHTS && come => most,
+            _ => return None,
+        };
         let mut bytes = 0;
         let fits = |waiting: &&Waiting| {
             bytes += waiting.bytes();
             bytes <= TOGETHER
         };
-        let count = gathered.waiting.iter().take(most).take_while(fits).count().max(1);
-        gathered.flights += 1;
-        Some(gathered.waiting.drain(..count).collect())
+        let fitting = gathered.waiting.iter().take(most).take_while(fits).count();
+        let count = fitting.max(1).min(gathered.waiting.len());
+        let flight: Vec<Waiting> = gathered.waiting.drain(..count).collect();
+        gathered.flights += usize::from(count > 0);
+        Some(flight).filter(|flight| !flight.is_empty())
     }
 }
 
@@ -87,33 +92,45 @@ impl Pool {
         let (answer, stored) = oneshot::channel();
         let waiting = Waiting { claim: Arc::clone(claim), verdict: Arc::clone(verdict), next, answer };
         self.outbox.gathered().waiting.push_back(waiting);
-        let most = self.consumer().stores_at_once();
-        // A fair share of the running jobs for each flight: so the server works on one while the other is dealt with here.
-        let share = self.state().slots.len().div_ceil(FLIGHTS).clamp(1, most);
-        let mut before = 0;
-        loop {
-            let gathered = self.outbox.gathered().waiting.len();
-            if gathered >= share || gathered <= before {
-                break;
-            }
-            before = gathered;
-            // Whoever is about to end comes along.
-            tokio::task::yield_now().await;
-        }
-        match self.outbox.depart(share) {
+        match self.gather().await {
             Some(flight) if flight.iter().any(|waiting| Arc::ptr_eq(&waiting.claim, claim)) => self.fly(flight).await,
-            other => self.send_beside(other),
+            Some(flight) => self.fly_beside(Some(flight)),
+            None => {}
         }
         stored.await.unwrap_or_else(|_| Err(SystemError::BadRequest("storing the outcome was broken off".to_owned())))
     }
 
-    /// By a task of its own: nobody whose outcome is stored waits for those of others.
-    fn send_beside(self: &Arc<Self>, flight: Option<Vec<Waiting>>) {
-        if let Some(flight) = flight {
-            let pool = Arc::clone(self);
-            let flying: BoxFuture<'static, ()> = Box::pin(async move { pool.fly(flight).await });
-            tokio::spawn(flying);
+    /// What is to be sent now, if anything: lets the other tasks run as long as outcomes come of it.
+    async fn gather(&self) -> Option<Vec<Waiting>> {
+        let most = self.consumer().stores_at_once();
+        let half = self.state().slots.len().div_ceil(FLIGHTS).clamp(1, most);
+        let mut before = 0;
+        loop {
+            let count = self.outbox.gathered().waiting.len();
+            let come = count <= before || count >= most;
+            let flight = self.outbox.depart(half, most, come);
+            if come || flight.is_some() {
+                return flight;
+            }
+            before = count;
+            tokio::task::yield_now().await;
         }
+    }
+
+    /// By a task of its own, since nobody whose outcome is stored waits for those of others: this flight, or what there
+    /// is by then.
+    fn fly_beside(self: &Arc<Self>, flight: Option<Vec<Waiting>>) {
+        let pool = Arc::clone(self);
+        let flying: BoxFuture<'static, ()> = Box::pin(async move {
+            let flight = match flight {
+                Some(flight) => Some(flight),
+                None => pool.gather().await,
+            };
+            if let Some(flight) = flight {
+                pool.fly(flight).await;
+            }
+        });
+        tokio::spawn(flying);
     }
 
     async fn fly(self: &Arc<Self>, flight: Vec<Waiting>) {
@@ -131,10 +148,12 @@ impl Pool {
             Err(error) => outcomes.iter().map(|_| Err(error.clone())).collect(),
         };
         drop(landing);
-        self.send_beside(self.outbox.depart(self.consumer().stores_at_once()));
         for (waiting, answer) in flight.into_iter().zip(answers) {
             // A slot waits until it is answered.
             drop(waiting.answer.send(answer));
+        }
+        if !self.outbox.gathered().waiting.is_empty() {
+            self.fly_beside(None);
         }
     }
 }
