@@ -156,6 +156,48 @@ async fn r5_an_outcome_that_cannot_be_stored_is_in_nobodys_way() {
     assert!(matches!(&stored[2], Ok(Settled::Lost(why)) if why.contains("another worker")), "{:?}", stored[2]);
     assert_eq!(before["bull:mail:3"], content(&server)["bull:mail:3"], "the other's job is as it was");
     assert_eq!(server.int("ZCARD bull:mail:completed"), 2);
+    // The one that failed is as it was, so that it can be tried again.
+    server.run("DEL bull:mail:p:dependencies");
+    let again = settle_all(&link, &seat, &outcomes(&claims[1..2], &verdicts, false)).await;
+    assert!(matches!(again[..], [Ok(Settled::Stored(None))]), "{again:?}");
+    assert_eq!(server.int("EXISTS bull:mail:2:lock"), 0);
+}
+
+#[tokio::test]
+async fn r2_a_queue_with_broken_keys_loses_no_job() {
+    for broken in ["completed", "events"] {
+        let server = TestServer::start();
+        fill(&server, 4);
+        let (link, seat) = (link(&server).await, seat(None));
+        let claims = take(&link, &seat, 2).await;
+        server.run(&format!("DEL bull:mail:{broken}"));
+        server.run(&format!("SET bull:mail:{broken} broken"));
+        let verdicts = [done(), done()];
+        let stored = settle_all(&link, &seat, &outcomes(&claims, &verdicts, true)).await;
+        assert!(
+            stored.iter().all(|stored| stored.as_ref().is_err_and(|error| error.to_string().contains("WRONGTYPE")))
+        );
+        assert_eq!(server.int("LLEN bull:mail:active"), 2, "{broken}");
+        assert_eq!(server.int("EXISTS bull:mail:1:lock bull:mail:2:lock"), 2, "{broken}");
+        server.run(&format!("DEL bull:mail:{broken}"));
+        let stored = settle_all(&link, &seat, &outcomes(&claims, &verdicts, false)).await;
+        assert!(stored.iter().all(|stored| matches!(stored, Ok(Settled::Stored(None)))), "{stored:?}");
+        assert_eq!(server.int("ZCARD bull:mail:completed"), 2);
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_the_next_jobs_does_not_hide_what_was_stored() {
+    let server = TestServer::start();
+    fill(&server, 2);
+    let (link, seat) = (link(&server).await, seat(None));
+    let claims = take(&link, &seat, 1).await;
+    server.run("DEL bull:mail:wait");
+    server.run("SET bull:mail:wait broken");
+    let stored = settle_all(&link, &seat, &outcomes(&claims, &[done()], true)).await;
+    assert!(matches!(stored[..], [Ok(Settled::Stored(None))]), "{stored:?}");
+    let error = BullMq.claim(&link, &seat, 1).await.expect_err("the list is none").to_string();
+    assert!(error.contains("WRONGTYPE"), "{error}");
 }
 
 #[tokio::test]

@@ -6,10 +6,10 @@ local function again(one)
   if wrong then
     return wrong
   end
+  write_gathered()
   if not let_go(one) then
     return -3
   end
-  write_gathered()
   if one.kind == 'retry' then
     call('HINCRBY', job, made_field(), 1)
     call('HSET', job, 'failedReason', one.value)

@@ -181,14 +181,15 @@ local function finish(one)
       return -9
     end
   end
-  if not let_go(one) then
-    return -3
-  end
-  keep_trace(one)
+  look_at(one.kind)
   if found[2] or found[3] then
     -- Others read what was only gathered until now.
     write_gathered()
   end
+  if not let_go(one) then
+    return -3
+  end
+  keep_trace(one)
   if found[2] then
     end_deduplication(one, found[2])
   end

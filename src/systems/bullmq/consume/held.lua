@@ -8,6 +8,7 @@ local moment = score_text(time)
 local anything_rare = false
 local freed = { locks = {}, ids = {} }
 local ended = { completed = {}, failed = {} }
+local sound = {}
 
 local function read_outcomes(count)
   local ones, locks, rare = {}, {}, {}
@@ -45,14 +46,31 @@ local function trouble(one, seen)
   return nil
 end
 
+-- Raises an error, before anything is written, if the set in which jobs end is none.
+local function look_at(target)
+  if not sound[target] then
+    call('ZCARD', at(target))
+    sound[target] = true
+  end
+end
+
 -- Takes the job from those that run; its lock goes with the others.
 local function let_go(one)
   if call('LREM', at('active'), -1, one.id) == 0 then
     return false
   end
+  one.left = true
   freed.locks[#freed.locks + 1] = one.lock
   freed.ids[#freed.ids + 1] = one.id
   return true
+end
+
+-- After an error: the job stays among those that run, with its lock, so that the outcome can be stored later.
+local function keep_running(one)
+  if one.left then
+    call('LPUSH', at('active'), one.id)
+    freed.locks[#freed.locks], freed.ids[#freed.ids] = nil, nil
+  end
 end
 
 -- Writes what was gathered.

@@ -10,6 +10,7 @@ for number, one in ipairs(ones) do
   local final = stored[one.kind] ~= nil
   local ok, line = pcall(final and finish or again, one)
   if not ok then
+    keep_running(one)
     line = type(line) == 'table' and line.err or tostring(line)
   end
   lines[number] = line
@@ -21,27 +22,38 @@ for number, one in ipairs(ones) do
   end
 end
 write_gathered()
-local bounds = {}
-for number, one in ipairs(ones) do
-  if lines[number] == 1 and stored[one.kind] and one.first ~= 0 and (one.first > 0 or one.second >= 0) then
-    local bound = one.kind .. ' ' .. one.first .. ' ' .. one.second
-    if not bounds[bound] then
-      bounds[bound] = true
-      delete_beyond(at(one.kind), one.first, one.second)
+
+local function tidy()
+  local bounds = {}
+  for number, one in ipairs(ones) do
+    if lines[number] == 1 and stored[one.kind] and one.first ~= 0 and (one.first > 0 or one.second >= 0) then
+      local bound = one.kind .. ' ' .. one.first .. ' ' .. one.second
+      if not bounds[bound] then
+        bounds[bound] = true
+        delete_beyond(at(one.kind), one.first, one.second)
+      end
+    end
+  end
+  for target, more in pairs(stored) do
+    if more > 0 and anything_rare then
+      count_minute(target, more)
     end
   end
 end
-for target, more in pairs(stored) do
-  if more > 0 and anything_rare then
-    count_minute(target, more)
+
+local function go_on()
+  local answer = { time, -1, -1 }
+  if want > 0 then
+    answer = take(want, count * VALUES + 2, time)
   end
+  if stored.completed + stored.failed > 0 and #answer == 3 and call('LLEN', at('wait')) == 0
+    and call('LLEN', at('active')) == 0 and call('ZCARD', at('prioritized')) == 0 then
+    say('event', 'drained')
+  end
+  return answer
 end
-local answer = { time, -1, -1 }
-if want > 0 then
-  answer = take(want, count * VALUES + 2, time)
-end
-if stored.completed + stored.failed > 0 and #answer == 3 and call('LLEN', at('wait')) == 0
-  and call('LLEN', at('active')) == 0 and call('ZCARD', at('prioritized')) == 0 then
-  say('event', 'drained')
-end
-return { lines, unpack(answer) }
+
+-- What is wrong with other keys of the queue must not hide what has been stored; a claim by itself tells of it.
+pcall(tidy)
+local ok, answer = pcall(go_on)
+return { lines, unpack(ok and answer or { time, -1, -1 }) }
