@@ -27,7 +27,7 @@ mod server;
 /// The built program.
 const QTOP: &str = env!("CARGO_BIN_EXE_qtop");
 
-const SECTIONS: [(&str, fn()); 11] = [
+const SECTIONS: [(&str, fn()); 15] = [
     ("refresh", server::refresh),
     ("link", server::slow_link),
     ("start", screen::start),
@@ -36,7 +36,11 @@ const SECTIONS: [(&str, fn()); 11] = [
     ("idle", screen::idle),
     ("memory", screen::memory),
     ("large", screen::large_queue),
-    ("runner", runner::throughput),
+    ("bullmq", runner::bullmq),
+    ("arq", runner::arq),
+    ("laravel", runner::laravel),
+    ("plain", runner::plain),
+    ("wake", runner::wake),
     ("changes", changes::changes),
     ("handlers", handlers::handlers),
 ];

@@ -1,30 +1,32 @@
 //! How many jobs the runner ends in a second: beside the library's own worker on the same machine, and with real
-//! handlers.
+//! handlers; how soon an idle one starts a job (F7).
 
-use std::path::Path;
-use std::process::{Command, Stdio};
+mod library;
+mod queues;
+mod wake;
+
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use qtop::config::Runner;
-use qtop::domain::described::Described;
 use qtop::engine::runner::execute::{Execute, builder};
 use qtop::engine::runner::handler::Surroundings;
 use qtop::engine::runner::work::{Ending, Room, Work};
-use qtop::engine::runner::{Build, RunnerConfig, start};
+use qtop::engine::runner::{Build, RunnerConfig, RunnerHandle, start};
 use qtop::link::{ConnectOptions, Mode};
 use qtop_testkit::TestServer;
 
 use crate::machine;
 
-/// Jobs of one measurement.
-const JOBS: usize = 100_000;
+pub use self::wake::wake;
 
-/// Jobs that the worker in Python gets: it would need a minute for all.
-const JOBS_OF_PYTHON: usize = 4_000;
+/// Times each line of a table is measured. qtop and the library take turns, since a machine is not always equally fast.
+const ROUNDS: usize = 3;
 
 /// What a run came to.
+#[derive(Clone, Copy)]
 struct Run {
     /// Jobs a second.
     rate: f64,
@@ -32,16 +34,6 @@ struct Run {
     redis: f64,
     /// The same of qtop.
     qtop: f64,
-}
-
-impl Run {
-    /// Prints a line of the table; `theirs`: jobs a second of the library's own worker.
-    fn print(&self, queue: &str, concurrency: usize, theirs: Option<f64>) {
-        let Self { rate, redis, qtop } = self;
-        let (own, ratio) =
-            theirs.map_or((String::new(), String::new()), |own| (format!("{own:.0}"), format!("{:.2}", rate / own)));
-        println!("| {queue} | {concurrency} | {rate:.0} | {own} | {ratio} | {redis:.1} | {qtop:.1} |");
-    }
 }
 
 /// Ends every job at once.
@@ -53,23 +45,24 @@ impl Execute for Nothing {
     }
 }
 
-const LIST: &str =
-    "name = 'bench'\nkey = 'bench'\nfields = { id = 'id' }\ndelayed = { key = 'bench:later' }\ndead = 'bench:dead'";
-
-fn run(server: &TestServer, queue: &str, concurrency: usize, handler: &str, jobs: usize) -> Run {
-    let text = format!("[[pool]]\nqueue = '{queue}'\nconcurrency = {concurrency}\n[[pool.handler]]\n{handler}");
+fn begin(server: &TestServer, pool: &str, handler: &str, build: Arc<Build>) -> RunnerHandle {
+    let text = format!("[[pool]]\n{pool}\n[[pool.handler]]\n{handler}");
     let runner: Runner = toml::from_str(&text).expect("a sound table");
     let mut connect = ConnectOptions::new(server.url());
     connect.mode = Mode::ReadWrite;
+    let systems = Arc::new(qtop::systems::all(&queues::described()));
+    start(RunnerConfig { connect, server: "bench".to_owned(), systems, runner, build }).expect("it starts")
+}
+
+/// Works the queue off.
+fn run(server: &TestServer, queue: &str, concurrency: usize, handler: &str, jobs: usize) -> Run {
     let nothing: Arc<Build> = Arc::new(|_| Ok(Arc::new(Nothing) as Arc<dyn Execute>));
     let real = builder(Surroundings::of_process(), None);
     let build = if handler.is_empty() { nothing } else { real };
-    let described = Described { lists: vec![toml::from_str(LIST).expect("a sound table")], ..Described::default() };
-    let systems = Arc::new(qtop::systems::all(&described));
+    let pool = format!("queue = '{queue}'\nconcurrency = {concurrency}\ntimeout = '30s'");
     let (of_redis, of_qtop) = (machine::processor_time(server.pid()), machine::processor_time(std::process::id()));
     let began = Instant::now();
-    let handle =
-        start(RunnerConfig { connect, server: "bench".to_owned(), systems, runner, build }).expect("it starts");
+    let handle = begin(server, &pool, handler, build);
     let done = || handle.view.borrow().pools.iter().map(|pool| pool.counts.done).sum::<u64>();
     while done() < jobs as u64 {
         assert!(began.elapsed() < Duration::from_secs(180), "{} of {jobs} jobs of {queue}", done());
@@ -87,102 +80,96 @@ fn run(server: &TestServer, queue: &str, concurrency: usize, handler: &str, jobs
     run
 }
 
-fn fill_list(server: &TestServer, jobs: usize) {
-    let mut client = server.client();
-    let mut pipe = redis::pipe();
-    for n in 0..jobs {
-        pipe.lpush("bench", format!("{{\"id\":{n}}}")).ignore();
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// A line of the table. `fill` puts so many jobs into a queue; `theirs`: jobs a second of the library's own worker, and how
+/// many jobs it gets.
+fn line(
+    name: &str,
+    queue: &str,
+    concurrency: usize,
+    jobs: usize,
+    fill: fn(&TestServer, usize),
+    theirs: Option<(usize, &dyn Fn(&TestServer) -> f64)>,
+) {
+    let mut runs = Vec::new();
+    for _ in 0..ROUNDS {
+        let server = TestServer::start();
+        fill(&server, jobs);
+        let own = run(&server, queue, concurrency, "", jobs);
+        drop(server);
+        let theirs = theirs.map_or(f64::NAN, |(jobs, work)| {
+            let server = TestServer::start();
+            fill(&server, jobs);
+            work(&server)
+        });
+        runs.push((own, theirs));
     }
-    pipe.query::<()>(&mut client).expect("the list is filled");
+    let of = |value: fn(&(Run, f64)) -> f64| median(runs.iter().map(value));
+    let (rate, redis, qtop) = (of(|(own, _)| own.rate), of(|(own, _)| own.redis), of(|(own, _)| own.qtop));
+    let beside = if theirs.is_some() {
+        let mut ratios: Vec<f64> = runs.iter().map(|(own, theirs)| own.rate / theirs).collect();
+        ratios.sort_by(f64::total_cmp);
+        let (ratio, low, high) = (median(ratios.iter().copied()), ratios[0], ratios[ratios.len() - 1]);
+        format!("{:.0} | {ratio:.2} ({low:.2} to {high:.2})", of(|(_, theirs)| *theirs))
+    } else {
+        " | ".to_owned()
+    };
+    println!("| {name} | {concurrency} | {rate:.0} | {beside} | {redis:.0} | {qtop:.0} |");
 }
 
-fn fill_bullmq(server: &TestServer, jobs: usize) {
-    let mut client = server.client();
-    for chunk in (0..jobs).collect::<Vec<_>>().chunks(2_000) {
-        let mut pipe = redis::pipe();
-        for n in chunk {
-            let key = format!("bull:bench:{}", n + 1);
-            let fields =
-                [("name", "noop"), ("data", "{}"), ("opts", "{\"attempts\":0}"), ("timestamp", "1700000000000")];
-            pipe.hset_multiple(key, &fields).ignore().lpush("bull:bench:wait", n + 1).ignore();
-        }
-        pipe.query::<()>(&mut client).expect("the queue is filled");
-    }
-    let version = redis::cmd("HSET").arg("bull:bench:meta").arg("version").arg("bullmq:6.7.0").exec(&mut client);
-    version.and_then(|()| redis::cmd("SET").arg("bull:bench:id").arg(jobs).exec(&mut client)).expect("it is written");
-}
-
-/// What `pickle.dumps` makes of `{'t': None, 'f': 'noop', 'a': (1,), 'k': {}, 'et': 1700000000000}`.
-const DEFINITION: &[u8] =
-    b"\x80\x04\x95\x30\0\0\0\0\0\0\0}\x94(\x8c\x01t\x94N\x8c\x01f\x94\x8c\x04noop\x94\x8c\x01a\x94K\x01\x85\x94\
-    \x8c\x01k\x94}\x94\x8c\x02et\x94\x8a\x06\0h\xe5\xcf\x8b\x01u.";
-
-fn fill_arq(server: &TestServer, jobs: usize) {
-    let mut client = server.client();
-    for chunk in (0..jobs).collect::<Vec<_>>().chunks(2_000) {
-        let mut pipe = redis::pipe();
-        for n in chunk {
-            pipe.set(format!("arq:job:{n}"), DEFINITION).ignore();
-            pipe.zadd("arq:bench", n, 1_700_000_000_000_u64 + *n as u64).ignore();
-        }
-        pipe.query::<()>(&mut client).expect("the queue is filled");
-    }
-}
-
-/// ARQ's own worker, counted in its own process.
-fn python(server: &TestServer, concurrency: usize, jobs: usize) -> Option<f64> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let output = Command::new(root.join("target/python/bin/python"))
-        .arg(root.join("tests/interop/arq_drain.py"))
-        .args([server.port().to_string(), concurrency.to_string(), jobs.to_string()])
-        .stderr(Stdio::inherit())
-        .output()
-        .ok()?;
-    String::from_utf8(output.stdout).ok()?.trim().parse().ok()
-}
-
-/// The library's own worker, with the same jobs, counted in its own process.
-fn node(server: &TestServer, concurrency: usize) -> Option<f64> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop");
-    let output = Command::new("node")
-        .arg(folder.join("drain.mjs"))
-        .args([server.port().to_string(), concurrency.to_string(), JOBS.to_string()])
-        .current_dir(&folder)
-        .stderr(Stdio::inherit())
-        .output()
-        .ok()?;
-    String::from_utf8(output.stdout).ok()?.trim().parse().ok()
-}
-
-/// Prints the table.
-pub fn throughput() {
-    println!("\n## Runner: no-op jobs a second, loopback, one run of {JOBS}\n");
+fn head(title: &str) {
+    println!("\n## Runner: no-op jobs a second, {title}\n");
+    println!("Medians of {ROUNDS} runs, qtop and the library's own worker in turns; loopback.\n");
     println!("| queue | at once | qtop | library's worker | ratio | Redis, µs of processor a job | qtop, the same |");
     println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: |");
-    for concurrency in [1, 10, 50, 100] {
-        let server = TestServer::start();
-        fill_bullmq(&server, JOBS);
-        let own = run(&server, "bullmq:bench", concurrency, "", JOBS);
-        let server = TestServer::start();
-        fill_bullmq(&server, JOBS);
-        own.print("BullMQ 6.7", concurrency, node(&server, concurrency));
+}
+
+/// BullMQ, beside Node.
+pub fn bullmq() {
+    head("BullMQ");
+    for (concurrency, jobs) in [(1, 40_000), (10, 100_000), (50, 100_000), (100, 100_000)] {
+        let node = |server: &TestServer| library::bullmq(server, concurrency, jobs);
+        line("BullMQ 6.7", "bullmq:bench", concurrency, jobs, queues::bullmq, Some((jobs, &node)));
     }
+}
+
+/// ARQ, beside Python.
+pub fn arq() {
+    head("ARQ");
     for concurrency in [1, 10, 50] {
-        let server = TestServer::start();
-        fill_arq(&server, JOBS);
-        let own = run(&server, "arq:arq:bench", concurrency, "", JOBS);
-        let server = TestServer::start();
-        fill_arq(&server, JOBS_OF_PYTHON);
-        own.print("ARQ 0.28", concurrency, python(&server, concurrency, JOBS_OF_PYTHON));
+        // At one at once Python would need minutes for more.
+        let theirs = if concurrency == 1 { 500 } else { 4_000 };
+        let python = |server: &TestServer| library::arq(server, concurrency, theirs);
+        line("ARQ 0.28", "arq:arq:bench", concurrency, 50_000, queues::arq, Some((theirs, &python)));
+    }
+}
+
+/// Laravel, beside PHP, whose worker has one job at once.
+pub fn laravel() {
+    head("Laravel");
+    let php = |server: &TestServer| library::laravel(server);
+    line("Laravel", "laravel:default", 1, 20_000, queues::laravel, Some((10_000, &php)));
+    line("Laravel", "laravel:default", 10, 50_000, queues::laravel, None);
+}
+
+/// Lists and streams, which have no library; and a program for each job.
+pub fn plain() {
+    head("lists and streams");
+    for concurrency in [1, 50] {
+        line("list", "list:bench", concurrency, 50_000, queues::list, None);
     }
     for concurrency in [1, 50] {
-        let server = TestServer::start();
-        fill_list(&server, JOBS);
-        run(&server, "list:bench", concurrency, "", JOBS).print("list", concurrency, None);
+        line("stream", "stream:bench/workers", concurrency, 50_000, queues::stream, None);
     }
     let server = TestServer::start();
-    fill_list(&server, 1_000);
-    run(&server, "list:bench", 2, "command = ['true']", 1_000).print("list, `true` as command", 2, None);
+    queues::list(&server, 1_000);
+    let Run { rate, redis, qtop } = run(&server, "list:bench", 2, "command = ['true']", 1_000);
+    println!("| list, `true` as command | 2 | {rate:.0} |  |  | {redis:.0} | {qtop:.0} |");
     let began = Instant::now();
     for _ in 0..300 {
         drop(Command::new("true").status());
