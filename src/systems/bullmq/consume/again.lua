@@ -2,16 +2,16 @@
 -- taken) or `postpone` (later, no attempt is counted). `first`: wait in ms; `second`: 1 if the attempt killed its worker.
 local function again(one)
   local job, delay = one.job, one.first
-  local wrong = trouble(one, false)
+  local wrong = trouble(job, one.token, one.holder, false)
   if wrong then
     return wrong
   end
   write_gathered()
-  if not let_go(one) then
+  if not let_go(one.id, job) then
     return -3
   end
   if one.kind == 'retry' then
-    call('HINCRBY', job, made_field(), 1)
+    call('HINCRBY', job, queue_settings().made, 1)
     call('HSET', job, 'failedReason', one.value)
     keep_trace(one)
     if one.second == 1 then

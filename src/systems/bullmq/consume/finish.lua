@@ -1,4 +1,14 @@
--- Ends a job for good. Its value is the result or the reason.
+-- What few jobs need.
+
+-- A job's values as a table: `id`, `job` (its key), `token`, `holder` of its lock, `kind` of the outcome, `value`, `trace`,
+-- `first` and `second` as the kind wants them, attempts `allowed`.
+local function spell_out(from, job, holder)
+  return {
+    id = ARGV[from], job = job, token = ARGV[from + 1], holder = holder, kind = ARGV[from + 2], value = ARGV[from + 3],
+    trace = ARGV[from + 4], first = tonumber(ARGV[from + 5]), second = tonumber(ARGV[from + 6]),
+    allowed = tonumber(ARGV[from + 7]),
+  }
+end
 
 local function tell_parent(one, stored)
   local part = common()
@@ -166,52 +176,19 @@ local function count_minute(target, more)
   end
 end
 
--- `first`: jobs to keep; `second`: seconds to keep them; both -1 for no bound; `allowed`: attempts.
-local function finish(one)
-  local found = call('HMGET', one.job, made_field(), 'deid', 'parent', 'timestamp')
-  local wrong = trouble(one, found[1] or found[4])
-  if wrong then
-    return wrong
+-- Keeps the trace of one more failed attempt, as many as the job's options allow.
+local function keep_trace(one)
+  if one.trace == '' then
+    return
   end
-  if one.kind == 'completed' and anything_rare then
-    if call('SCARD', one.job .. ':dependencies') > 0 then
-      return -4
-    end
-    if call('ZCARD', one.job .. ':unsuccessful') > 0 then
-      return -9
-    end
+  local ok, traces = pcall(cjson.decode, call('HGET', one.job, 'stacktrace') or '[]')
+  if not ok or type(traces) ~= 'table' then
+    traces = {}
   end
-  look_at(one.kind)
-  if found[2] or found[3] then
-    -- Others read what was only gathered until now.
-    write_gathered()
+  traces[#traces + 1] = one.trace
+  local most = tonumber(option(one.job, 'stackTraceLimit')) or 20
+  while #traces > most do
+    table.remove(traces, 1)
   end
-  if not let_go(one) then
-    return -3
-  end
-  keep_trace(one)
-  if found[2] then
-    end_deduplication(one, found[2])
-  end
-  if found[3] then
-    tell_parent(one, found[3])
-  end
-  local made = (tonumber(found[1]) or 0) + 1
-  local field = one.kind == 'completed' and 'returnvalue' or 'failedReason'
-  say('event', one.kind, 'jobId', one.id, field, one.value, 'prev', 'active')
-  if one.kind == 'failed' and made >= one.allowed then
-    say('event', 'retries-exhausted', 'jobId', one.id, 'attemptsMade', made)
-  end
-  if one.first == 0 then
-    delete(one.id)
-    return 1
-  end
-  call('HSET', one.job, made_field(), string.format('%d', made), field, one.value, 'finishedOn', moment)
-  if one.kind == 'failed' then
-    call('HDEL', one.job, 'defa')
-  end
-  local members = ended[one.kind]
-  members[#members + 1] = moment
-  members[#members + 1] = one.id
-  return 1
+  call('HSET', one.job, 'stacktrace', #traces > 0 and cjson.encode(traces) or '[]')
 end

@@ -24,24 +24,35 @@ use crate::link::{Batch, Link, Script, Value, cmd};
 use crate::systems::consume::{Claim, Claimed, Consume, Firing, Limits, Outcome, Seat, Settled, Tended, Verdict};
 use crate::systems::{Answer, ReadError, SystemError, reply};
 
+/// A script: what all share, then its own parts. Those after `rarely` are made when a job needs them.
 macro_rules! script {
-    ($($file:literal),+) => {
+    ($($file:literal),+ $(; rarely $($rare:literal),+ => $functions:literal; $($after:literal),+)?) => {
         Script::new(concat!(
             include_str!("../scripts/queue.lua"),
-            "local function make_common()\n",
+            include_str!("worker.lua"),
+            "make_common = function()\n",
             include_str!("../scripts/common.lua"),
+            include_str!("promote.lua"),
             "return {\n",
             "delayed_score = delayed_score, emit = emit, parent_of = parent_of, priority_score = priority_score,\n",
-            "to_wait = to_wait, waiting_list = waiting_list, wake = wake, wake_for_delayed = wake_for_delayed,\n",
+            "promote_due = promote_due, to_wait = to_wait, waiting_list = waiting_list, wake = wake,\n",
+            "wake_for_delayed = wake_for_delayed,\n",
             "}\nend\n",
-            include_str!("worker.lua"),
-            $(include_str!($file)),+
+            $(include_str!($file),)+
+            $("make_rare = function()\n", $(include_str!($rare),)+ "return { ", $functions, " }\nend\n",
+            $(include_str!($after),)+)?
         ))
     };
 }
 
-static CLAIM: Script = script!("claim.lua");
-static SETTLE: Script = script!("held.lua", "finish.lua", "again.lua", "settle.lua");
+static CLAIM: Script = script!("take.lua", "claim.lua");
+static SETTLE: Script = script!(
+    "take.lua", "held.lua";
+    rarely "finish.lua", "again.lua", "tidy.lua" =>
+        "again = again, delete = delete, end_deduplication = end_deduplication, keep_trace = keep_trace, \
+         spell_out = spell_out, tell_parent = tell_parent, tidy = tidy";
+    "outcome.lua", "settle.lua"
+);
 static EXTEND: Script = script!("extend.lua");
 static STALLED: Script = script!("stalled.lua");
 static TELL: Script = script!("tell.lua");

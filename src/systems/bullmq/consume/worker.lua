@@ -1,6 +1,7 @@
--- What a worker does. The common part is made when something needs it: for Redis to make a function is as dear as a
--- command, and a plain job needs none of them.
-local call, common_part = redis.call, nil
+-- What a worker does. At a high rate the tables and functions that a script makes cost more than its commands: the common
+-- part is made when something needs it, and a plain job needs none of it.
+local call = redis.call
+local common_part, make_common
 
 local function common()
   common_part = common_part or make_common()
@@ -13,164 +14,28 @@ local settings
 local function queue_settings()
   if not settings then
     local found = call('HMGET', at('meta'), 'paused', 'concurrency', 'max', 'duration', 'version', 'opts.maxLenEvents')
+    local major = found[5] and tonumber(string.match(found[5], '^bullmq[^:]*:(%d+)'))
     settings = {
       paused = found[1] ~= false,
       concurrency = tonumber(found[2]),
       max = tonumber(found[3]),
       duration = tonumber(found[4]),
-      major = found[5] and tonumber(string.match(found[5], '^bullmq[^:]*:(%d+)')),
-      events = found[6] or '10000',
+      major = major,
+      made = major == 4 and 'attemptsMade' or 'atm',
+      most_events = found[6] or '10000',
     }
   end
   return settings
 end
 
+local events, shortened = at('events'), false
+
+-- Tells of an event. The first of a script shortens the stream.
 local function say(...)
-  call('XADD', at('events'), 'MAXLEN', '~', queue_settings().events, '*', ...)
-end
-
-local function made_field()
-  return queue_settings().major == 4 and 'attemptsMade' or 'atm'
-end
-
--- Makes due jobs runnable.
-local function promote_due(time)
-  local due = call('ZRANGEBYSCORE', at('delayed'), 0, score_text((time + 1) * 4096 - 1), 'LIMIT', 0, 1000)
-  if #due == 0 then
-    return
+  if shortened then
+    call('XADD', events, '*', ...)
+  else
+    shortened = true
+    call('XADD', events, 'MAXLEN', '~', queue_settings().most_events, '*', ...)
   end
-  local waiting = common().waiting_list()
-  for _, id in ipairs(due) do
-    call('ZREM', at('delayed'), id)
-    local priority = tonumber(call('HGET', at(id), 'priority')) or 0
-    if priority > 0 then
-      call('ZADD', at('prioritized'), common().priority_score(nil, priority), id)
-    else
-      call('LPUSH', waiting, id)
-    end
-    call('HSET', at(id), 'delay', 0)
-    say('event', 'waiting', 'jobId', id, 'prev', 'delayed')
-  end
-end
-
--- What 4.x leaves among the jobs as a call to look again.
-local function is_mark(id)
-  return string.sub(id, 1, 2) == '0:'
-end
-
--- Moves up to `want` waiting jobs to the running ones; answers their ids in the order in which they are to run.
-local function pop(want)
-  local ids = {}
-  if want == 1 then
-    local id = call('RPOPLPUSH', at('wait'), at('active'))
-    if id and not is_mark(id) then
-      return { id }
-    elseif id then
-      call('LREM', at('active'), 1, id)
-    end
-  end
-  while #ids < want do
-    local last = call('LRANGE', at('wait'), #ids - want, -1)
-    if #last == 0 then
-      break
-    end
-    call('LTRIM', at('wait'), 0, -#last - 1)
-    for index = #last, 1, -1 do
-      if not is_mark(last[index]) then
-        ids[#ids + 1] = last[index]
-      end
-    end
-  end
-  if #ids < want then
-    local first = call('ZPOPMIN', at('prioritized'), want - #ids)
-    for index = 1, #first, 2 do
-      ids[#ids + 1] = first[index]
-    end
-    if #first == 0 then
-      call('DEL', at('pc'))
-    end
-  end
-  if #ids > 0 then
-    call('LPUSH', at('active'), unpack(ids))
-  end
-  return ids
-end
-
--- Takes up to `want` jobs. ARGV from `from`: what their locks hold, ms for which they hold, name of the worker, rate limit
--- (0: none) and its window in ms. Answers now, ms until it is worth asking again or -1, ms for which a rate limit holds or
--- -1, then 9 values for each job.
-local function take(want, from, time)
-  local token, lock, worker = ARGV[from], ARGV[from + 1], ARGV[from + 2]
-  local most, window = tonumber(ARGV[from + 3]), tonumber(ARGV[from + 4])
-  local queue, moment = queue_settings(), score_text(time)
-  local answer, filled = { time, -1, -1 }, 3
-  promote_due(time)
-  if queue.max then
-    most, window = queue.max, queue.duration or window
-  end
-  local left = math.huge
-  if most > 0 then
-    left = most - (tonumber(call('GET', at('limiter'))) or 0)
-    if left <= 0 then
-      local ends = call('PTTL', at('limiter'))
-      if ends > 0 then
-        answer[3] = ends
-        return answer
-      end
-      call('DEL', at('limiter'))
-      left = most
-    end
-  end
-  if queue.paused then
-    want = 0
-  elseif queue.concurrency then
-    want = math.min(want, queue.concurrency - call('LLEN', at('active')))
-  end
-  local taken = 0
-  while taken < want and left > 0 do
-    local ids = pop(math.min(want - taken, left))
-    if #ids == 0 then
-      break
-    end
-    for _, id in ipairs(ids) do
-      local job = at(id)
-      local found = call('HMGET', job, 'name', 'data', 'opts', 'timestamp', made_field(), 'stc', 'defa', 'ats')
-      if not found[1] and not found[2] then
-        -- The id of a job whose record is gone: there is nothing to run.
-        call('LREM', at('active'), 1, id)
-      else
-        if most > 0 and not found[7] then
-          left = left - 1
-          if call('INCR', at('limiter')) == 1 then
-            call('PEXPIRE', at('limiter'), window)
-          end
-        end
-        local started = string.format('%d', (tonumber(found[8]) or 0) + 1)
-        call('SET', job .. ':lock', token, 'PX', lock)
-        call('HSET', job, 'processedOn', moment, 'pb', worker, 'ats', started)
-        say('event', 'active', 'jobId', id, 'prev', 'waiting')
-        taken = taken + 1
-        answer[filled + 1] = id
-        for index = 1, 7 do
-          answer[filled + 1 + index] = found[index] or ''
-        end
-        answer[filled + 9] = started
-        filled = filled + 9
-      end
-    end
-  end
-  if taken > 0 and (call('LLEN', at('wait')) > 0 or call('ZCARD', at('prioritized')) > 0) then
-    call('ZADD', at('marker'), 0, '0')
-  end
-  if taken < want then
-    local first = call('ZRANGE', at('delayed'), 0, 0, 'WITHSCORES')
-    if first[2] then
-      answer[2] = math.max(1, math.floor(tonumber(first[2]) / 4096) - time)
-    end
-  end
-  if queue.major == 4 and (answer[2] < 0 or answer[2] > 1000) then
-    -- Producers of 4.x wake nobody who waits for a marker.
-    answer[2] = 1000
-  end
-  return answer
 end

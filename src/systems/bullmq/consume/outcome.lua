@@ -1,0 +1,62 @@
+-- Ends a job for good; its values begin at `from`, its value is the result or the reason.
+local function finish(from, job, holder)
+  local id, kind, value = ARGV[from], ARGV[from + 2], ARGV[from + 3]
+  local made_field = queue_settings().made
+  local found = call('HMGET', job, made_field, 'deid', 'parent', 'timestamp')
+  local wrong = trouble(job, ARGV[from + 1], holder, found[1] or found[4])
+  if wrong then
+    return wrong
+  end
+  if kind == 'completed' and anything_rare then
+    if call('SCARD', job .. ':dependencies') > 0 then
+      return -4
+    end
+    if call('ZCARD', job .. ':unsuccessful') > 0 then
+      return -9
+    end
+  end
+  local members = ended[kind]
+  if not members then
+    -- An error before anything is written, if the set in which jobs end is none.
+    call('ZCARD', at(kind))
+    members = {}
+    ended[kind] = members
+  end
+  if found[2] or found[3] then
+    -- Others read what was only gathered until now.
+    write_gathered()
+    members = ended[kind]
+  end
+  if not let_go(id, job) then
+    return -3
+  end
+  if ARGV[from + 4] ~= '' then
+    rare().keep_trace(rare().spell_out(from, job))
+  end
+  if found[2] then
+    rare().end_deduplication(rare().spell_out(from, job), found[2])
+  end
+  if found[3] then
+    rare().tell_parent(rare().spell_out(from, job), found[3])
+  end
+  local made = '1'
+  if found[1] and found[1] ~= '0' then
+    made = string.format('%d', (tonumber(found[1]) or 0) + 1)
+  end
+  local field = kind == 'completed' and 'returnvalue' or 'failedReason'
+  say('event', kind, 'jobId', id, field, value, 'prev', 'active')
+  if kind == 'failed' and tonumber(made) >= tonumber(ARGV[from + 7]) then
+    say('event', 'retries-exhausted', 'jobId', id, 'attemptsMade', made)
+  end
+  if ARGV[from + 5] == '0' then
+    rare().delete(id)
+    return 1
+  end
+  call('HSET', job, made_field, made, field, value, 'finishedOn', moment)
+  if kind == 'failed' then
+    call('HDEL', job, 'defa')
+  end
+  members[#members + 1] = moment
+  members[#members + 1] = id
+  return 1
+end

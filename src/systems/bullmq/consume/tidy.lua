@@ -1,0 +1,20 @@
+-- After outcomes: deletes what is beyond the bounds of those that are stored (`lines`), and counts them (`ends`).
+local function tidy(lines, ends)
+  local bounds = {}
+  for number, line in ipairs(lines) do
+    local from = number * VALUES - VALUES + 2
+    local kind, first, second = ARGV[from + 2], tonumber(ARGV[from + 5]), tonumber(ARGV[from + 6])
+    if line == 1 and ends[kind] and first ~= 0 and (first > 0 or second >= 0) then
+      local bound = kind .. ' ' .. first .. ' ' .. second
+      if not bounds[bound] then
+        bounds[bound] = true
+        delete_beyond(at(kind), first, second)
+      end
+    end
+  end
+  for target, more in pairs(ends) do
+    if anything_rare then
+      count_minute(target, more)
+    end
+  end
+end
