@@ -86,15 +86,17 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// A line of the table. `fill` puts so many jobs into a queue; `theirs`: jobs a second of the library's own worker, and how
-/// many jobs it gets.
+/// How many jobs the library's own worker gets, and what works them off: jobs a second.
+type Library<'a> = (usize, &'a dyn Fn(&TestServer) -> f64);
+
+/// A line of the table. `fill` puts so many jobs into a queue.
 fn line(
     name: &str,
     queue: &str,
     concurrency: usize,
     jobs: usize,
     fill: fn(&TestServer, usize),
-    theirs: Option<(usize, &dyn Fn(&TestServer) -> f64)>,
+    theirs: Option<Library<'_>>,
 ) {
     let mut runs = Vec::new();
     for _ in 0..ROUNDS {

@@ -4,8 +4,8 @@
 local VALUES = 9
 local time = now()
 local moment = score_text(time)
--- Whether any of the jobs has children or the queue keeps figures, whether it has delayed jobs, and whether a job is suspected
--- to have stalled: mostly there is none of it.
+-- Whether any of the jobs has children or the queue keeps figures, whether it has delayed jobs, and whether a job is
+-- suspected to have stalled: mostly there is none of it.
 local anything_rare, anything_delayed, anything_suspect = false, false, false
 local active = at('active')
 local freed_locks, freed_ids, ended = {}, {}, {}
