@@ -187,6 +187,7 @@ pub const RUNNER: &[Column] = &[
     number("done", "DONE", 7, 0),
     number("retried", "RETRY", 6, 1),
     number("failed", "FAIL", 5, 0),
+    number("cancelled", "CANCEL", 6, 6),
     number("lost", "LOST", 5, 4),
     number("rate", "DONE/s", 6, 3),
     number("run", "P50", 6, 0),

@@ -1,6 +1,9 @@
 //! What can be asked of the runner of this qtop, and why something cannot. These change the runner, not a queue, so
 //! they do not need fresh data or a server that may be changed.
 
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
 use super::actions::ActionId;
 use super::availability::Availability;
 use super::question::{Deed, Question};
@@ -8,7 +11,38 @@ use super::rows;
 use super::screen::Screen;
 use super::state::State;
 use super::target;
+use crate::domain::ids::QueueId;
 use crate::domain::runner::{PoolState, RunnerCommand, RunnerState};
+
+/// A size that the runner has not taken over by then it never will.
+const RESIZED: Duration = Duration::from_secs(2);
+
+/// Sizes of pools that were asked for and that the runner does not show yet: a key that is pressed quickly counts from
+/// these.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Sizes(BTreeMap<QueueId, (usize, Instant)>);
+
+impl Sizes {
+    /// Remembers what is asked for.
+    pub(super) fn ask(&mut self, command: &RunnerCommand, now: Instant) {
+        if let RunnerCommand::Resize(queue, size) = command {
+            self.0.insert(queue.clone(), (*size, now));
+        }
+    }
+
+    /// The size a pool has or will have.
+    fn of(&self, queue: &QueueId, shown: usize, now: Instant) -> usize {
+        let asked = self.0.get(queue).filter(|(_, at)| now.saturating_duration_since(*at) < RESIZED);
+        asked.map_or(shown, |(size, _)| *size)
+    }
+
+    /// Forgets what the runner shows by now.
+    pub(super) fn shown(&mut self, queue: &QueueId, size: usize) {
+        if self.0.get(queue).is_some_and(|(asked, _)| *asked == size) {
+            self.0.remove(queue);
+        }
+    }
+}
 
 /// Leaving the screens while jobs run here (U2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -65,7 +99,8 @@ fn of_runner(state: &State, id: ActionId) -> Result<Wish, String> {
         return Ok(Wish::Ask(Question::new(Deed::Runner(RunnerCommand::Drain))));
     }
     let line = rows::runner_line(state).ok_or("no pool is selected")?;
-    let (queue, present) = (line.pool.queue.clone(), line.pool.concurrency);
+    let queue = line.pool.queue.clone();
+    let present = state.runner_sizes.of(&queue, line.pool.concurrency, state.clock.mono);
     match id {
         ActionId::RunnerMore => Ok(Wish::Tell(RunnerCommand::Resize(queue, present.saturating_add(1)))),
         ActionId::RunnerFewer if present <= 1 => Err("a pool needs one slot; the pause key stops it".to_owned()),
@@ -82,11 +117,31 @@ fn of_runner(state: &State, id: ActionId) -> Result<Wish, String> {
 fn run_here(state: &State) -> Result<Wish, String> {
     alive(state)?;
     let job = target::job(state).ok_or("no job is selected")?;
+    here(state)?;
     let pools = state.runner.iter().flat_map(|view| &view.pools);
     if pools.into_iter().all(|pool| pool.queue != job.queue) {
         return Err(format!("no pool of the runner is for {}", job.queue.short_address()));
     }
     Ok(Wish::Ask(Question::new(Deed::Runner(RunnerCommand::RunCopy(job)))))
+}
+
+/// The server the runner works on, if it is not the one that is shown.
+pub fn elsewhere(state: &State) -> Option<&str> {
+    let view = state.runner.as_ref()?;
+    // Before it says anything it names none.
+    (!view.server.is_empty() && view.server != state.server.name).then_some(&*view.server)
+}
+
+/// Whether the server that is shown is the one the runner works on: queues and ids mean something else on others.
+pub(super) fn here(state: &State) -> Result<(), String> {
+    let shown = &state.server.name;
+    if let Some(other) = elsewhere(state) {
+        return Err(format!("the runner works on {other}, this is {shown}: `:server {other}` goes there"));
+    }
+    if state.server.moved {
+        return Err(format!("the runner works on the server that {shown} was at its start: start qtop anew"));
+    }
+    Ok(())
 }
 
 fn alive(state: &State) -> Result<(), String> {

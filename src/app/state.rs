@@ -11,7 +11,7 @@ use super::list::ListState;
 use super::message::{Clock, Geometry};
 use super::question::Question;
 use super::rows::RunnerKey;
-use super::runner::Leaving;
+use super::runner::{Leaving, Sizes};
 use super::screen::Navigation;
 use super::settings::Settings;
 use super::steady::Steady;
@@ -72,6 +72,8 @@ pub struct State {
     pub runner: Option<Arc<RunnerView>>,
     /// Cursor over its pools and the jobs they run.
     pub runner_list: ListState<RunnerKey>,
+    /// Sizes of its pools that were asked for last.
+    pub runner_sizes: Sizes,
     /// How the screens can be left while jobs run here.
     pub leaving: Leaving,
     /// First visible line of the Server screen.
@@ -131,6 +133,8 @@ pub struct ServerView {
     pub abilities: BTreeMap<SystemName, &'static [Ability]>,
     /// Conventions by which an application has its own way to change jobs: questions show the exact commands.
     pub own_ways: Vec<Convention>,
+    /// The configuration describes it otherwise than when the runner of this qtop began to work on it.
+    pub moved: bool,
     /// Arguments that lead qtop to this server, without secrets; empty where it finds there by itself.
     pub arguments: String,
 }
@@ -383,6 +387,7 @@ impl State {
             logs: LogsView::default(),
             runner: None,
             runner_list: ListState::default(),
+            runner_sizes: Sizes::default(),
             leaving: Leaving::default(),
             server_scroll: 0,
             queue: None,

@@ -65,6 +65,7 @@ pub fn update(state: &mut State, message: Message) -> Vec<Effect> {
         }
         Message::Server(server) => switched(state, server),
         Message::Runner(view) => {
+            view.pools.iter().for_each(|pool| state.runner_sizes.shown(&pool.queue, pool.concurrency));
             state.runner = Some(view);
             if *state.navigation.current() == Screen::Runner {
                 cursor::settle(state);
@@ -189,6 +190,7 @@ fn switched(state: &mut State, server: ServerView) -> Vec<Effect> {
     state.logs = old.logs;
     state.runner = old.runner;
     state.runner_list = old.runner_list;
+    state.runner_sizes = old.runner_sizes;
     state.leaving = old.leaving;
     state.time_style = old.time_style;
     state.details = old.details;

@@ -50,6 +50,7 @@ pub(super) fn server_view(config: &Config, name: &str) -> ServerView {
         read_only: server.and_then(config::Server::read_only_reason),
         unlockable: server.is_some_and(|server| server.read_only.is_none()),
         unlocked_until: None,
+        moved: false,
         own_ways: described.conventions.into_iter().filter(Convention::changes).collect(),
         abilities: systems_of(config, name).iter().map(|system| (system.spec().name, system.abilities())).collect(),
     }

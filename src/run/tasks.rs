@@ -13,7 +13,7 @@ use super::ui_loop::Tasks;
 use super::{ReadConfig, RunnerPort, settings};
 use crate::app::effect::{Effect, PaceWish, Slot};
 use crate::app::message::Message;
-use crate::app::state::Banner;
+use crate::app::state::{Banner, ServerView};
 use crate::config::{Changes, Config, Environment};
 use crate::domain::change::{Report, Summary};
 use crate::domain::fetch::FetchError;
@@ -54,6 +54,8 @@ pub struct EngineTasks {
     reloads: mpsc::Receiver<ConfigEvent>,
     log: Option<(LogGuard, LogFeed)>,
     runner: Option<RunnerPort>,
+    /// The configuration by which the runner began; its server stays as it is there.
+    begun: Arc<Config>,
     /// Log lines lost so far.
     lost: u64,
     waiting: VecDeque<Told>,
@@ -87,6 +89,7 @@ impl EngineTasks {
         waiting.extend(tell_alerts(&config, &handles, &alerts));
         let lost = 0;
         Ok(Self {
+            begun: Arc::clone(&config),
             config,
             environment,
             server,
@@ -128,8 +131,15 @@ impl EngineTasks {
         self.changes = changer(&self.config, name, self.state_folder.as_deref());
         self.server = name.to_owned();
         self.watch_alerts();
-        self.waiting.push_back(Told::Message(Message::Server(settings::server_view(&self.config, name))));
+        let view = ServerView { moved: self.has_moved(name), ..settings::server_view(&self.config, name) };
+        self.waiting.push_back(Told::Message(Message::Server(view)));
         Ok(())
+    }
+
+    /// True if a server of this name is not the one the runner works on any more.
+    fn has_moved(&self, name: &str) -> bool {
+        let of_runner = self.runner.is_some() && self.begun.origin.chosen == name;
+        of_runner && self.config.servers.get(name) != self.begun.servers.get(name)
     }
 
     /// Decides who hears of a new configuration. A broken one changes nothing but the banner.
@@ -165,6 +175,10 @@ impl EngineTasks {
             let order = Order::Reload(Box::new(self.config.runner.clone()));
             let notice = self.tell_runner(order);
             self.waiting.extend(notice.map(Told::Message));
+        }
+        if self.has_moved(&self.begun.origin.chosen) && changes.servers.contains(&self.begun.origin.chosen) {
+            let text = "the runner goes on with the server it began with; another takes effect at the next start";
+            self.waiting.push_back(Told::Message(Message::Notice { text: text.to_owned(), bad: false }));
         }
         if changes.refresh {
             // The tasks go on with what they know; the interval follows from the screen.

@@ -188,7 +188,7 @@ fn pools_are_paused_and_resized_at_once() {
     assert_eq!(told(press(&mut state, "p")), [RunnerCommand::Pause(executions())]);
     assert_eq!(
         told(press(&mut state, ")(")),
-        [RunnerCommand::Resize(executions(), 6), RunnerCommand::Resize(executions(), 4)]
+        [RunnerCommand::Resize(executions(), 6), RunnerCommand::Resize(executions(), 5)]
     );
     let cleanup = QueueId::new("bullmq", "bull", "cleanup");
     assert_eq!(told(press(&mut state, "Gp")), [RunnerCommand::Resume(cleanup)]);
@@ -229,6 +229,72 @@ fn a_copy_of_a_job_runs_here_only_where_a_pool_is() {
     press(&mut state, "L");
     let shown = drawn(&state, SIZES[0]);
     assert!(shown.contains("this qtop runs nothing"), "{shown}");
+}
+
+/// Queues and ids mean something else on another server.
+#[test]
+fn a_copy_runs_only_of_jobs_of_the_server_that_the_runner_works_on() {
+    let mut state = state();
+    super::reports::open_job(&mut state, super::reports::failed_job(), qtop::app::views::JobTab::Data);
+    let job = qtop::app::target::job(&state).expect("an open job");
+    becomes(&mut state, |view| view.pools[0].queue = job.queue.clone());
+    becomes(&mut state, |view| view.server = "staging".to_owned());
+    assert_eq!(told(press(&mut state, "Ly")), []);
+    let shown = drawn(&state, (160, 45));
+    assert!(shown.contains("the runner works on staging, this is prod-eu"), "{shown}");
+    becomes(&mut state, |view| view.server = "prod-eu".to_owned());
+    state.server.moved = true;
+    assert_eq!(told(press(&mut state, "Ly")), []);
+    let shown = drawn(&state, (160, 45));
+    assert!(shown.contains("the runner works on the server that prod-eu was at"), "{shown}");
+    state.server.moved = false;
+    assert_eq!(told(press(&mut state, "Ly")), [RunnerCommand::RunCopy(job)]);
+}
+
+#[test]
+fn the_runner_screen_over_another_server_says_whose_jobs_it_shows() {
+    let mut state = state();
+    assert!(!drawn(&state, SIZES[0]).contains(" on prod-eu"));
+    becomes(&mut state, |view| view.server = "staging".to_owned());
+    assert!(drawn(&state, SIZES[0]).contains("runner laptop on staging"), "{}", drawn(&state, SIZES[0]));
+    // What it is told is about its own server.
+    press(&mut state, "↓C");
+    let shown = drawn(&state, SIZES[0]);
+    let server = shown.lines().find(|line| line.contains("server  ")).unwrap_or_default();
+    assert!(server.contains("staging") && !server.contains("prod-eu"), "{shown}");
+    let job = JobRef { queue: executions(), id: JobId::from("48213") };
+    assert_eq!(told(press(&mut state, "y")), [RunnerCommand::Cancel(job)]);
+    // The job of that id on the server that is shown is another one.
+    press(&mut state, "⏎");
+    assert_eq!(*state.navigation.current(), Screen::Runner);
+    assert!(drawn(&state, (160, 45)).contains("the runner works on staging"), "{}", drawn(&state, (160, 45)));
+}
+
+#[test]
+fn sizes_count_from_what_was_asked_for_last() {
+    let mut state = state();
+    let resized = |sizes: &[usize]| -> Vec<RunnerCommand> {
+        sizes.iter().map(|size| RunnerCommand::Resize(executions(), *size)).collect()
+    };
+    assert_eq!(told(press(&mut state, "(((")), resized(&[4, 3, 2]));
+    becomes(&mut state, |view| view.pools[0].concurrency = 4);
+    assert_eq!(told(press(&mut state, "(")), resized(&[1]), "the runner has not heard all of it yet");
+    assert_eq!(told(press(&mut state, "(")), [], "one slot is needed");
+    becomes(&mut state, |view| view.pools[0].concurrency = 1);
+    becomes(&mut state, |view| view.pools[0].concurrency = 6);
+    assert_eq!(told(press(&mut state, ")")), resized(&[7]), "somebody else has changed it since");
+    state.clock.mono += Duration::from_secs(3);
+    assert_eq!(told(press(&mut state, ")")), resized(&[7]), "the runner has not obeyed");
+}
+
+#[test]
+fn cancelled_jobs_are_counted_on_the_screen() {
+    let mut state = state();
+    becomes(&mut state, |view| view.pools[0].counts.cancelled = 37);
+    let wide = drawn(&state, SIZES[2]);
+    let (head, pool) = (wide.lines().nth(3).unwrap_or_default(), wide.lines().nth(4).unwrap_or_default());
+    assert!(head.contains("CANCEL") && pool.contains(" 37 "), "{wide}");
+    assert!(drawn(&state, SIZES[0]).contains("37 cancelled"), "{}", drawn(&state, SIZES[0]));
 }
 
 #[test]

@@ -9,6 +9,7 @@ use draft::Typing;
 
 use super::command;
 use super::question::{Deed, Question, Way};
+use super::runner;
 use super::state::State;
 use crate::domain::ids::{JobRef, QueueId};
 use crate::domain::runner::RunnerCommand;
@@ -83,6 +84,12 @@ pub fn facts(state: &State, question: &Question) -> Vec<Fact> {
     let environment = server.environment.as_deref().map(|name| format!(" {}", name.to_uppercase()));
     let place = format!("{}{}", server.name, environment.unwrap_or_default());
     let place = toned(if server.is_production() { Tone::Warn } else { Tone::Plain }, "server", place);
+    // What the runner is told concerns its own server, whichever is shown.
+    let of_runner = matches!(question.deed, Deed::Runner(_) | Deed::Leave(_));
+    let place = match runner::elsewhere(state).filter(|_| of_runner) {
+        Some(other) => fact("server", other),
+        None => place,
+    };
     match &question.deed {
         Deed::Change(draft) => {
             let mut facts = vec![place];
@@ -117,7 +124,7 @@ pub fn facts(state: &State, question: &Question) -> Vec<Fact> {
             facts.push(toned(Tone::Muted, "same as", command::resume(state)));
             facts
         }
-        Deed::Runner(command) => of_runner(state, place, command),
+        Deed::Runner(command) => runner_facts(state, place, command),
         Deed::Leave(way) => of_leaving(state, place, *way),
         Deed::Unlock => vec![
             place,
@@ -156,7 +163,7 @@ fn of_leaving(state: &State, place: Fact, way: Way) -> Vec<Fact> {
     facts
 }
 
-fn of_runner(state: &State, place: Fact, command: &RunnerCommand) -> Vec<Fact> {
+fn runner_facts(state: &State, place: Fact, command: &RunnerCommand) -> Vec<Fact> {
     let queue = |job: &JobRef| fact("queue", job.queue.short_address());
     match command {
         RunnerCommand::Cancel(job) => vec![

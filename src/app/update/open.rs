@@ -5,6 +5,7 @@ use strum::IntoEnumIterator;
 use super::{cursor, fetch, notice};
 use crate::app::effect::{Effect, Slot};
 use crate::app::rows::{self, JobLine, QueueLine};
+use crate::app::runner;
 use crate::app::screen::Screen;
 use crate::app::state::State;
 use crate::app::target;
@@ -115,10 +116,14 @@ pub(super) fn under_cursor(state: &mut State) -> Vec<Effect> {
             Some(id) => job(state, id),
             None => Vec::new(),
         },
-        Screen::Runner => match (target::job(state), target::queue(state)) {
-            (Some(id), _) => job(state, id),
-            (None, Some(id)) => queue(state, id),
-            (None, None) => Vec::new(),
+        Screen::Runner => match (runner::here(state), target::job(state), target::queue(state)) {
+            (Err(reason), ..) => {
+                notice(state, reason, true);
+                Vec::new()
+            }
+            (Ok(()), Some(id), _) => job(state, id),
+            (Ok(()), None, Some(id)) => queue(state, id),
+            (Ok(()), None, None) => Vec::new(),
         },
         Screen::Server | Screen::Logs => Vec::new(),
     }

@@ -28,7 +28,10 @@ pub(super) fn perform(state: &mut State, id: ActionId) -> Vec<Effect> {
     let page = cursor::visible(state);
     if let Some(wish) = runner::wish(state, id) {
         return match wish {
-            Ok(Wish::Tell(command)) => vec![Effect::Runner(command)],
+            Ok(Wish::Tell(command)) => {
+                state.runner_sizes.ask(&command, state.clock.mono);
+                vec![Effect::Runner(command)]
+            }
             Ok(Wish::Ask(question)) => ask::show(state, question),
             Err(reason) => {
                 notice(state, reason, true);

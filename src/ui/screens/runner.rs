@@ -7,6 +7,7 @@ use ratatui::layout::Rect;
 use super::Body;
 use super::listing::Listing;
 use crate::app::columns;
+use crate::app::runner;
 use crate::app::rows::{self, RunnerKey, RunnerLine};
 use crate::domain::runner::{
     Ended, OutputKind, OutputLine, PoolState, PoolView, ResultView, RunnerState, RunnerView, SlotView,
@@ -63,6 +64,9 @@ pub fn draw(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect) -> Body {
 /// Who runs here, since when, and how much.
 fn summary(scene: &Scene<'_>, view: &RunnerView) -> Phrase {
     let mut line = Phrase::of(Role::Muted, "runner ").and(Role::Title, text::fit_middle(&view.name, 32));
+    if let Some(other) = runner::elsewhere(scene.state) {
+        line.push(Role::Warn, format!(" on {}", text::fit_middle(other, 24)));
+    }
     let (role, words) = match view.state {
         RunnerState::Starting => (Role::Warn, "starting"),
         RunnerState::Running => (Role::Ok, "running"),
@@ -83,6 +87,10 @@ fn summary(scene: &Scene<'_>, view: &RunnerView) -> Phrase {
     line.append_apart(Phrase::of(Role::Text, format!("{busy}/{all} slots")));
     let rate: f64 = view.pools.iter().map(|pool| pool.per_second).sum();
     line.append_apart(Phrase::of(Role::Text, format!("{}/s", text::rate(rate))));
+    let cancelled: u64 = view.pools.iter().map(|pool| pool.counts.cancelled).sum();
+    if cancelled > 0 {
+        line.append_apart(Phrase::of(Role::Text, format!("{} cancelled", text::count(cancelled))));
+    }
     let lost: u64 = view.pools.iter().map(|pool| pool.counts.lost).sum();
     if lost > 0 {
         line.append_apart(Phrase::of(Role::Warn, figures::plural(lost, "lease lost", "leases lost")));
@@ -123,6 +131,7 @@ fn pool_cell(glyphs: &Glyphs, pool: &PoolView, placed: &Placed) -> Phrase {
         "done" => number(pool.counts.done, Role::Text),
         "retried" => number(pool.counts.retried, Role::Warn),
         "failed" => number(pool.counts.failed, Role::Error),
+        "cancelled" => number(pool.counts.cancelled, Role::Warn),
         "lost" => number(pool.counts.lost, Role::Warn),
         "rate" => Phrase::of(if pool.per_second > 0.0 { Role::Text } else { Role::Muted }, text::rate(pool.per_second)),
         "run" => span(pool.run.map(|run| run.p50), width),
