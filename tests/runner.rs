@@ -34,6 +34,8 @@ mod library;
 mod lists;
 #[path = "runner/policies.rs"]
 mod policies;
+#[path = "runner/private.rs"]
+mod private;
 #[path = "runner/program.rs"]
 mod program;
 #[path = "runner/refusals.rs"]

@@ -65,7 +65,8 @@ impl Home {
         self.0.path()
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// The program over the configuration.
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(QTOP);
         command.args(arguments).arg("--config").arg(self.path().join("config.toml"));
         command.env("HOME", self.path()).env("XDG_STATE_HOME", self.path().join("state"));

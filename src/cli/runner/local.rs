@@ -1,8 +1,13 @@
 //! A private server that keeps its data: for whoever has no Redis at hand. It listens on a socket only its owner can
-//! open, writes every change to disk, and ends with qtop; one that was left behind is used again.
+//! open, writes every change to disk, and ends with the last qtop that uses it.
+//!
+//! Two locks in its folder settle who does what, and no kill leaves one behind: `users.lock` is shared by all who use the
+//! server, and whoever can have it alone is the last; `server.lock` is held by the server's own process, so that no second
+//! one ever works on the same files.
 
-use std::fs;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -19,11 +24,15 @@ const NAME: &str = "local";
 const START_LIMIT: Duration = Duration::from_secs(60);
 /// How long it may take to end.
 const END_LIMIT: Duration = Duration::from_secs(10);
+/// Between two looks at what is awaited.
+const LOOK: Duration = Duration::from_millis(10);
 
-/// The private server.
+/// The private server, in use until this is dropped.
 pub struct Local {
-    socket: PathBuf,
-    /// `None`: another qtop started it, and ends it.
+    folder: PathBuf,
+    /// Held together with others while the server is in use; `None`: given up.
+    users: Option<File>,
+    /// The server, if this qtop started it.
     child: Option<Child>,
 }
 
@@ -39,49 +48,150 @@ impl Local {
         // A folder that was there may have been open to others.
         let closed = fs::set_permissions(&folder, fs::Permissions::from_mode(0o700));
         closed.map_err(|error| failed(format!("{}: {error}", folder.display())))?;
-        let socket = folder.join("redis.sock");
-        if UnixStream::connect(&socket).is_ok() {
-            return Ok(Self { socket, child: None });
-        }
-        let program = program(environment).ok_or_else(|| {
-            failed("none of redis-server and valkey-server is installed".to_owned())
-                .with_remedy("install one, for example: apt install redis-server")
+        let users = join(&folder).map_err(failed)?;
+        let mut local = Self { folder, users: Some(users), child: None };
+        let program = program(environment);
+        local.reach(program.as_deref()).map_err(|what| match &program {
+            Some(_) => failed(format!("{what}; see {}", local.folder.join("redis.log").display())),
+            None => failed(what).with_remedy("install one, for example: apt install redis-server"),
         })?;
-        let log = fs::File::create(folder.join("redis.log")).map_err(|error| failed(error.to_string()))?;
-        let mut command = Command::new(program);
-        command.args(["--port", "0", "--unixsocketperm", "700", "--appendonly", "yes", "--save", ""]);
-        command.args(["--maxmemory-policy", "noeviction", "--loglevel", "warning"]);
-        command.arg("--unixsocket").arg(&socket).arg("--dir").arg(&folder);
-        command.stdin(Stdio::null()).stderr(Stdio::null()).stdout(log);
-        // A group of its own: Ctrl-C is for qtop, which needs the server until its jobs have ended.
-        let child = command.process_group(0).spawn().map_err(|error| failed(error.to_string()))?;
-        let mut local = Self { socket, child: Some(child) };
-        local.wait().map_err(|what| failed(format!("{what}; see {}", folder.join("redis.log").display())))?;
         Ok(local)
     }
 
-    fn wait(&mut self) -> Result<(), String> {
+    /// Waits until the server listens; starts it if nobody does.
+    fn reach(&mut self, program: Option<&Path>) -> Result<(), String> {
         let started = Instant::now();
-        while UnixStream::connect(&self.socket).is_err() {
-            if let Some(Ok(Some(status))) = self.child.as_mut().map(Child::try_wait) {
-                return Err(format!("it ended with {status}"));
+        while UnixStream::connect(self.socket()).is_err() {
+            match self.child.as_mut().map(Child::try_wait) {
+                Some(Ok(Some(status))) => return Err(format!("it ended with {status}")),
+                Some(_) => {}
+                None => {
+                    // If it cannot be had, a server reads its data, which another qtop has just started.
+                    let lock = open(&self.folder, "server.lock")?;
+                    if alone(&lock)? {
+                        let program = program.ok_or("none of redis-server and valkey-server is installed")?;
+                        self.child = Some(self.spawn(program, lock).map_err(|error| error.to_string())?);
+                    }
+                }
             }
             if started.elapsed() > START_LIMIT {
                 return Err(format!("no answer within {START_LIMIT:?}"));
             }
-            std::thread::sleep(Duration::from_millis(10));
+            std::thread::sleep(LOOK);
         }
         Ok(())
     }
 
+    fn spawn(&self, program: &Path, lock: File) -> std::io::Result<Child> {
+        let log = File::create(self.folder.join("redis.log"))?;
+        let mut command = Command::new(program);
+        command.args(["--port", "0", "--unixsocketperm", "700", "--appendonly", "yes", "--save", ""]);
+        command.args(["--maxmemory-policy", "noeviction", "--loglevel", "warning"]);
+        command.arg("--unixsocket").arg(self.socket()).arg("--dir").arg(&self.folder);
+        // The lock lasts as long as the process whose standard input it is, whatever becomes of this one.
+        command.stdin(lock).stderr(Stdio::null()).stdout(log);
+        // A group of its own: Ctrl-C is for qtop, which needs the server until its jobs have ended.
+        command.process_group(0).spawn()
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.folder.join("redis.sock")
+    }
+
     /// Where it is.
     pub fn url(&self) -> String {
-        format!("redis+unix://{}", self.socket.display())
+        format!("redis+unix://{}", self.socket().display())
     }
 
     /// Makes it the chosen server of a configuration.
     pub fn put_into(&self, config: &mut Config) {
         put_into(config, &self.url());
+    }
+
+    /// Uses it no longer, and says what became of it.
+    pub fn end(mut self) -> String {
+        let left = self.leave();
+        let folder = self.folder.display();
+        match left {
+            None => "the local server goes on: another qtop uses it".to_owned(),
+            Some(true) => format!("the local server has ended, its data are kept in {folder}"),
+            Some(false) => format!("the local server has not ended within {END_LIMIT:?}; its data are in {folder}"),
+        }
+    }
+
+    /// True if the server has ended; `None`: others use it. Whoever begins to use it meanwhile waits for its end.
+    fn leave(&mut self) -> Option<bool> {
+        let users = self.users.take()?;
+        // Two who leave at once must not wait for each other, so each lets go before it asks to be alone.
+        if users.unlock().is_err() || !alone(&users).unwrap_or(false) {
+            return None;
+        }
+        let ended = self.shut_down();
+        let Some(child) = self.child.as_mut() else { return Some(ended != Some(false)) };
+        if ended != Some(true)
+            && let Some(pid) = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw)
+            && matches!(child.try_wait(), Ok(None))
+        {
+            // It does not listen yet, or does not answer any more.
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        }
+        let started = Instant::now();
+        while matches!(child.try_wait(), Ok(None)) {
+            if started.elapsed() > END_LIMIT {
+                return Some(false);
+            }
+            std::thread::sleep(LOOK);
+        }
+        Some(true)
+    }
+
+    /// Asks the server to write what it has and to end, and tells whether it has; `None`: nobody listens.
+    fn shut_down(&self) -> Option<bool> {
+        let mut stream = UnixStream::connect(self.socket()).ok()?;
+        let mut end = || -> std::io::Result<bool> {
+            stream.set_read_timeout(Some(END_LIMIT))?;
+            stream.write_all(b"SHUTDOWN\r\n")?;
+            // There is no answer: the kernel closes the connections of a process that has ended.
+            Ok(stream.read(&mut [0; 256])? == 0)
+        };
+        Some(end().unwrap_or(false))
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+/// Becomes one of those who use the server. Whoever ends it is alone until it has ended.
+fn join(folder: &Path) -> Result<File, String> {
+    let users = open(folder, "users.lock")?;
+    let started = Instant::now();
+    loop {
+        match users.try_lock_shared() {
+            Ok(()) => return Ok(users),
+            Err(TryLockError::Error(error)) => return Err(format!("{}: {error}", folder.join("users.lock").display())),
+            Err(TryLockError::WouldBlock) if started.elapsed() > END_LIMIT * 2 => {
+                return Err("another qtop has been ending it for too long".to_owned());
+            }
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOOK),
+        }
+    }
+}
+
+fn open(folder: &Path, name: &str) -> Result<File, String> {
+    let path = folder.join(name);
+    let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).mode(0o600).open(&path);
+    file.map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// True if the lock is held by this process alone.
+fn alone(file: &File) -> Result<bool, String> {
+    match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(format!("the folder can hold no locks: {error}")),
     }
 }
 
@@ -97,43 +207,4 @@ fn program(environment: &Environment) -> Option<PathBuf> {
         .iter()
         .flat_map(|name| std::env::split_paths(path).map(move |folder| folder.join(name)))
         .find(|candidate: &PathBuf| Path::is_file(candidate))
-}
-
-impl Local {
-    /// Ends it, and says what became of it.
-    pub fn end(mut self) -> String {
-        let folder = self.socket.parent().map(|folder| folder.display().to_string()).unwrap_or_default();
-        match self.stop() {
-            None => "the local server goes on: another qtop started it".to_owned(),
-            Some(true) => format!("the local server has ended, its data are kept in {folder}"),
-            Some(false) => format!("the local server has not ended within {END_LIMIT:?}; its data are in {folder}"),
-        }
-    }
-
-    /// True if it has ended; `None`: it is not ours to end.
-    fn stop(&mut self) -> Option<bool> {
-        let child = self.child.as_mut()?;
-        if let Ok(pid) = i32::try_from(child.id())
-            && let Some(pid) = rustix::process::Pid::from_raw(pid)
-            && matches!(child.try_wait(), Ok(None))
-        {
-            // It writes what it has and ends.
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        }
-        let started = Instant::now();
-        while matches!(child.try_wait(), Ok(None)) {
-            if started.elapsed() > END_LIMIT {
-                return Some(false);
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        self.child = None;
-        Some(true)
-    }
-}
-
-impl Drop for Local {
-    fn drop(&mut self) {
-        self.stop();
-    }
 }
