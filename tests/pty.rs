@@ -9,6 +9,7 @@ mod pty {
     mod leaving;
     mod look;
     mod panics;
+    mod private;
     mod refused;
     mod running;
     mod without_terminal;

@@ -32,6 +32,8 @@ mod leases;
 mod library;
 #[path = "runner/lists.rs"]
 mod lists;
+#[path = "runner/options.rs"]
+mod options;
 #[path = "runner/policies.rs"]
 mod policies;
 #[path = "runner/private.rs"]

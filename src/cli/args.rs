@@ -22,7 +22,7 @@ pub struct Cli {
     /// Run jobs while the screens are open, as the configuration's [[runner.pool]] tables say.
     #[arg(long = "run")]
     pub runner: bool,
-    /// How to run jobs.
+    /// How to run jobs; also what stands behind `run`, once the command line is read.
     #[command(flatten)]
     pub running: RunArgs,
     /// What to do; without one the screens open.
@@ -252,6 +252,22 @@ pub struct RunArgs {
     /// Also on a server that may evict jobs when its memory is full.
     #[arg(long)]
     pub allow_eviction: bool,
+}
+
+impl RunArgs {
+    /// What was given here or there.
+    pub fn or(&self, other: &Self) -> Self {
+        Self {
+            local: self.local || other.local,
+            allow_eviction: self.allow_eviction || other.allow_eviction,
+        }
+    }
+
+    /// Names of those that were given.
+    pub fn given(&self) -> impl Iterator<Item = &'static str> {
+        let all = [(self.local, "--local"), (self.allow_eviction, "--allow-eviction")];
+        all.into_iter().filter(|(given, _)| *given).map(|(_, name)| name)
+    }
 }
 
 /// Thresholds of `health`. One that is passed is critical; qtop's own warnings count as they are.

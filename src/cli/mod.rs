@@ -49,6 +49,7 @@ pub fn run(arguments: Vec<OsString>) -> u8 {
 
 fn dispatch(mut cli: Cli, output: &Output) -> Result<u8, Failure> {
     warn_of_password(&cli, output);
+    settle_running(&mut cli)?;
     let environment = Environment::of_process();
     let command = match cli.command.take() {
         Some(Command::Completions { shell }) => return commands::completions(shell, output).map(Exit::code),
@@ -61,7 +62,7 @@ fn dispatch(mut cli: Cli, output: &Output) -> Result<u8, Failure> {
     let config = load(&cli, &environment)?;
     match command {
         None => screen::show(&cli, config, environment),
-        Some(Command::Run(running)) => runner::run(&cli, &running, config, &environment, output),
+        Some(Command::Run(_)) => runner::run(&cli, config, &environment, output),
         Some(Command::Demo { yes }) => screen::show_demo(&cli, yes, config, environment),
         Some(command) => {
             let state = environment.state.as_deref();
@@ -73,6 +74,38 @@ fn dispatch(mut cli: Cli, output: &Output) -> Result<u8, Failure> {
             runtime()?.block_on(headless).map(Exit::code)
         }
     }
+}
+
+/// The options of the runner count before and behind `run`. Where they would mean nothing they are refused: whoever wrote
+/// them would otherwise work on another server than meant.
+fn settle_running(cli: &mut Cli) -> Result<(), Failure> {
+    let of_run = "they are for `qtop run` and `qtop --run`";
+    match &cli.command {
+        None => {}
+        Some(Command::Run(behind)) => {
+            cli.running = cli.running.or(behind);
+            if cli.runner {
+                let text = "--run opens the screens with a runner beside them, `run` is a runner without screens";
+                return Err(Failure::new(Exit::Usage, text).with_remedy("keep one of them"));
+            }
+        }
+        Some(command) => {
+            // The demo has a runner of its own.
+            let screens = (cli.runner && !matches!(command, Command::Demo { .. })).then_some("--run");
+            if let Some(name) = cli.running.given().chain(screens).next() {
+                let text = format!("{name} means nothing here: this command starts no runner that could be told so");
+                return Err(Failure::new(Exit::Usage, text).with_remedy(of_run));
+            }
+        }
+    }
+    let elsewhere = [("--url", cli.options.url.is_some()), ("--server", cli.options.server.is_some())];
+    if cli.running.local
+        && let Some((name, _)) = elsewhere.into_iter().find(|(_, given)| *given)
+    {
+        let text = format!("--local is a private server of this machine, {name} names another");
+        return Err(Failure::new(Exit::Usage, text).with_remedy("keep one of them"));
+    }
+    Ok(())
 }
 
 fn load(cli: &Cli, environment: &Environment) -> Result<Config, Failure> {

@@ -32,14 +32,20 @@ fn need_a_terminal(environment: &Environment) -> Result<(), Failure> {
 
 /// Shows the screens over the chosen server. Returns the exit code.
 pub fn show(cli: &Cli, config: Config, environment: Environment) -> Result<u8, Failure> {
-    need_a_terminal(&environment)?;
     if !(cli.runner || config.runner.enabled) {
+        if let Some(name) = cli.running.given().next() {
+            return Err(Failure::new(Exit::Usage, format!("{name} means nothing here: no runner starts"))
+                .with_remedy(format!("with screens: qtop --run {name}; without: qtop run {name}")));
+        }
+        need_a_terminal(&environment)?;
         let runtime = runtime()?;
         return leave(run::run(options(cli, config, environment, None), runtime)).map(|exit| exit.code());
     }
-    runner::beside_screens(cli, config, &environment.clone(), |config, port| {
+    need_a_terminal(&environment)?;
+    runner::beside_screens(cli, config, &environment.clone(), |config, port, read| {
         let runtime = runtime()?;
-        let mut options = options(cli, config, environment, None);
+        // The server of the runner stays the chosen one whenever the file is read again.
+        let mut options = RunOptions { read, ..options(cli, config, environment, None) };
         options.runner = Some(port);
         leave(run::run(options, runtime))
     })

@@ -5,7 +5,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Asked, CUT, Local, Signals, attend, begin, failure, hang_up, reader, summary};
+use super::{Asked, CUT, Local, Read, Signals, attend, begin, failure, hang_up, reader, summary};
 use crate::cli::args::Cli;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::output::Output;
@@ -25,7 +25,7 @@ pub fn beside_screens(
     cli: &Cli,
     mut config: Config,
     environment: &Environment,
-    show: impl FnOnce(Config, RunnerPort) -> Result<run::Exit, Failure>,
+    show: impl FnOnce(Config, RunnerPort, Read) -> Result<run::Exit, Failure>,
 ) -> Result<u8, Failure> {
     let front = Front::find();
     if front.is_none() {
@@ -44,7 +44,8 @@ pub fn beside_screens(
     let handle = begin(&config)?;
     let port = RunnerPort { view: handle.view.clone(), orders: handle.orders.clone(), front, show: false };
     let hangup = config.runner.hangup;
-    let shown = handle.beside(|| show(config.clone(), port));
+    let read = || reader(cli, environment, local.as_ref().map(Local::url));
+    let shown = handle.beside(|| show(config.clone(), port, read()));
     let hung_up = matches!(shown, Ok(run::Exit::Signal(Signal::Hangup, _)));
     let goes_on = matches!(shown, Ok(run::Exit::Detached)) || (hung_up && hangup == Hangup::Background);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -53,8 +54,7 @@ pub fn beside_screens(
         .map_err(|error| Failure::new(Exit::Refused, format!("the runtime could not be started: {error}")))?;
     let view = if goes_on && let Some(words) = step_aside(front, environment, &output) {
         words.map_err(|error| Failure::new(Exit::Refused, format!("the screens cannot be left behind: {error}")))?;
-        let read = reader(cli, &cli.running, environment, local.as_ref().map(Local::url));
-        runtime.block_on(attend(&handle, Arc::new(config), read, &output))?
+        runtime.block_on(attend(&handle, Arc::new(config), read(), &output))?
     } else {
         match hung_up {
             true => hang_up(&handle, hangup),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::args::{Cli, RunArgs};
+use super::args::Cli;
 use super::failure::{Exit, Failure};
 use super::known::known;
 use super::output::Output;
@@ -33,12 +33,11 @@ const LOOK: Duration = Duration::from_millis(200);
 /// Runs until a signal ends it.
 pub fn run(
     cli: &Cli,
-    running: &RunArgs,
     mut config: Config,
     environment: &Environment,
     output: &Output,
 ) -> Result<u8, Failure> {
-    config.runner.allow_eviction |= running.allow_eviction;
+    config.runner.allow_eviction |= cli.running.allow_eviction;
     // A service keeps its log; that it cannot must not keep it from its jobs (R13).
     let log = match crate::log::start(config.origin.logs.as_deref(), &config.log.level, config.log.keep_days) {
         Ok((guard, _, problem)) => {
@@ -50,7 +49,7 @@ pub fn run(
             None
         }
     };
-    let local = if running.local { Some(Local::start(environment)?) } else { None };
+    let local = if cli.running.local { Some(Local::start(environment)?) } else { None };
     if let Some(local) = &local {
         local.put_into(&mut config);
         output.note(&format!("local server: {}", local.url()));
@@ -61,7 +60,7 @@ pub fn run(
         .map_err(|error| Failure::new(Exit::Refused, format!("the runtime could not be started: {error}")))?;
     hooks(&config)?;
     let handle = begin(&config)?;
-    let read = reader(cli, running, environment, local.as_ref().map(Local::url));
+    let read = reader(cli, environment, local.as_ref().map(Local::url));
     let view = runtime.block_on(attend(&handle, Arc::new(config), read, output))?;
     drop(runtime);
     let end = handle.join().map_err(failure)?;
@@ -80,7 +79,6 @@ pub fn begin(config: &Config) -> Result<RunnerHandle, Failure> {
 /// A runner that cannot start, for people.
 pub fn failure(error: RunnerError) -> Failure {
     let exit = match error {
-        RunnerError::Link(_) => Exit::Unreachable,
         RunnerError::Metrics { .. } | RunnerError::Threads(_) => Exit::Refused,
         _ => Exit::Usage,
     };
@@ -114,9 +112,10 @@ fn watch_alerts(config: &Config, output: &Output) -> Option<DropGuard> {
 
 type Read = Box<dyn Fn() -> Result<Config, config::ConfigProblems> + Send + Sync>;
 
-fn reader(cli: &Cli, running: &RunArgs, environment: &Environment, url: Option<String>) -> Read {
+/// Reads the configuration again, and lays over it what the command line laid over it at the start.
+fn reader(cli: &Cli, environment: &Environment, url: Option<String>) -> Read {
     let overrides = cli.options.overrides();
-    let (surroundings, allow_eviction) = (environment.clone(), running.allow_eviction);
+    let (surroundings, allow_eviction) = (environment.clone(), cli.running.allow_eviction);
     Box::new(move || {
         let mut config = config::load(&overrides, &surroundings, &known())?;
         config.runner.allow_eviction |= allow_eviction;
