@@ -257,10 +257,7 @@ pub struct RunArgs {
 impl RunArgs {
     /// What was given here or there.
     pub fn or(&self, other: &Self) -> Self {
-        Self {
-            local: self.local || other.local,
-            allow_eviction: self.allow_eviction || other.allow_eviction,
-        }
+        Self { local: self.local || other.local, allow_eviction: self.allow_eviction || other.allow_eviction }
     }
 
     /// Names of those that were given.

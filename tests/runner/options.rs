@@ -84,5 +84,9 @@ fn r8_a_login_that_is_refused_is_told_as_configuration_not_as_jobs_put_back() {
     let home = Home::new(&server, "true", "");
     let output = home.command(&["run"]).stderr(Stdio::piped()).output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(2), "3 says that jobs were put back, which is no failure of a service: {text}");
+    assert_eq!(
+        output.status.code(),
+        Some(2),
+        "3 says that jobs were put back, which is no failure of a service: {text}"
+    );
 }

@@ -34,7 +34,9 @@ pub struct Ends<'a>(pub &'a Home);
 
 impl Drop for Ends<'_> {
     fn drop(&mut self) {
-        servers(self.0).into_iter().for_each(|id| drop(signal(id, "KILL")));
+        for id in servers(self.0) {
+            signal(id, "KILL");
+        }
     }
 }
 
@@ -89,7 +91,8 @@ fn a_local_server_begins_and_ends_with_the_runner_and_keeps_its_data() {
         assert!(last.contains("1 done") && last.contains("the local server has ended"), "{last}");
         assert_eq!(servers(&home), [0; 0]);
     }
-    let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(socket(&home).parent().unwrap()).unwrap().permissions());
+    let mode =
+        std::os::unix::fs::PermissionsExt::mode(&fs::metadata(socket(&home).parent().unwrap()).unwrap().permissions());
     assert_eq!(mode & 0o077, 0, "S11: nobody else can reach it");
 }
 

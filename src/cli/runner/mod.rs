@@ -31,12 +31,7 @@ const CUT: u8 = 3;
 const LOOK: Duration = Duration::from_millis(200);
 
 /// Runs until a signal ends it.
-pub fn run(
-    cli: &Cli,
-    mut config: Config,
-    environment: &Environment,
-    output: &Output,
-) -> Result<u8, Failure> {
+pub fn run(cli: &Cli, mut config: Config, environment: &Environment, output: &Output) -> Result<u8, Failure> {
     config.runner.allow_eviction |= cli.running.allow_eviction;
     // A service keeps its log; that it cannot must not keep it from its jobs (R13).
     let log = match crate::log::start(config.origin.logs.as_deref(), &config.log.level, config.log.keep_days) {

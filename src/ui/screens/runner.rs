@@ -7,8 +7,8 @@ use ratatui::layout::Rect;
 use super::Body;
 use super::listing::Listing;
 use crate::app::columns;
-use crate::app::runner;
 use crate::app::rows::{self, RunnerKey, RunnerLine};
+use crate::app::runner;
 use crate::domain::runner::{
     Ended, OutputKind, OutputLine, PoolState, PoolView, ResultView, RunnerState, RunnerView, SlotView,
 };
