@@ -1,13 +1,13 @@
 -- Puts a job back: `retry` (an attempt has ended; its value is the reason), `return` (next to run, as if it had not been
 -- taken) or `postpone` (later, no attempt is counted). `first`: wait in ms; `second`: 1 if the attempt killed its worker.
-local function again(one)
+local function again(one, lock, holder)
   local job, delay = one.job, one.first
-  local wrong = trouble(job, one.token, one.holder, false)
+  local wrong = trouble(job, one.token, holder, false)
   if wrong then
     return wrong
   end
   write_gathered()
-  if not let_go(one.id, job) then
+  if not let_go(one.id, lock) then
     return -3
   end
   if one.kind == 'retry' then

@@ -1,12 +1,11 @@
 -- What few jobs need.
 
--- A job's values as a table: `id`, `job` (its key), `token`, `holder` of its lock, `kind` of the outcome, `value`, `trace`,
--- `first` and `second` as the kind wants them, attempts `allowed`.
-local function spell_out(from, job, holder)
+-- An outcome as a table: `id`, `job` (its key), `value`, `token`, `kind`, `trace`, `first` and `second` as the kind wants
+-- them, attempts `allowed`.
+local function spell_out(id, job, value, rest)
   return {
-    id = ARGV[from], job = job, token = ARGV[from + 1], holder = holder, kind = ARGV[from + 2], value = ARGV[from + 3],
-    trace = ARGV[from + 4], first = tonumber(ARGV[from + 5]), second = tonumber(ARGV[from + 6]),
-    allowed = tonumber(ARGV[from + 7]),
+    id = id, job = job, value = value, token = ARGV[rest], kind = ARGV[rest + 1], trace = ARGV[rest + 2],
+    first = tonumber(ARGV[rest + 3]), second = tonumber(ARGV[rest + 4]), allowed = tonumber(ARGV[rest + 5]),
   }
 end
 

@@ -1,7 +1,6 @@
 -- The jobs whose outcomes one request brings. A plain one is read where it stands among the arguments: at a high rate the
 -- tables and functions that a script makes cost more than its commands, so what is rare is made when it is needed. What
 -- many jobs need is asked and written by one command for all.
-local VALUES = 9
 local time = now()
 local moment = score_text(time)
 -- Whether any of the jobs has children or the queue keeps figures, whether it has delayed jobs, and whether a job is
@@ -32,12 +31,12 @@ local function trouble(job, token, holder, seen)
 end
 
 -- Takes the job from those that run; its lock goes with the others.
-local function let_go(id, job)
+local function let_go(id, lock)
   if call('LREM', active, '-1', id) == 0 then
     return false
   end
   left = id
-  freed_locks[#freed_locks + 1] = job .. ':lock'
+  freed_locks[#freed_locks + 1] = lock
   freed_ids[#freed_ids + 1] = id
   return true
 end

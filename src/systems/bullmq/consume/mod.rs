@@ -62,7 +62,7 @@ static FIRE: Script = script!("fire.lua");
 /// Most outcomes in one request. On a quiet machine they hold up the server for half a millisecond.
 const AT_ONCE: usize = 25;
 /// Values a script answers for each job.
-const JOB_VALUES: usize = 9;
+const JOB_VALUES: usize = 6;
 
 /// Numbers the requests of this process: the locks of one are alike, those of two never.
 static TOKENS: AtomicU64 = AtomicU64::new(0);
@@ -152,9 +152,7 @@ impl Consume for BullMq {
         Box::pin(async move {
             let keys = Keys::of(&seat.queue);
             let takes = taking(seat);
-            let mut arguments = vec![outcomes.len().to_string().into_bytes()];
-            outcomes.iter().for_each(|outcome| settle::write(seat, outcome, &mut arguments));
-            arguments.extend(takes.arguments.iter().cloned());
+            let arguments = settle::write(seat, outcomes, &takes.arguments);
             let answer = SETTLE.run(link, &[keys.base()], &arguments).await?;
             let (lines, rest) =
                 reply::list(&answer).and_then(<[Value]>::split_first).ok_or_else(|| shape("no list"))?;
@@ -240,29 +238,33 @@ impl Taking {
     }
 
     fn claim(&self, job: &[Value; JOB_VALUES], now: Timestamp) -> Option<Claim> {
-        let [id, name, data, opts, created, made, deaths, doomed, started] = job.first_chunk()?;
+        let [id, name, data, opts, created, past] = job;
         let text = |value: &Value| reply::text(value).unwrap_or_default();
-        let small = |value: &Value| reply::count(value).map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX));
+        let past = text(past);
+        let mut past = past.splitn(4, ' ');
+        let mut count = || past.next().unwrap_or_default().parse().unwrap_or(0_u32);
+        let (made, deaths, started) = (count(), count(), count().max(1));
+        let doomed = past.next().filter(|reason| !reason.is_empty()).map(str::to_owned);
         let opts = reply::bytes(opts).unwrap_or_default();
         let options = Options::read(opts);
         let created_at = reply::int(created).map(Timestamp);
         let ready_at = created_at.map(|created| created.plus(options.delay));
-        let mut receipt = text(started).into_bytes();
+        let mut receipt = started.to_string().into_bytes();
         receipt.push(0);
         receipt.extend_from_slice(opts);
         Some(Claim {
             id: JobId::from(reply::bytes(id)?),
             name: text(name),
             payload: Bytes::copy_from_slice(reply::bytes(data).unwrap_or_default()),
-            attempts_made: small(made),
+            attempts_made: made,
             attempts: Some(options.attempts.max(1)),
             backoff: options.backoff,
             created_at,
             ready_at,
             claimed_at: now,
-            deaths: small(deaths),
+            deaths,
             limits: Limits::default(),
-            doomed: Some(text(doomed)).filter(|reason| !reason.is_empty()),
+            doomed,
             token: self.token.clone(),
             receipt: Bytes::from(receipt),
         })

@@ -1,9 +1,10 @@
--- Ends a job for good; its values begin at `from`, its value is the result or the reason.
-local function finish(from, job, holder)
-  local id, kind, value = ARGV[from], ARGV[from + 2], ARGV[from + 3]
+-- Ends a job for good. Its value is the result or the reason; `first`: jobs to keep, `second`: seconds to keep them, both -1
+-- for no bound.
+local function finish(id, job, lock, holder, value, rest)
+  local kind = ARGV[rest + 1]
   local made_field = queue_settings().made
   local found = call('HMGET', job, made_field, 'deid', 'parent', 'timestamp')
-  local wrong = trouble(job, ARGV[from + 1], holder, found[1] or found[4])
+  local wrong = trouble(job, ARGV[rest], holder, found[1] or found[4])
   if wrong then
     return wrong
   end
@@ -27,17 +28,17 @@ local function finish(from, job, holder)
     write_gathered()
     members = ended[kind]
   end
-  if not let_go(id, job) then
+  if not let_go(id, lock) then
     return -3
   end
-  if ARGV[from + 4] ~= '' then
-    rare().keep_trace(rare().spell_out(from, job))
+  if ARGV[rest + 2] ~= '' then
+    rare().keep_trace(rare().spell_out(id, job, value, rest))
   end
   if found[2] then
-    rare().end_deduplication(rare().spell_out(from, job), found[2])
+    rare().end_deduplication(rare().spell_out(id, job, value, rest), found[2])
   end
   if found[3] then
-    rare().tell_parent(rare().spell_out(from, job), found[3])
+    rare().tell_parent(rare().spell_out(id, job, value, rest), found[3])
   end
   local made = '1'
   if found[1] and found[1] ~= '0' then
@@ -45,10 +46,10 @@ local function finish(from, job, holder)
   end
   local field = kind == 'completed' and 'returnvalue' or 'failedReason'
   say('event', kind, 'jobId', id, field, value, 'prev', 'active')
-  if kind == 'failed' and tonumber(made) >= tonumber(ARGV[from + 7]) then
+  if kind == 'failed' and tonumber(made) >= tonumber(ARGV[rest + 5]) then
     say('event', 'retries-exhausted', 'jobId', id, 'attemptsMade', made)
   end
-  if ARGV[from + 5] == '0' then
+  if ARGV[rest + 3] == '0' then
     rare().delete(id)
     return 1
   end

@@ -7,8 +7,30 @@ use crate::link::{CommandError, Value};
 use crate::systems::consume::{Claim, Keep, Outcome, Seat, Settled, Verdict};
 use crate::systems::{ReadError, SystemError, reply};
 
-/// Adds the values of one outcome, as `held.lua` reads them.
-pub(super) fn write(seat: &Seat, outcome: &Outcome<'_>, arguments: &mut Vec<Vec<u8>>) {
+/// Values of an outcome that others may have in common with it.
+const REST: usize = 7;
+
+/// Arguments of the script: the outcomes, what a claim needs, and behind it what outcomes have in common, each once. Most
+/// of a batch have all of that in common.
+pub(super) fn write(seat: &Seat, outcomes: &[Outcome<'_>], taking: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let begin = 2 + 3 * outcomes.len() + taking.len();
+    let mut arguments = vec![outcomes.len().to_string().into_bytes()];
+    let mut rests: Vec<[Vec<u8>; REST]> = Vec::new();
+    for outcome in outcomes {
+        let (value, rest) = parts(seat, outcome);
+        let at = rests.iter().position(|known| *known == rest).unwrap_or_else(|| {
+            rests.push(rest);
+            rests.len() - 1
+        });
+        arguments.extend([outcome.claim.id.as_bytes().to_vec(), value, (begin + REST * at).to_string().into_bytes()]);
+    }
+    arguments.extend(taking.iter().cloned());
+    arguments.extend(rests.into_iter().flatten());
+    arguments
+}
+
+/// The value of an outcome, and the rest of it.
+fn parts(seat: &Seat, outcome: &Outcome<'_>) -> (Vec<u8>, [Vec<u8>; REST]) {
     let Outcome { claim, verdict, next } = outcome;
     let none = || b"0".to_vec();
     let (kind, value, trace, first, second) = match verdict {
@@ -30,8 +52,7 @@ pub(super) fn write(seat: &Seat, outcome: &Outcome<'_>, arguments: &mut Vec<Vec<
     };
     let allowed = claim.attempts.unwrap_or(1).to_string().into_bytes();
     let next = u8::from(*next).to_string().into_bytes();
-    let (id, token) = (claim.id.as_bytes().to_vec(), claim.token.to_vec());
-    arguments.extend([id, token, kind.as_bytes().to_vec(), value, trace, first, second, allowed, next]);
+    (value, [claim.token.to_vec(), kind.as_bytes().to_vec(), trace, first, second, allowed, next])
 }
 
 /// Ended jobs to keep and seconds to keep them; -1 for no bound.

@@ -43,7 +43,8 @@ end
 -- Takes up to `want` jobs. ARGV from `from`: what their locks hold, ms for which they hold, name of the worker, rate limit
 -- (0: none) and its window in ms. `woken`: by a call that others wait for, too; else with the outcome of a job. `all_due`:
 -- there is no delayed job that could be due. Answers now, ms until it is worth asking again or -1, ms for which a rate limit
--- holds or -1, then 9 values for each job.
+-- holds or -1, then 6 values for each job: id, name, data, options, time of its creation and its past, empty if it has none:
+-- attempts made, workers lost, starts, reason for which it is to fail.
 local function take(want, from, time, woken, all_due)
   local token, lock, worker = ARGV[from], ARGV[from + 1], ARGV[from + 2]
   local most, window = tonumber(ARGV[from + 3]), tonumber(ARGV[from + 4])
@@ -80,7 +81,7 @@ local function take(want, from, time, woken, all_due)
       break
     end
     for _, id in ipairs(ids) do
-      local job = at(id)
+      local job = base .. ':' .. id
       local found = call('HMGET', job, 'name', 'data', 'opts', 'timestamp', queue.made, 'stc', 'defa', 'ats')
       if not found[1] and not found[2] then
         -- The id of a job whose record is gone: there is nothing to run.
@@ -100,12 +101,14 @@ local function take(want, from, time, woken, all_due)
         call('HSET', job, 'processedOn', moment, 'pb', worker, 'ats', started)
         say('event', 'active', 'jobId', id, 'prev', 'waiting')
         taken = taken + 1
-        answer[filled + 1] = id
-        for index = 1, 7 do
-          answer[filled + 1 + index] = found[index] or ''
+        answer[filled + 1], answer[filled + 2], answer[filled + 3] = id, found[1] or '', found[2] or ''
+        answer[filled + 4], answer[filled + 5] = found[3] or '', found[4] or ''
+        if found[5] or found[6] or found[7] or found[8] then
+          answer[filled + 6] = (found[5] or '0') .. ' ' .. (found[6] or '0') .. ' ' .. started .. ' ' .. (found[7] or '')
+        else
+          answer[filled + 6] = ''
         end
-        answer[filled + 9] = started
-        filled = filled + 9
+        filled = filled + 6
       end
     end
   end

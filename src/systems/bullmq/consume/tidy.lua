@@ -2,8 +2,8 @@
 local function tidy(lines, ends)
   local bounds = {}
   for number, line in ipairs(lines) do
-    local from = number * VALUES - VALUES + 2
-    local kind, first, second = ARGV[from + 2], tonumber(ARGV[from + 5]), tonumber(ARGV[from + 6])
+    local rest = tonumber(ARGV[3 * number + 1])
+    local kind, first, second = ARGV[rest + 1], tonumber(ARGV[rest + 3]), tonumber(ARGV[rest + 4])
     if line == 1 and ends[kind] and first ~= 0 and (first > 0 or second >= 0) then
       local bound = kind .. ' ' .. first .. ' ' .. second
       if not bounds[bound] then
