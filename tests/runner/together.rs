@@ -238,3 +238,59 @@ async fn a_limit_of_the_queue_holds_for_jobs_taken_with_outcomes() {
         assert!(matches!(stored, Ok(Settled::Stored(None))), "a paused queue gives no more: {stored:?}");
     }
 }
+
+#[tokio::test]
+async fn jobs_taken_with_outcomes_wake_others_only_under_a_limit_of_the_whole_queue() {
+    for limited in [false, true] {
+        let server = TestServer::start();
+        fill(&server, 6);
+        if limited {
+            server.run("HSET bull:mail:meta concurrency 2");
+        }
+        let (link, seat) = (link(&server).await, seat(None));
+        let claims = take(&link, &seat, 2).await;
+        assert_eq!(server.int("ZCARD bull:mail:marker"), 1, "whoever was woken passes the call on");
+        server.run("DEL bull:mail:marker");
+        let verdicts = [done(), done()];
+        let stored = settle_all(&link, &seat, &outcomes(&claims, &verdicts, true)).await;
+        assert!(stored.iter().all(|stored| matches!(stored, Ok(Settled::Stored(Some(_))))), "{stored:?}");
+        assert_eq!(server.int("ZCARD bull:mail:marker"), i64::from(limited), "limited: {limited}");
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_ends_is_suspected_no_longer_and_due_ones_are_taken_with_its_outcome() {
+    let server = TestServer::start();
+    fill(&server, 2);
+    let (link, seat) = (link(&server).await, seat(None));
+    let claims = take(&link, &seat, 1).await;
+    server.run("SADD bull:mail:stalled 1 2");
+    server.run("LREM bull:mail:wait 1 2");
+    server.run("ZADD bull:mail:delayed 4096 2");
+    let verdicts = [done()];
+    let stored = settle_all(&link, &seat, &outcomes(&claims, &verdicts, true)).await;
+    let next = match &stored[..] {
+        [Ok(Settled::Stored(Some(next)))] => next.id.to_text(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(next, "2", "it was due");
+    assert_eq!(server.int("SISMEMBER bull:mail:stalled 1"), 0, "it has ended");
+    assert_eq!(server.int("SISMEMBER bull:mail:stalled 2"), 1);
+}
+
+#[tokio::test]
+async fn what_a_job_has_been_through_comes_with_it() {
+    let server = TestServer::start();
+    fill(&server, 2);
+    server.run("HSET bull:mail:2 atm 3 stc 1 ats 5 defa broken-by-hand");
+    let (link, seat) = (link(&server).await, seat(None));
+    let [new, old] = &take(&link, &seat, 2).await[..] else { panic!("two jobs") };
+    assert_eq!((new.attempts_made, new.deaths, new.doomed.as_deref()), (0, 0, None));
+    assert_eq!((old.attempts_made, old.deaths, old.doomed.as_deref()), (3, 1, Some("broken-by-hand")));
+    let claims = [old.clone()];
+    server.run("DEL bull:mail:2:lock");
+    assert_eq!(BullMq.extend(&link, &seat, &claims).await.expect("an answer"), [true], "nobody has started it since");
+    server.run("DEL bull:mail:2:lock");
+    server.run("HINCRBY bull:mail:2 ats 1");
+    assert_eq!(BullMq.extend(&link, &seat, &claims).await.expect("an answer"), [false], "somebody has");
+}
