@@ -44,6 +44,8 @@ mod program;
 mod refusals;
 #[path = "runner/schedules.rs"]
 mod schedules;
+#[path = "runner/standstill.rs"]
+mod standstill;
 #[path = "runner/streams.rs"]
 mod streams;
 #[path = "runner/together.rs"]

@@ -39,6 +39,8 @@ pub enum PoolState {
     Paused,
     /// Machine too busy, memory or disk too low, or the rate limit is reached; see the pool's `note`.
     Holding,
+    /// Its program cannot be started, see `note`; one job at a time is tried, less and less often, until one starts.
+    Stuck,
     /// Takes no more and waits for those it has.
     Draining,
     /// Has ended.

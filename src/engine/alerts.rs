@@ -67,10 +67,14 @@ impl Alerts {
                     // What a hook writes is of interest to nobody here, but must be read.
                     let listen = async { while said.recv().await.is_some() {} };
                     let (ending, ()) = tokio::join!(told, listen);
-                    if let Ending::Failed(failure) | Ending::TimedOut(failure) | Ending::Retry { failure, .. } = ending
-                    {
-                        tracing::error!(alert = name, reason = failure.message, "nobody was told");
-                    }
+                    let reason = match ending {
+                        Ending::Failed(failure) | Ending::TimedOut(failure) | Ending::Retry { failure, .. } => {
+                            failure.message
+                        }
+                        Ending::NotStarted { reason } => reason,
+                        Ending::Done { .. } | Ending::Cancelled => return,
+                    };
+                    tracing::error!(alert = name, reason, "nobody was told");
                 });
             }
         }

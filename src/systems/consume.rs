@@ -285,6 +285,11 @@ pub trait Consume: Send + Sync {
         next: bool,
     ) -> Answer<'a, Settled>;
 
+    /// By what a job goes back that was taken and not begun, so that nothing is counted.
+    fn unbegun(&self) -> Verdict {
+        Verdict::Return
+    }
+
     /// How many outcomes one request can store; 1: those of several jobs are stored one by one.
     fn stores_at_once(&self) -> usize {
         1

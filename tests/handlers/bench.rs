@@ -60,6 +60,14 @@ impl Told {
         }
     }
 
+    /// Why it could not be begun.
+    pub fn not_started(&self) -> &str {
+        match &self.ending {
+            Ending::NotStarted { reason } => reason,
+            other => panic!("it was started: {other:?}"),
+        }
+    }
+
     /// The failure of an attempt that is of no use to try again.
     pub fn failed(&self) -> &Failure {
         match &self.ending {

@@ -148,8 +148,11 @@ async fn a_limited_program_that_went_away_is_named() {
     let handler = build(&format!("command = [{program:?}]\nmemory = \"512MiB\""));
     assert!(matches!(run(&handler, "{}").await.ending, Ending::Done { .. }));
     fs::remove_file(&program).expect("removed");
-    let message = run(&handler, "{}").await.retried().message.clone();
-    assert!(message.contains("work cannot be started: No such file"), "{message}");
+    let told = run(&handler, "{}").await;
+    assert!(told.not_started().contains("work cannot be started: No such file"), "{told:?}");
+    // Its own exit code says nothing about its start.
+    let told = run(&shell("echo work cannot be started >&2; exit 127", "memory = \"512MiB\""), "{}").await;
+    assert!(told.retried().message.contains("exit code 127"), "{told:?}");
 }
 
 #[tokio::test]
@@ -182,7 +185,25 @@ async fn a_program_that_went_away_is_waited_for() {
     let handler = build(&format!("command = [{program:?}]"));
     assert!(matches!(run(&handler, "{}").await.ending, Ending::Done { .. }));
     fs::remove_file(&program).expect("removed");
-    assert!(run(&handler, "{}").await.retried().message.contains("cannot be started: No such file"));
+    assert!(run(&handler, "{}").await.not_started().contains("cannot be started: No such file"));
+    fs::write(&program, "#!/no/such/interpreter\n").expect("written");
+    fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("made executable");
+    assert!(run(&handler, "{}").await.not_started().contains("cannot be started: No such file"));
+}
+
+/// No folder can be made where it should be: that is no fault of the job either.
+#[tokio::test]
+async fn a_scratch_folder_that_went_away_is_waited_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let scratch = folder.path().join("scratch");
+    fs::create_dir(&scratch).expect("made");
+    for kind in ["command", "process"] {
+        let handler = build(&format!("{kind} = [\"cat\"]\nscratch = {scratch:?}"));
+        fs::remove_dir(&scratch).expect("removed");
+        let told = run(&handler, "{}").await;
+        assert!(told.not_started().contains("No such file"), "{kind}: {told:?}");
+        fs::create_dir(&scratch).expect("made");
+    }
 }
 
 /// A deployment writes over the program at the moment a job is to be run.
@@ -218,7 +239,7 @@ async fn a_program_that_is_being_written_is_waited_for() {
         let _held = writer();
         let begun = std::time::Instant::now();
         let told = run(&handler, "{}").await;
-        let message = &told.retried().message;
+        let message = told.not_started();
         assert!(message.contains("open for writing") && message.contains("renaming"), "{text}: {message}");
         assert!(begun.elapsed() < Duration::from_secs(5), "{text}: {:?}", begun.elapsed());
         handler.close().await;

@@ -117,11 +117,57 @@ async fn a_program_that_cannot_start_is_tried_again_slowly() {
     let start = Instant::now();
     for _ in 0..4 {
         let told = run(&handler, "{}").await;
-        assert!(!told.retried().crashed, "the job is not to blame: {:?}", told.retried());
-        assert!(told.retried().message.contains("ended before it answered its first job: exit code 1"), "{told:?}");
-        assert_eq!(told.retried().stack, ["no such module"]);
+        let reason = told.not_started();
+        assert!(reason.ends_with("ended before it answered its first job: exit code 1: no such module"), "{reason}");
     }
     assert!(start.elapsed() >= Duration::from_millis(100 + 200 + 400));
+    handler.close().await;
+}
+
+#[tokio::test]
+async fn children_that_die_together_count_as_one() {
+    let handler = build("process = [\"sh\", \"-c\", \"exit 1\"]");
+    let jobs = (0..8).map(|_| async { run(&handler, "{}").await.not_started().to_owned() });
+    futures_util::future::join_all(jobs).await;
+    let start = Instant::now();
+    run(&handler, "{}").await.not_started();
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    handler.close().await;
+}
+
+/// It never says that it is ready, so a first death tells nothing about its job; a child that lives without a job does.
+#[tokio::test]
+async fn r15_a_job_that_kills_each_new_child_is_found_out() {
+    let handler = build(
+        "process = [\"sh\", \"-c\", \"while read -r job; do case $job in *bad*) kill -SEGV $$;; esac; echo ::done; done\"]",
+    );
+    assert!(run(&handler, r#""bad""#).await.not_started().contains("SIGSEGV"));
+    for _ in 0..2 {
+        let told = run(&handler, r#""bad""#).await;
+        assert!(told.retried().crashed, "{told:?}");
+    }
+    assert!(matches!(run(&handler, "{}").await.ending, Ending::Done { .. }));
+    handler.close().await;
+}
+
+/// What takes long to say that it is ready is waited for after a death; no longer than the job may take.
+#[tokio::test]
+async fn a_child_in_doubt_is_given_a_job_when_it_is_ready() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let flag = folder.path().join("fine");
+    let script = format!(
+        "sleep 0.3; [ -e {} ] || exit 4; sleep 0.3; echo ::ready; while read -r job; do echo ::done; done",
+        flag.display()
+    );
+    let handler = build(&format!("process = [\"sh\", \"-c\", {}]", toml::Value::from(script)));
+    let limit = Some(Duration::from_secs(5));
+    run_in(&handler, &work("{}"), limit).await.not_started();
+    run_in(&handler, &work("{}"), limit).await.not_started();
+    let told = run_in(&handler, &work("{}"), Some(Duration::from_millis(100))).await;
+    assert!(told.not_started().contains("was ready within 100ms"), "{told:?}");
+    std::fs::write(&flag, "").expect("written");
+    let told = run_in(&handler, &work("{}"), limit).await;
+    assert!(matches!(told.ending, Ending::Done { .. }), "{told:?}");
     handler.close().await;
 }
 

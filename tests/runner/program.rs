@@ -34,7 +34,8 @@ impl Home {
         Self::made(server, "list:mail", &described, script, pool, (kind, more))
     }
 
-    fn made(
+    /// With everything said: queue, what describes it, script, more of the pool, kind of the handler and more arguments.
+    pub fn made(
         server: &TestServer,
         queue: &str,
         described: &str,

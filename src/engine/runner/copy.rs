@@ -90,6 +90,7 @@ impl Pool {
         Ok(match ending {
             Ending::Done { .. } => (name, made + 1, Ended::Done, self.push_back(&job).await),
             Ending::Cancelled => (name, made + 1, Ended::Cancelled, "the copy was ended with the runner".to_owned()),
+            Ending::NotStarted { reason } => (name, made + 1, Ended::Failed, format!("the copy was not run: {reason}")),
             Ending::Failed(failure) | Ending::TimedOut(failure) | Ending::Retry { failure, .. } => {
                 (name, made + 1, Ended::Failed, format!("the copy failed: {}", failure.message))
             }
@@ -132,7 +133,7 @@ impl Pool {
 
 fn note(output: &mut Vec<OutputLine>, event: Event) {
     let (kind, text) = match event {
-        Event::Progress(_) => return,
+        Event::Started | Event::Progress(_) => return,
         Event::Log(line) => (OutputKind::Log, line),
         Event::Output { stream: Stream::Out, line } => (OutputKind::Out, line),
         Event::Output { stream: Stream::Err, line } => (OutputKind::Err, line),

@@ -103,9 +103,11 @@ fn health(pools: &[Arc<Pool>]) -> (StatusCode, String) {
     let mut told = Vec::new();
     for pool in pools {
         let view = pool.view(now);
-        healthy &= !matches!(view.state, PoolState::Connecting | PoolState::Stopped);
+        healthy &= !matches!(view.state, PoolState::Connecting | PoolState::Stuck | PoolState::Stopped);
         let word: &'static str = view.state.into();
-        told.push(serde_json::json!({ "queue": view.address, "state": word, "active": view.slots.len() }));
+        told.push(
+            serde_json::json!({ "queue": view.address, "state": word, "active": view.slots.len(), "note": view.note }),
+        );
     }
     let status = if healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let word = if healthy { "ok" } else { "not taking jobs" };
@@ -191,7 +193,7 @@ fn tell(pool: &Pool) -> Told {
         returned: counts.returned,
         active: state.slots.len(),
         concurrency: state.concurrency,
-        consuming: state.consuming && !state.paused,
+        consuming: state.consuming && !state.paused && state.standstill.is_none(),
         ran: state.stats.ran.clone(),
         waited: state.stats.waited.clone(),
     }

@@ -19,6 +19,7 @@ mod policy;
 mod pool;
 mod schedule;
 mod slot;
+mod standstill;
 mod stats;
 mod wire;
 pub mod work;

@@ -85,6 +85,10 @@ pub fn decide(ending: Ending, claim: &Claim, retry: Option<&Retry>, max_crashes:
             let verdict = Verdict::Done(result);
             return Decision { verdict, ended: Ended::Done, message: message.unwrap_or_default() };
         }
+        Ending::NotStarted { reason } => {
+            let message = format!("put back: {reason}");
+            return Decision { verdict: Verdict::Return, ended: Ended::Returned, message };
+        }
         Ending::Cancelled => {
             let failure = Failure::new("cancelled by a person");
             return Decision { ended: Ended::Cancelled, ..given_up(failure, Fate::Cancelled) };

@@ -17,13 +17,14 @@ use super::gate::Gate;
 use super::once::Once;
 use super::outbox::Outbox;
 use super::slot::Slot;
+use super::standstill::Standstill;
 use super::stats::Stats;
 use super::wire::{Patience, Wire, uncertain};
 use crate::config;
 use crate::domain::ids::JobId;
 use crate::domain::runner::{PoolState, PoolView};
 use crate::link::{Link, cmd};
-use crate::systems::consume::{Claim, Claimed, Consume, Seat, Settled, Verdict};
+use crate::systems::consume::{Claim, Claimed, Consume, Seat, Settled};
 use crate::systems::{System, SystemError};
 
 /// Longest blocking read; well below the limit for its reply (R3).
@@ -89,6 +90,8 @@ pub struct State {
     pub consuming: bool,
     /// Why nothing is taken.
     pub hold: Option<String>,
+    /// Its program cannot be started.
+    pub standstill: Option<Standstill>,
     /// What went wrong last.
     pub trouble: Option<String>,
     /// When the first job becomes due that was put off here: a wait that began before knows nothing of it.
@@ -111,6 +114,7 @@ impl Pool {
             asking: false,
             consuming: false,
             hold: None,
+            standstill: None,
             trouble: None,
             due: None,
             strays: false,
@@ -268,6 +272,9 @@ impl Pool {
                 let mut state = self.state();
                 let number = (1..).find(|number| !state.slots.contains_key(number)).unwrap_or(usize::MAX);
                 state.slots.insert(number, Slot::new(claim.clone()));
+                if let Some(standstill) = &mut state.standstill {
+                    standstill.tries(number);
+                }
                 number
             };
             let pool = Arc::clone(self);
@@ -279,7 +286,7 @@ impl Pool {
     pub(super) async fn give_back(&self, claim: &Claim) {
         let put = async {
             let link = self.parts.wire.control().await?;
-            self.consumer().settle(&link, &self.parts.seat, claim, &Verdict::Return, false).await
+            self.consumer().settle(&link, &self.parts.seat, claim, &self.consumer().unbegun(), false).await
         };
         match put.await {
             Ok(Settled::Stored(_)) => self.state().stats.counts.returned += 1,
@@ -302,7 +309,7 @@ impl Pool {
             state.hold = Some(reason);
             return 0;
         }
-        let free = state.concurrency.saturating_sub(state.slots.len());
+        let free = state.concurrency.saturating_sub(state.slots.len()).min(state.room());
         state.asking = free > 0;
         free
     }
@@ -329,7 +336,7 @@ impl Pool {
     /// True if a job that is there may be started.
     pub(super) fn may_take(&self) -> bool {
         let state = self.state();
-        !self.stop.is_cancelled() && !state.paused && !state.resting
+        !self.stop.is_cancelled() && !state.paused && !state.resting && state.room() > 0
     }
 
     /// True if a slot that has ended its job may take the next in the same step.
@@ -340,6 +347,7 @@ impl Pool {
             && !state.paused
             && !state.resting
             && !closed
+            && state.standstill.is_none()
             && state.slots.len() <= state.concurrency
     }
 
@@ -405,7 +413,12 @@ impl Pool {
 
     /// Takes no more jobs, or takes them again.
     pub fn pause(&self, paused: bool) {
-        self.state().paused = paused;
+        let mut state = self.state();
+        state.paused = paused;
+        if let Some(standstill) = state.standstill.as_mut().filter(|_| !paused) {
+            standstill.hurry();
+        }
+        drop(state);
         self.changed.notify_one();
     }
 
@@ -441,8 +454,10 @@ impl Pool {
             wait: state.stats.wait(),
             handlers: self.parts.handlers.0.iter().map(|entry| entry.label.clone()).collect(),
             note: state
-                .hold
-                .clone()
+                .standstill
+                .as_ref()
+                .map(Standstill::note)
+                .or_else(|| state.hold.clone())
                 .or_else(|| state.trouble.clone())
                 .or_else(|| self.consumer().remark(&self.parts.seat)),
         }
@@ -453,6 +468,7 @@ impl Pool {
             () if state.ended => PoolState::Stopped,
             () if self.stop.is_cancelled() => PoolState::Draining,
             () if state.paused || state.resting => PoolState::Paused,
+            () if state.standstill.is_some() => PoolState::Stuck,
             () if state.hold.is_some() => PoolState::Holding,
             () if state.consuming => PoolState::Consuming,
             () => PoolState::Connecting,

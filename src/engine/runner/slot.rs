@@ -185,6 +185,8 @@ impl Pool {
     /// What becomes of an attempt; `None`: its claim is lost.
     fn decided(&self, number: usize, claim: &Claim, ending: Ending) -> Option<Decision> {
         let retry = self.parts.config.retry.as_ref();
+        let unbegun = self.learn(number, claim, &ending);
+        let decide = |ending| policy::decide(ending, claim, retry, self.parts.config.max_crashes, fastrand::f64());
         match (self.cause(number), ending) {
             (Some(Cause::Lost(_)), _) => None,
             (Some(Cause::Grace), Ending::Cancelled) => Some(Decision {
@@ -192,7 +194,14 @@ impl Pool {
                 ended: Ended::Returned,
                 message: "put back: the runner ends or rests".to_owned(),
             }),
-            (_, ending) => Some(policy::decide(ending, claim, retry, self.parts.config.max_crashes, fastrand::f64())),
+            (Some(Cause::Person), Ending::NotStarted { .. }) => Some(decide(Ending::Cancelled)),
+            (_, ending) => {
+                let decision = decide(ending);
+                Some(match unbegun {
+                    Some(verdict) => Decision { verdict, ..decision },
+                    None => decision,
+                })
+            }
         }
     }
 
@@ -274,9 +283,13 @@ impl Pool {
     }
 
     fn heard(&self, number: usize, event: Event, words: &mut Words) {
+        if event == Event::Started {
+            return self.goes(number);
+        }
         let mut state = self.state();
         let slot = state.slots.get_mut(&number);
         match event {
+            Event::Started => {}
             Event::Progress(progress) => {
                 words.progress = Some(progress.clone());
                 if let Some(slot) = slot {

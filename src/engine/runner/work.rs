@@ -48,6 +48,8 @@ pub enum Stream {
 /// What a job says while it runs. Sent through a bounded channel; whoever reads slowly must not stop the child.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
+    /// The program that runs it has started. A handler that starts none need not say it.
+    Started,
     /// How far it is; stored where the system keeps it.
     Progress(Progress),
     /// A line for the job's own log, stored where the system keeps one.
@@ -96,6 +98,12 @@ pub enum Ending {
     },
     /// It did not work and trying again is of no use.
     Failed(Failure),
+    /// It was not begun, because the program that is to run it cannot be started. That is no fault of the job: it goes back
+    /// and has lost no attempt.
+    NotStarted {
+        /// What cannot be started, and why.
+        reason: String,
+    },
     /// It was cancelled through [`Room::cancel`]; nothing of it runs any more.
     Cancelled,
     /// It took longer than [`Room::timeout`]; nothing of it runs any more.

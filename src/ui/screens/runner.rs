@@ -107,7 +107,7 @@ fn sign(glyphs: &Glyphs, line: &RunnerLine<'_>) -> (Role, &'static str) {
         (Some(_), _) => (Role::Info, " "),
         (None, PoolState::Consuming) => (Role::Ok, glyphs.fine),
         (None, PoolState::Paused) => (Role::Muted, glyphs.paused),
-        (None, PoolState::Connecting | PoolState::Stopped) => (Role::Error, glyphs.act),
+        (None, PoolState::Connecting | PoolState::Stuck | PoolState::Stopped) => (Role::Error, glyphs.act),
         (None, PoolState::Holding | PoolState::Draining) => (Role::Warn, glyphs.look),
     }
 }
@@ -143,7 +143,7 @@ fn pool_cell(glyphs: &Glyphs, pool: &PoolView, placed: &Placed) -> Phrase {
             let role = match pool.state {
                 PoolState::Consuming => Role::Ok,
                 PoolState::Paused => Role::Muted,
-                PoolState::Stopped | PoolState::Connecting => Role::Error,
+                PoolState::Stopped | PoolState::Connecting | PoolState::Stuck => Role::Error,
                 PoolState::Holding | PoolState::Draining => Role::Warn,
             };
             Phrase::of(role, state)

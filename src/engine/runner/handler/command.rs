@@ -13,7 +13,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::super::work::{Ending, Failure, Room, Stream, Work};
+use super::super::work::{Ending, Event, Failure, Room, Stream, Work};
 use super::facts::{Facts, envelope};
 use super::lines::{Again, Lines, Said, plain, read};
 use super::program::{Program, Started};
@@ -29,6 +29,8 @@ pub(super) const LONGEST_RESULT: u64 = 1 << 20;
 pub(super) const TAIL: usize = 20;
 /// How long output may still come after the program and its group have ended: only what left the group can write it.
 const LAST_WORDS: Duration = Duration::from_millis(500);
+/// By then a helper has become the program, or has given up.
+const HELPED: Duration = Duration::from_secs(2);
 
 /// A program with arguments that are filled from the job.
 #[derive(Debug)]
@@ -101,8 +103,8 @@ impl Command {
         let folder = match self.program.folder() {
             Ok(folder) => folder,
             Err(error) => {
-                let failure = Failure::new(format!("no working folder could be made: {error}"));
-                return Ending::Retry { failure, after: None };
+                let reason = format!("{}: no working folder could be made: {error}", self.program.path().display());
+                return Ending::NotStarted { reason };
             }
         };
         let attempt = work.attempt.to_string();
@@ -156,6 +158,10 @@ impl Command {
         relay: &mut Relay,
         folder: &std::path::Path,
     ) -> Ending {
+        let mut helped = !started.is_itself();
+        if !helped {
+            drop(room.events.try_send(Event::Started));
+        }
         let Started { child, group, .. } = &mut started;
         let line;
         let input: &[u8] = match self.input {
@@ -180,12 +186,17 @@ impl Command {
             });
             let mut silent = false;
             let mut deadline = pin!(sleep(room.timeout.unwrap_or(FOREVER)));
+            let mut surely = pin!(sleep(HELPED));
             let cause = {
                 let mut ended = pin!(group.ended(child));
                 let cause = loop {
                     tokio::select! {
                         _ = &mut talk, if !silent => silent = true,
                         () = &mut ended => break Cause::Ended,
+                        () = &mut surely, if helped => {
+                            helped = false;
+                            drop(room.events.try_send(Event::Started));
+                        }
                         () = &mut deadline => break Cause::TimedOut,
                         () = room.cancel.cancelled() => break Cause::Cancelled,
                     }
@@ -221,6 +232,10 @@ impl Command {
                 let limit = room.timeout.unwrap_or_default();
                 let message = format!("{} took longer than {limit:?} and was ended", self.program.path().display());
                 Ending::TimedOut(Failure { message, stack: tail, crashed: false })
+            }
+            Cause::Ended if started.never_was() => {
+                let said = tail.pop().unwrap_or_else(|| format!("{} cannot be started", self.program.path().display()));
+                Ending::NotStarted { reason: said }
             }
             Cause::Ended => self.verdict(status, heard, tail),
         }
@@ -271,6 +286,8 @@ impl Command {
     async fn clear(&self, folder: tempfile::TempDir, ending: &mut Ending, relay: &mut Relay) {
         let keep = match self.keep {
             Keep::Never => false,
+            // Nothing has been in it.
+            _ if matches!(ending, Ending::NotStarted { .. }) => false,
             Keep::OnFailure => !matches!(ending, Ending::Done { .. }),
             Keep::Always => true,
         };

@@ -43,18 +43,20 @@ impl Helper {
         std::env::current_exe().ok().map(Self::new)
     }
 
-    /// A command that starts `program` with these limits, in an environment with these variables.
+    /// A command that starts `program` with these limits, in an environment with these variables. If the program cannot be
+    /// started, there is a file of the name for `report` in the working folder.
     pub(super) fn limited<'a>(
         &self,
         program: &Path,
         limits: Limits,
+        report: u64,
         variables: impl Iterator<Item = &'a OsString>,
     ) -> tokio::process::Command {
         if let Some(shell) = shell::carrying(variables) {
-            return shell::limited(shell, &self.seen_from_elsewhere(), program, limits);
+            return shell::limited(shell, &self.seen_from_elsewhere(), program, limits, report);
         }
         let mut command = tokio::process::Command::new(&self.program);
-        command.arg0("qtop").arg(START).args(limits.words()).arg(program);
+        command.arg0("qtop").arg(START).arg(report.to_string()).args(limits.words()).arg(program);
         command
     }
 
@@ -65,6 +67,12 @@ impl Helper {
             false => self.program.clone(),
         }
     }
+}
+
+/// The file by which the helper that limits tells that it could not become the program. Its number is known to nobody who
+/// could write a file there for a job.
+pub(super) fn report_name(report: u64) -> String {
+    format!(".not-started-{report}")
 }
 
 /// Does what a helper is to do, if these are the arguments of one; tells its exit code.

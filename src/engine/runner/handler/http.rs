@@ -155,6 +155,8 @@ impl Http {
             Ending::Done { .. } => ("delivered", ""),
             Ending::Retry { failure, .. } | Ending::TimedOut(failure) => (again, failure.message.as_str()),
             Ending::Failed(failure) => ("failed", failure.message.as_str()),
+            // Nothing is started to deliver.
+            Ending::NotStarted { .. } => return,
             Ending::Cancelled => ("cancelled", ""),
         };
         self.tell(status, &Facts::with_outcome(work, word, error), relay).await;

@@ -12,7 +12,7 @@ use futures_util::future::join_all;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::task::TaskTracker;
 
-use super::super::work::{Ending, Failure, Room, Stream, Work};
+use super::super::work::{Ending, Event, Failure, Room, Stream, Work};
 use super::command::{FOREVER, LONGEST_RESULT};
 use super::facts::envelope;
 use super::lines::{Again, Said};
@@ -27,6 +27,8 @@ use worker::{Heard, Worker};
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// Longest such wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// Shortest time for which a child is looked at in doubt.
+const SHORTEST_DOUBT: Duration = Duration::from_secs(1);
 
 /// Children of one program.
 #[derive(Debug)]
@@ -50,6 +52,8 @@ struct Keeper {
     deaths: u32,
     /// No child is started before.
     not_before: Option<Instant>,
+    /// A child has ended before it was ready: for so long the next one is looked at before it gets a job.
+    doubt: Option<Duration>,
     /// Children that are older are replaced.
     renewed: Option<Instant>,
     closed: bool,
@@ -99,16 +103,14 @@ impl Process {
         let worker = tokio::select! {
             biased;
             () = room.cancel.cancelled() => return Ending::Cancelled,
-            () = &mut deadline => return self.timed_out(&room, Vec::new()),
-            worker = self.worker() => worker,
+            () = &mut deadline => return self.not_ready(&room),
+            worker = self.worker(room.timeout) => worker,
         };
         let mut worker = match worker {
             Ok(worker) => worker,
-            Err(error) => {
-                self.died();
-                return self.program.not_started(&error);
-            }
+            Err(ending) => return ending,
         };
+        drop(room.events.try_send(Event::Started));
         worker.begin(&room.events);
         let mut relay = Relay::new(room.events.clone());
         let reply = {
@@ -132,11 +134,13 @@ impl Process {
                     Heard::TooLong => break Reply::Lost(Loss::TooLong),
                     Heard::End => break Reply::Lost(Loss::Died),
                 };
+                // What tells of its job has begun it.
+                *ready |= matches!(said, Said::Ready | Said::Progress(_) | Said::Log(_));
                 match said {
                     Said::Progress(progress) => relay.progress(progress),
                     Said::Log(text) => relay.log(text).await,
                     Said::Output(text) => relay.output(Stream::Out, text).await,
-                    Said::Ready => *ready = true,
+                    Said::Ready => {}
                     Said::Result { id: Some(other), .. } | Said::Failed { id: Some(other), .. }
                         if other != id && last.as_ref() == Some(&other) =>
                     {
@@ -172,7 +176,7 @@ impl Process {
     /// Ends a child that is of no use any more, and says what that means for its job.
     async fn lost(&self, mut worker: Worker, loss: Loss, room: &Room) -> Ending {
         let path = self.program.path().display();
-        let seasoned = worker.ready || worker.jobs > 0;
+        let (seasoned, age) = (worker.is_seasoned(), worker.born.elapsed());
         let how = match loss {
             // It has closed its output, so it is about to end by itself; its own status says most.
             Loss::Died => worker.end_of_life(self.program.kill_after).await,
@@ -193,17 +197,28 @@ impl Process {
                 let failure = Failure { message: format!("{path} was replaced: {what}"), stack, crashed: false };
                 Ending::Retry { failure, after: None }
             }
+            // A program that cannot even start must not make its jobs look dangerous.
+            Loss::Died if !seasoned => self.stillborn(age, &how, &stack),
             Loss::Died => {
                 self.died();
-                // A program that cannot even start must not make its jobs look dangerous.
-                let crashed = seasoned || how.contains("SIG");
-                let message = match seasoned {
-                    true => format!("{path} died in the middle of the job: {how}"),
-                    false => format!("{path} ended before it answered its first job: {how}"),
-                };
-                Ending::Retry { failure: Failure { message, stack, crashed }, after: None }
+                let message = format!("{path} died in the middle of the job: {how}");
+                Ending::Retry { failure: Failure { message, stack, crashed: true }, after: None }
             }
         }
+    }
+
+    /// A child has ended before it was ready.
+    fn stillborn(&self, age: Duration, how: &str, stack: &[String]) -> Ending {
+        self.died();
+        self.keeper().doubt = Some((age * 2).clamp(SHORTEST_DOUBT, LONGEST_WAIT));
+        let last = stack.last().map(|line| format!(": {line}")).unwrap_or_default();
+        let path = self.program.path().display();
+        Ending::NotStarted { reason: format!("{path} ended before it answered its first job: {how}{last}") }
+    }
+
+    fn not_ready(&self, room: &Room) -> Ending {
+        let (path, limit) = (self.program.path().display(), room.timeout.unwrap_or_default());
+        Ending::NotStarted { reason: format!("no child of {path} was ready within {limit:?}") }
     }
 
     fn timed_out(&self, room: &Room, stack: Vec<String>) -> Ending {
@@ -212,8 +227,8 @@ impl Process {
         Ending::TimedOut(Failure { message, stack, crashed: false })
     }
 
-    /// A child without a job: one that waits, or a new one.
-    async fn worker(&self) -> std::io::Result<Worker> {
+    /// A child without a job: one that waits, or a new one. `limit`: the time the job may take.
+    async fn worker(&self, limit: Option<Duration>) -> Result<Worker, Ending> {
         loop {
             let (idle, not_before) = {
                 let mut keeper = self.keeper();
@@ -229,10 +244,31 @@ impl Process {
                         sleep_until(moment).await;
                         continue;
                     }
-                    return Worker::start(&self.program, &self.arguments, self.longest).await;
+                    return self.new_worker(limit).await;
                 }
             }
         }
+    }
+
+    /// A new child. If others ended before they were ready, it shows first that it does not end by itself: what kills it
+    /// afterwards is its job.
+    async fn new_worker(&self, limit: Option<Duration>) -> Result<Worker, Ending> {
+        let mut worker = match Worker::start(&self.program, &self.arguments, self.longest).await {
+            Ok(worker) => worker,
+            Err(error) => {
+                self.died();
+                return Err(self.program.not_started(&error));
+            }
+        };
+        let doubt = self.keeper().doubt;
+        if let Some(doubt) = doubt
+            && !worker.stays(limit.map_or(doubt, |limit| doubt.min(limit / 2))).await
+        {
+            let age = worker.born.elapsed();
+            let how = worker.end_of_life(self.program.kill_after).await;
+            return Err(self.stillborn(age, &how, &worker.tail().await));
+        }
+        Ok(worker)
     }
 
     /// Takes a child back after a job; a worn one is replaced.
@@ -244,6 +280,7 @@ impl Process {
         let mut keeper = self.keeper();
         keeper.deaths = 0;
         keeper.not_before = None;
+        keeper.doubt = None;
         let worn = worn || keeper.renewed.is_some_and(|renewed| worker.born < renewed);
         if worn || keeper.closed {
             drop(keeper);
@@ -258,10 +295,14 @@ impl Process {
     }
 
     fn died(&self) {
-        let mut keeper = self.keeper();
+        let (mut keeper, now) = (self.keeper(), Instant::now());
+        // Children that were started together die together.
+        if keeper.not_before.is_some_and(|moment| moment > now) {
+            return;
+        }
         let wait = FIRST_WAIT.saturating_mul(1 << keeper.deaths.min(10)).min(LONGEST_WAIT);
         keeper.deaths = keeper.deaths.saturating_add(1);
-        keeper.not_before = Some(Instant::now() + wait);
+        keeper.not_before = Some(now + wait);
     }
 
     pub(super) fn renew(&self) {

@@ -19,7 +19,7 @@ use tokio::process::{Child, Command};
 use tokio::time::sleep;
 
 use super::super::work::{Ending, Failure};
-use super::helper::{Helper, Limits, Watched};
+use super::helper::{self, Helper, Limits, Watched};
 use super::{HandlerError, Surroundings};
 use crate::config;
 
@@ -72,6 +72,8 @@ pub(super) struct Program {
 pub(super) struct Started {
     pub(super) child: Child,
     pub(super) group: Group,
+    /// Where a helper leaves word that it could not become the program; `None`: it is the program.
+    report: Option<PathBuf>,
     /// Ends it if this process is killed. Dropped after the group, so that the end is told when it is one.
     _watched: Option<Watched>,
 }
@@ -149,11 +151,13 @@ impl Program {
     ) -> io::Result<Started> {
         let mut pauses = busy::pauses();
         loop {
-            let command = self.command(arguments, folder, facts, input);
+            let report = fastrand::u64(..);
+            let (command, helped) = self.command(arguments, folder, facts, input, report);
+            let report = helped.then(|| folder.join(helper::report_name(report)));
             let watched = self.helper.as_ref().map(|helper| helper.guard.watch(folder, self.keep));
             let started = match self.nice {
-                None => begin(command, watched),
-                Some(niceness) => niceness::start_at(niceness, move || begin(command, watched)).await,
+                None => begin(command, report, watched),
+                Some(niceness) => niceness::start_at(niceness, move || begin(command, report, watched)).await,
             };
             match started {
                 Err(error) if busy::is(&error) => match pauses.next() {
@@ -165,12 +169,21 @@ impl Program {
         }
     }
 
-    fn command(&self, arguments: &[OsString], folder: &Path, facts: &[(&str, &[u8])], input: bool) -> Command {
+    /// The command, and whether it is a helper's that becomes the program.
+    fn command(
+        &self,
+        arguments: &[OsString],
+        folder: &Path,
+        facts: &[(&str, &[u8])],
+        input: bool,
+        report: u64,
+    ) -> (Command, bool) {
         let limits = self.limits();
-        let mut command = match self.helper.as_ref().filter(|_| limits != Limits::default()) {
+        let helper = self.helper.as_ref().filter(|_| limits != Limits::default());
+        let mut command = match helper {
             Some(helper) => {
                 let facts = facts.iter().map(|(name, _)| OsString::from(name)).collect::<Vec<_>>();
-                helper.limited(&self.path, limits, self.environment.keys().chain(&facts))
+                helper.limited(&self.path, limits, report, self.environment.keys().chain(&facts))
             }
             None => Command::new(&self.path),
         };
@@ -182,7 +195,7 @@ impl Program {
         command.env("TMPDIR", folder).current_dir(folder);
         command.stdin(if input { Stdio::piped() } else { Stdio::null() });
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-        command
+        (command, helper.is_some())
     }
 
     fn limits(&self) -> Limits {
@@ -194,7 +207,8 @@ impl Program {
         Limits { memory: self.memory, cpu, nice: self.nice.filter(|_| !cfg!(target_os = "linux")) }
     }
 
-    /// What it means that it could not be started. The file was there when the runner started, so most causes pass.
+    /// What it means that it could not be started. The file was there when the runner started, so most causes pass, and
+    /// none but one is the job's.
     pub(super) fn not_started(&self, error: &io::Error) -> Ending {
         let path = self.path.display();
         if error.kind() == io::ErrorKind::ArgumentListTooLong {
@@ -208,17 +222,29 @@ impl Program {
             true => busy::message(path),
             false => format!("{path} cannot be started: {error}"),
         };
-        Ending::Retry { failure: Failure::new(message), after: None }
+        Ending::NotStarted { reason: message }
     }
 }
 
-fn begin(mut command: Command, watched: Option<Watched>) -> io::Result<Started> {
+impl Started {
+    /// True if it is the program itself, not a helper that is about to become it.
+    pub(super) fn is_itself(&self) -> bool {
+        self.report.is_none()
+    }
+
+    /// After its end: true if a helper could not become the program. An exit code alone may be the program's own.
+    pub(super) fn never_was(&self) -> bool {
+        self.report.as_ref().is_some_and(|report| report.exists())
+    }
+}
+
+fn begin(mut command: Command, report: Option<PathBuf>, watched: Option<Watched>) -> io::Result<Started> {
     let child = command.spawn()?;
     let group = Group::of(&child)?;
     if let Some(watched) = &watched {
         watched.leads(&group);
     }
-    Ok(Started { child, group, _watched: watched })
+    Ok(Started { child, group, report, _watched: watched })
 }
 
 /// The file of a program; the error says what was found instead.

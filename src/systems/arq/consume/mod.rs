@@ -209,6 +209,11 @@ impl Consume for Arq {
         })
     }
 
+    /// What is returned has been started, for the library; what is postponed has not.
+    fn unbegun(&self) -> Verdict {
+        Verdict::Postpone(Duration::ZERO)
+    }
+
     fn tend<'a>(&'a self, link: &'a Link, seat: &'a Seat) -> Answer<'a, Tended> {
         Box::pin(async move {
             self.sign(link, seat, SIGN_LIFE).await?;

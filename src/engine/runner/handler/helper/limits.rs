@@ -9,6 +9,7 @@ use std::process::Command;
 use rustix::process::{Resource, Rlimit, getrlimit, setpriority_pgrp, setrlimit};
 
 use super::super::program::busy;
+use super::report_name;
 
 /// Exit code of a program that could not be started, as shells have it.
 const NOT_STARTED: u8 = 127;
@@ -89,8 +90,10 @@ pub(in super::super) fn no_core_files() {
 
 /// Becomes the program behind the limits.
 pub(super) fn start(words: &[OsString]) -> u8 {
-    let (limits, rest) = words.split_at_checked(4).unwrap_or((words, &[]));
-    let (Some(limits), Some((program, arguments))) = (Limits::of(limits), rest.split_first()) else {
+    let report = words.first().and_then(|word| word.to_str()?.parse().ok());
+    let (limits, rest) = words.get(1..).and_then(|words| words.split_at_checked(4)).unwrap_or_default();
+    let (Some(report), Some(limits), Some((program, arguments))) = (report, Limits::of(limits), rest.split_first())
+    else {
         drop(writeln!(io::stderr(), "qtop: this is a helper of the runner"));
         return 2;
     };
@@ -104,6 +107,10 @@ pub(super) fn start(words: &[OsString]) -> u8 {
         false => format!("{} cannot be started: {error}", program.display()),
     };
     drop(writeln!(io::stderr(), "{message}"));
+    // Too many arguments are a fault of the job.
+    if error.kind() != io::ErrorKind::ArgumentListTooLong {
+        drop(std::fs::File::create(report_name(report)));
+    }
     NOT_STARTED
 }
 

@@ -58,13 +58,19 @@ fn is_plain(name: &OsStr) -> bool {
 
 /// A command that becomes `program` once the limits hold. If the shell cannot do one or the other, `helper` does both,
 /// or says why it cannot.
-pub(super) fn limited(shell: &str, helper: &Path, program: &Path, limits: Limits) -> tokio::process::Command {
+pub(super) fn limited(
+    shell: &str,
+    helper: &Path,
+    program: &Path,
+    limits: Limits,
+    report: u64,
+) -> tokio::process::Command {
     let mut command = tokio::process::Command::new(shell);
-    command.arg("-c").arg(script(limits)).arg(helper).arg(program);
+    command.arg("-c").arg(script(limits, report)).arg(helper).arg(program);
     command
 }
 
-fn script(limits: Limits) -> String {
+fn script(limits: Limits, report: u64) -> String {
     let words = limits.words().join(" ");
     let limits = limits.within_own();
     let mut steps = vec!["ulimit -c 0".to_owned()];
@@ -76,7 +82,7 @@ fn script(limits: Limits) -> String {
         steps.push(format!("ulimit -d {}", memory / 1024));
     }
     let steps = steps.join(" && ");
-    format!("trap 'exec \"$0\" {START} {words} \"$@\"' EXIT; unset PWD OLDPWD SHLVL; {steps} && exec \"$@\"")
+    format!("trap 'exec \"$0\" {START} {report} {words} \"$@\"' EXIT; unset PWD OLDPWD SHLVL; {steps} && exec \"$@\"")
 }
 
 #[cfg(test)]
@@ -94,7 +100,7 @@ mod tests {
 
     #[test]
     fn the_shell_adds_nothing_and_hands_arguments_over_as_they_are() {
-        let script = script(Limits { memory: Some(1 << 30), cpu: Some((7, 12)), nice: None });
+        let script = script(Limits { memory: Some(1 << 30), cpu: Some((7, 12)), nice: None }, 3);
         let Some(output) = run(&script, "/bin/false", &["/usr/bin/env"]) else { return };
         assert_eq!(output.stdout, b"PATH=/usr/bin:/bin\n");
         let hostile = ["$(id)", "`id`", "a b", "';id;'", "-n", "*", ""];
@@ -104,13 +110,13 @@ mod tests {
 
     #[test]
     fn what_the_shell_cannot_do_is_left_to_the_helper() {
-        let script = script(Limits { memory: Some(1 << 30), cpu: Some((7, 12)), nice: None });
+        let script = script(Limits { memory: Some(1 << 30), cpu: Some((7, 12)), nice: None }, 3);
         for (script, program) in
             [(script.clone(), "/no/such"), (script.replace("-H -t 12", "-H -t twelve"), "/bin/true")]
         {
             let Some(output) = run(&script, "/bin/echo", &[program, "a b"]) else { return };
             let told = String::from_utf8_lossy(&output.stdout);
-            assert_eq!(told, format!("{START} 1073741824 7 12 - {program} a b\n"));
+            assert_eq!(told, format!("{START} 3 1073741824 7 12 - {program} a b\n"));
         }
     }
 

@@ -41,6 +41,8 @@ pub(super) struct Worker {
     pub(super) born: Instant,
     /// It said that it is ready.
     pub(super) ready: bool,
+    /// It was looked at for a while and did not end.
+    stayed: bool,
 }
 
 /// What it writes to standard error, which may come at any time.
@@ -95,7 +97,33 @@ impl Worker {
             jobs: 0,
             born: Instant::now(),
             ready: false,
+            stayed: false,
         })
+    }
+
+    /// True if it has shown that it can live: what ends it now is the job it has.
+    pub(super) fn is_seasoned(&self) -> bool {
+        self.ready || self.stayed || self.jobs > 0
+    }
+
+    /// Looks at it while it has no job: false if it ends by itself, true if it says that it is ready or lives for so long.
+    pub(super) async fn stays(&mut self, limit: Duration) -> bool {
+        let (lines, ready) = (&mut self.lines, &mut self.ready);
+        let look = async {
+            loop {
+                match hear(lines).await {
+                    Heard::Said(Said::Ready) => {
+                        *ready = true;
+                        break true;
+                    }
+                    Heard::End => break false,
+                    // Nobody has asked it anything yet.
+                    Heard::Said(_) | Heard::TooLong => {}
+                }
+            }
+        };
+        self.stayed = timeout(limit, look).await.unwrap_or(true);
+        self.stayed
     }
 
     /// From now on its complaints belong to this job.
