@@ -7,6 +7,7 @@ mod wake;
 
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
@@ -36,12 +37,22 @@ struct Run {
     qtop: f64,
 }
 
-/// Ends every job at once.
-struct Nothing;
+/// Counts what ends. Ends every job at once, if there is no other handler.
+struct Counting {
+    handler: Option<Arc<dyn Execute>>,
+    ended: Arc<AtomicUsize>,
+}
 
-impl Execute for Nothing {
-    fn handle<'a>(&'a self, _: &'a Work, _: Room) -> BoxFuture<'a, Ending> {
-        Box::pin(async { Ending::Done { result: None } })
+impl Execute for Counting {
+    fn handle<'a>(&'a self, work: &'a Work, room: Room) -> BoxFuture<'a, Ending> {
+        Box::pin(async move {
+            let ending = match &self.handler {
+                Some(handler) => handler.handle(work, room).await,
+                None => Ending::Done { result: None },
+            };
+            self.ended.fetch_add(1, Relaxed);
+            ending
+        })
     }
 }
 
@@ -54,18 +65,21 @@ fn begin(server: &TestServer, pool: &str, handler: &str, build: Arc<Build>) -> R
     start(RunnerConfig { connect, server: "bench".to_owned(), systems, runner, build }).expect("it starts")
 }
 
-/// Works the queue off.
+/// Works the queue off. The time ends when the last job has; that all outcomes are stored is seen afterwards, since the
+/// runner tells of itself only now and then.
 fn run(server: &TestServer, queue: &str, concurrency: usize, handler: &str, jobs: usize) -> Run {
-    let nothing: Arc<Build> = Arc::new(|_| Ok(Arc::new(Nothing) as Arc<dyn Execute>));
-    let real = builder(Surroundings::of_process(), None);
-    let build = if handler.is_empty() { nothing } else { real };
+    let ended = Arc::new(AtomicUsize::new(0));
+    let (real, none, count) = (builder(Surroundings::of_process(), None), handler.is_empty(), Arc::clone(&ended));
+    let build: Arc<Build> = Arc::new(move |config| {
+        let handler = if none { None } else { Some(real(config)?) };
+        Ok(Arc::new(Counting { handler, ended: Arc::clone(&count) }) as Arc<dyn Execute>)
+    });
     let pool = format!("queue = '{queue}'\nconcurrency = {concurrency}\ntimeout = '30s'");
     let (of_redis, of_qtop) = (machine::processor_time(server.pid()), machine::processor_time(std::process::id()));
     let began = Instant::now();
     let handle = begin(server, &pool, handler, build);
-    let done = || handle.view.borrow().pools.iter().map(|pool| pool.counts.done).sum::<u64>();
-    while done() < jobs as u64 {
-        assert!(began.elapsed() < Duration::from_secs(180), "{} of {jobs} jobs of {queue}", done());
+    while ended.load(Relaxed) < jobs {
+        assert!(began.elapsed() < Duration::from_secs(180), "{ended:?} of {jobs} jobs of {queue}");
         std::thread::sleep(Duration::from_millis(1));
     }
     let took = began.elapsed().as_secs_f64();
@@ -75,6 +89,11 @@ fn run(server: &TestServer, queue: &str, concurrency: usize, handler: &str, jobs
         redis: used(machine::processor_time(server.pid()), of_redis),
         qtop: used(machine::processor_time(std::process::id()), of_qtop),
     };
+    let done = || handle.view.borrow().pools.iter().map(|pool| pool.counts.done).sum::<u64>();
+    while done() < jobs as u64 {
+        assert!(began.elapsed() < Duration::from_secs(180), "{} of {jobs} outcomes of {queue}", done());
+        std::thread::sleep(Duration::from_millis(10));
+    }
     handle.stop.cancel();
     handle.join().expect("it ends");
     run
