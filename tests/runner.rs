@@ -30,6 +30,8 @@ mod leases;
 #[allow(dead_code, reason = "shared with the tests of changes, which use all of it")]
 #[path = "changes/library.rs"]
 mod library;
+#[path = "runner/list_faults.rs"]
+mod list_faults;
 #[path = "runner/lists.rs"]
 mod lists;
 #[path = "runner/options.rs"]

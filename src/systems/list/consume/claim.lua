@@ -1,3 +1,6 @@
--- Takes items. ARGV: how many, end from which they are taken, unit of the delayed scores in ms, rate limit (0: none)
--- and its window in ms.
-return take(tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]))
+-- Takes items. ARGV[7]: how many. Nothing is taken as long as an outcome could not be stored.
+local stop = misfit('LLEN', KEYS[6], 'list') or misfit('ZCARD', KEYS[2], 'sorted set')
+for index = QUEUE, #KEYS do
+  stop = stop or misfit('LLEN', KEYS[index], 'list')
+end
+return stop or no_counter(finished) or no_counter(failed) or take(tonumber(ARGV[OWN]))

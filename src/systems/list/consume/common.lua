@@ -1,6 +1,11 @@
 -- Shared opening of the scripts by which the runner works on a plain list. KEYS: 1 processing list of this runner,
 -- 2 delayed items, 3 facts by SHA-1 of an item (`a` attempts made, `d` workers that died with it), 4 rate limit,
 -- 5 registry of runners, 6 dead letters, 7 … the queue's lists, the most urgent first.
+-- ARGV: 1 end from which the queue is taken, 2 ms in one step of the delayed scores, 3 rate limit (0: none), 4 its window
+-- in ms, 5 and 6 counters of ended and of failed items (empty: none); from 7 on what each script says of itself.
+local QUEUE, OWN = 7, 7
+local side, unit, most, window = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local finished, failed = ARGV[5], ARGV[6]
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
@@ -13,27 +18,53 @@ local function forget(item)
   redis.call('HDEL', KEYS[3], 'a' .. sum, 'd' .. sum)
 end
 
-local function push(key, side, item)
-  redis.call(side == 'left' and 'LPUSH' or 'RPUSH', key, item)
+local function push(key, at, item)
+  redis.call(at == 'left' and 'LPUSH' or 'RPUSH', key, item)
 end
 
-local function opposite(side)
-  return side == 'left' and 'right' or 'left'
+local function opposite(at)
+  return at == 'left' and 'right' or 'left'
 end
 
--- Moves what is due to the end of the queue where it is taken last. `unit`: milliseconds in one step of the score.
-local function move_due(unit, side)
+-- An error to be returned if the key is not what is described, or nil. Asked before anything is written: Redis does not
+-- roll a script back, and what has left one place must not find the next one closed.
+local function misfit(command, key, kind)
+  local found = redis.pcall(command, key)
+  if type(found) ~= 'table' or not found.err then
+    return nil
+  end
+  if not string.find(found.err, 'WRONGTYPE', 1, true) then
+    return found
+  end
+  return redis.error_reply('WRONGTYPE ' .. key .. ' is no ' .. kind .. ', as it is described; nothing was changed')
+end
+
+-- The same for a counter: INCR takes whole numbers only. No count has more than 18 digits.
+local function no_counter(key)
+  if key == '' then
+    return nil
+  end
+  local stop = misfit('GET', key, 'counter')
+  local value = not stop and redis.call('GET', key)
+  if value and not (value == '0' or #value <= 18 and string.find(value, '^%-?[1-9]%d*$')) then
+    stop = redis.error_reply('WRONGTYPE ' .. key .. ' is a counter and holds no whole number; nothing was changed')
+  end
+  return stop
+end
+
+-- Moves what is due to the end of the queue where it is taken last.
+local function move_due()
   local due = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', string.format('%.3f', now / unit), 'LIMIT', 0, 500)
   for _, item in ipairs(due) do
+    push(KEYS[QUEUE], opposite(side), item)
     redis.call('ZREM', KEYS[2], item)
-    push(KEYS[7], opposite(side), item)
   end
 end
 
 -- Takes up to `want` items. Answers now, ms until the next delayed item or -1, ms for which the rate limit holds or -1,
 -- then item, attempts made and deaths of each.
-local function take(want, side, unit, most, window)
-  move_due(unit, side)
+local function take(want)
+  move_due()
   local answer = { now, -1, -1 }
   if most > 0 then
     local left = most - (tonumber(redis.call('GET', KEYS[4])) or 0)
@@ -44,7 +75,7 @@ local function take(want, side, unit, most, window)
     want = math.min(want, left)
   end
   local taken = 0
-  for index = 7, #KEYS do
+  for index = QUEUE, #KEYS do
     while taken < want do
       local item
       if side == 'right' then

@@ -28,11 +28,18 @@ use crate::link::{Batch, Link, Script, Value, cmd};
 use crate::systems::consume::{Claim, Claimed, Consume, Firing, Limits, Seat, Settled, Tended, Verdict};
 use crate::systems::{Answer, ReadError, SystemError, reply};
 
+/// A script that writes more than once and must not stop half way.
+macro_rules! careful {
+    ($file:literal) => {
+        Script::new(concat!(include_str!("common.lua"), include_str!("../../forbidden.lua"), include_str!($file)))
+    };
+}
+
 static CLAIM: Script = Script::new(concat!(include_str!("common.lua"), include_str!("claim.lua")));
-static SETTLE: Script = Script::new(concat!(include_str!("common.lua"), include_str!("settle.lua")));
+static SETTLE: Script = careful!("settle.lua");
 static TEND: Script = Script::new(concat!(include_str!("common.lua"), include_str!("tend.lua")));
 static HELD: Script = Script::new(concat!(include_str!("common.lua"), include_str!("held.lua")));
-static STRAYS: Script = Script::new(concat!(include_str!("common.lua"), include_str!("strays.lua")));
+static STRAYS: Script = careful!("strays.lua");
 static FIRE: Script = Script::new(include_str!("fire.lua"));
 
 /// Longest wait at the first of several lists: the others cannot be waited for at the same time.
@@ -48,15 +55,7 @@ impl Consume for List {
     fn claim<'a>(&'a self, link: &'a Link, seat: &'a Seat, want: usize) -> Answer<'a, Claimed> {
         Box::pin(async move {
             let place = self.place(seat)?;
-            let (most, window) = seat.rate.unwrap_or((0, Duration::ZERO));
-            let arguments = [
-                want.to_string(),
-                place.side().to_owned(),
-                place.unit().to_string(),
-                most.to_string(),
-                window.as_millis().to_string(),
-            ];
-            let answer = CLAIM.run(link, &place.keys(), &arguments).await?;
+            let answer = place.run(&CLAIM, link, &[want.to_string()]).await?;
             let taken = taken(&answer)?;
             self.claimed(link, place.spec, taken).await
         })
@@ -102,7 +101,7 @@ impl Consume for List {
             let start = place.sign_start();
             let mut arguments: Vec<&[u8]> = vec![seat.worker.as_bytes(), life.as_bytes(), &start];
             arguments.extend(claims.iter().map(|claim| claim.token.as_ref()));
-            let answer = HELD.run(link, &place.keys(), &arguments).await?;
+            let answer = place.run(&HELD, link, &arguments).await?;
             place.beat(link, seat, claims).await?;
             let held = reply::list(&answer).ok_or_else(|| shape("EVALSHA", "no list"))?;
             Ok(held.iter().map(|one| reply::int(one) == Some(1)).collect())
@@ -121,30 +120,21 @@ impl Consume for List {
             let place = self.place(seat)?;
             let spec = place.spec;
             let Outgoing { word, stored, wait, attempts, deaths } = outgoing(spec, claim, verdict);
-            let counters = spec.counters.as_ref();
-            let counter = |name: Option<&String>| name.cloned().unwrap_or_default();
             let kept = seat.keep.failed.and_then(|keep| keep.count);
             let progress = spec.progress.as_ref().map(|told| fill(&told.key, claim.id.as_bytes())).unwrap_or_default();
-            let (most, window) = seat.rate.unwrap_or((0, Duration::ZERO));
-            let arguments: [Vec<u8>; 16] = [
+            let arguments: [Vec<u8>; 10] = [
                 claim.token.to_vec(),
                 word.into(),
                 stored,
                 wait.as_millis().to_string().into(),
                 attempts.to_string().into(),
                 deaths.to_string().into(),
-                place.side().into(),
-                place.unit().to_string().into(),
                 place.newest().into(),
                 kept.map_or_else(|| "-1".to_owned(), |count| count.to_string()).into(),
-                counter(counters.and_then(|counters| counters.finished.as_ref())).into(),
-                counter(counters.and_then(|counters| counters.failed.as_ref())).into(),
                 progress,
                 u8::from(next).to_string().into(),
-                most.to_string().into(),
-                window.as_millis().to_string().into(),
             ];
-            let answer = SETTLE.run(link, &place.keys(), &arguments).await?;
+            let answer = place.run(&SETTLE, link, &arguments).await?;
             if reply::int(&answer) == Some(0) {
                 return Ok(Settled::Lost("another runner took it back, or somebody removed it".to_owned()));
             }
@@ -157,15 +147,14 @@ impl Consume for List {
         Box::pin(async move {
             let place = self.place(seat)?;
             let (start, end) = place.processing_parts();
-            let arguments: [&[u8]; 6] = [
+            let arguments: [&[u8]; 5] = [
                 seat.worker.as_bytes(),
                 &place::life(seat.lease).as_millis().to_string().into_bytes(),
                 &place.sign_start(),
                 &start,
                 &end,
-                place.side().as_bytes(),
             ];
-            let answer = TEND.run(link, &place.keys(), &arguments).await?;
+            let answer = place.run(&TEND, link, &arguments).await?;
             place.beat(link, seat, &[]).await?;
             Ok(Tended { returned: reply::count(&answer).unwrap_or(0), ..Tended::default() })
         })
@@ -174,9 +163,8 @@ impl Consume for List {
     fn strays<'a>(&'a self, link: &'a Link, seat: &'a Seat, claims: &'a [Claim]) -> Answer<'a, u64> {
         Box::pin(async move {
             let place = self.place(seat)?;
-            let mut arguments: Vec<&[u8]> = vec![place.side().as_bytes()];
-            arguments.extend(claims.iter().map(|claim| claim.token.as_ref()));
-            let answer = STRAYS.run(link, &place.keys(), &arguments).await?;
+            let known: Vec<&[u8]> = claims.iter().map(|claim| claim.token.as_ref()).collect();
+            let answer = place.run(&STRAYS, link, &known).await?;
             Ok(reply::count(&answer).unwrap_or(0))
         })
     }
@@ -294,7 +282,7 @@ fn taken(answer: &Value) -> Result<Taken, SystemError> {
 
 impl List {
     fn place<'a>(&'a self, seat: &Seat) -> Result<Place<'a>, SystemError> {
-        Ok(Place::of(self.wanted(&seat.queue)?, &seat.worker))
+        Ok(Place::of(self.wanted(&seat.queue)?, seat))
     }
 
     /// Makes claims of items; those that are mere ids get their records.

@@ -9,11 +9,11 @@ use super::super::keys::fill;
 use super::super::rows::hash_id;
 use super::item::{Told, told, told_by_hash};
 use crate::domain::described::{
-    End, Heartbeat, HeartbeatKind, ItemKind, ListSpec, RecordKind, TimeField, TimeUnit, split_path,
+    DeadKind, End, Heartbeat, HeartbeatKind, ItemKind, ListSpec, RecordKind, TimeField, TimeUnit, split_path,
 };
-use crate::domain::ids::{JobId, Name};
+use crate::domain::ids::JobId;
 use crate::domain::time::Timestamp;
-use crate::link::{Batch, Link, Value, cmd};
+use crate::link::{Batch, Link, LinkError, Script, Value, cmd};
 use crate::systems::consume::{Claim, Firing, Seat};
 use crate::systems::{SystemError, reply};
 
@@ -30,6 +30,13 @@ pub fn check(spec: &ListSpec) -> Result<(), String> {
     if spec.dead.as_ref().is_none_or(|dead| dead.key.is_empty()) {
         return Err(format!(
             "the list {:?} has no place for jobs that are given up: add dead = \"{key}:dead\" to its [[list]]",
+            spec.name
+        ));
+    }
+    if spec.dead.as_ref().is_some_and(|dead| dead.kind == DeadKind::Zset) {
+        return Err(format!(
+            "the dead letters of the list {:?} are a sorted set, and the runner adds to a list only: leave out kind = \
+             \"zset\" and name a list",
             spec.name
         ));
     }
@@ -58,17 +65,18 @@ pub struct Place<'a> {
     /// How many lists the queue has.
     pub lists: usize,
     keys: Vec<Vec<u8>>,
+    opening: Vec<Vec<u8>>,
 }
 
 impl<'a> Place<'a> {
     /// For a description that passed [`check`].
-    pub fn of(spec: &'a ListSpec, worker: &Name) -> Self {
+    pub fn of(spec: &'a ListSpec, seat: &Seat) -> Self {
         let base = spec.key.iter().next().unwrap_or_default();
         let own = |part: &str| format!("{base}:qtop:{part}").into_bytes();
         let (start, end) = parts(spec, base);
         let text = |key: Option<&str>| key.unwrap_or_default().as_bytes().to_vec();
         let mut keys = vec![
-            [&start, worker.as_bytes(), &end].concat(),
+            [&start, seat.worker.as_bytes(), &end].concat(),
             text(spec.delayed.as_ref().map(|delayed| delayed.key.as_str())),
             own("facts"),
             own("rate"),
@@ -76,12 +84,31 @@ impl<'a> Place<'a> {
             text(spec.dead.as_ref().and_then(|dead| dead.key.iter().next())),
         ];
         keys.extend(spec.key.iter().map(|key| key.as_bytes().to_vec()));
-        Self { spec, lists: keys.len() - 6, keys }
+        let mut place = Self { spec, lists: keys.len() - 6, keys, opening: Vec::new() };
+        place.opening = place.opening(seat);
+        place
     }
 
-    /// In the order the scripts want.
-    pub fn keys(&self) -> Vec<&[u8]> {
-        self.keys.iter().map(Vec::as_slice).collect()
+    /// What every script is told first, in the order `common.lua` wants.
+    fn opening(&self, seat: &Seat) -> Vec<Vec<u8>> {
+        let (most, window) = seat.rate.unwrap_or((0, Duration::ZERO));
+        let counters = self.spec.counters.as_ref();
+        let counter = |name: Option<&String>| name.cloned().unwrap_or_default().into_bytes();
+        vec![
+            self.side().into(),
+            self.unit().to_string().into(),
+            most.to_string().into(),
+            window.as_millis().to_string().into(),
+            counter(counters.and_then(|counters| counters.finished.as_ref())),
+            counter(counters.and_then(|counters| counters.failed.as_ref())),
+        ]
+    }
+
+    /// Runs a script that begins with `common.lua`; `own`: what it is told beside that.
+    pub async fn run<A: AsRef<[u8]>>(&self, script: &Script, link: &Link, own: &[A]) -> Result<Value, LinkError> {
+        let opening = self.opening.iter().map(Vec::as_slice);
+        let arguments: Vec<&[u8]> = opening.chain(own.iter().map(AsRef::as_ref)).collect();
+        script.run(link, &self.keys, &arguments).await
     }
 
     /// The processing list.

@@ -1,48 +1,79 @@
--- Ends an attempt: the item leaves the processing list and goes where the outcome says, in one step. ARGV: the item,
--- outcome (`done`, `retry`, `dead`, `return`, `postpone`), what to store in its place, wait in ms, attempts and deaths
--- to remember for that, end from which the queue is taken, unit of the delayed scores in ms, end of the newest dead
--- letter, dead letters to keep (-1: all), counters of ended and of failed items (empty: none), progress key (empty:
--- none), then how many to take next, rate limit, window. Answers nothing but 0 if the item is not this runner's any more.
-local item, outcome, stored = ARGV[1], ARGV[2], ARGV[3]
-local side, unit = ARGV[7], tonumber(ARGV[8])
-if redis.call('LREM', KEYS[1], 1, item) == 0 then
+-- Ends an attempt: the item leaves the processing list and goes where the outcome says, in one step. ARGV from 7: the
+-- item, outcome (`done`, `retry`, `dead`, `return`, `postpone`), what to store in its place, wait in ms, attempts and
+-- deaths to remember for that, end of the newest dead letter, dead letters to keep (-1: all), progress key (empty: none),
+-- how many to take next. Answers nothing but 0 if the item is not this runner's any more.
+local item, outcome, stored = ARGV[OWN], ARGV[OWN + 1], ARGV[OWN + 2]
+local wait, newest, keep = tonumber(ARGV[OWN + 3]), ARGV[OWN + 6], tonumber(ARGV[OWN + 7])
+local progress, want = ARGV[OWN + 8], tonumber(ARGV[OWN + 9])
+local ended = outcome == 'done' or outcome == 'dead'
+local needed = { { 'LREM', KEYS[1], '1', 'x' }, { ended and 'HDEL' or 'HSET', KEYS[3], 'x', 'x' } }
+local function need(...)
+  needed[#needed + 1] = { ... }
+end
+
+local stop
+if outcome == 'dead' then
+  stop = misfit('LLEN', KEYS[6], 'list') or no_counter(failed)
+  need(newest == 'left' and 'LPUSH' or 'RPUSH', KEYS[6], 'x')
+elseif outcome == 'return' then
+  stop = misfit('LLEN', KEYS[QUEUE], 'list')
+  need(side == 'left' and 'LPUSH' or 'RPUSH', KEYS[QUEUE], 'x')
+elseif not ended then
+  stop = misfit('ZCARD', KEYS[2], 'sorted set')
+  need('ZADD', KEYS[2], '0', 'x')
+end
+if ended and finished ~= '' then
+  stop = stop or no_counter(finished)
+  need('INCR', finished)
+end
+stop = stop or forbidden(needed)
+if stop then
+  return stop
+end
+if not redis.call('LPOS', KEYS[1], item) then
   return 0
 end
-forget(item)
-if outcome == 'retry' or outcome == 'postpone' then
-  redis.call('ZADD', KEYS[2], string.format('%.3f', (now + tonumber(ARGV[4])) / unit), stored)
-elseif outcome == 'return' then
-  push(KEYS[7], side, stored)
-elseif outcome == 'dead' then
-  push(KEYS[6], ARGV[9], stored)
-  local keep = tonumber(ARGV[10])
-  if keep >= 0 then
-    if ARGV[9] == 'left' then
-      redis.call('LTRIM', KEYS[6], 0, keep - 1)
-    else
-      redis.call('LTRIM', KEYS[6], -keep, -1)
-    end
-  end
-end
-if outcome ~= 'done' and outcome ~= 'dead' then
+-- It is elsewhere before it is here no more: whatever refuses now leaves it where it was.
+if not ended then
   local sum = redis.sha1hex(stored)
   for index, kind in ipairs({ 'a', 'd' }) do
-    if tonumber(ARGV[4 + index]) > 0 then
-      redis.call('HSET', KEYS[3], kind .. sum, ARGV[4 + index])
+    if tonumber(ARGV[OWN + 3 + index]) > 0 then
+      redis.call('HSET', KEYS[3], kind .. sum, ARGV[OWN + 3 + index])
     end
   end
-else
-  if ARGV[11] ~= '' then
-    redis.call('INCR', ARGV[11])
-  end
-  if outcome == 'dead' and ARGV[12] ~= '' then
-    redis.call('INCR', ARGV[12])
-  end
-  if ARGV[13] ~= '' then
-    redis.call('DEL', ARGV[13])
+end
+if outcome == 'retry' or outcome == 'postpone' then
+  redis.call('ZADD', KEYS[2], string.format('%.3f', (now + wait) / unit), stored)
+elseif outcome == 'return' then
+  push(KEYS[QUEUE], side, stored)
+elseif outcome == 'dead' then
+  push(KEYS[6], newest, stored)
+end
+redis.call('LREM', KEYS[1], 1, item)
+if ended or stored ~= item then
+  forget(item)
+end
+-- The outcome is stored: what else there is to do must not make it look as if it were not.
+if outcome == 'dead' and keep >= 0 then
+  if newest == 'left' then
+    redis.pcall('LTRIM', KEYS[6], 0, keep - 1)
+  else
+    redis.pcall('LTRIM', KEYS[6], -keep, -1)
   end
 end
-if tonumber(ARGV[14]) > 0 then
-  return take(tonumber(ARGV[14]), side, unit, tonumber(ARGV[15]), tonumber(ARGV[16]))
+if ended and finished ~= '' then
+  redis.pcall('INCR', finished)
+end
+if outcome == 'dead' and failed ~= '' then
+  redis.pcall('INCR', failed)
+end
+if ended and progress ~= '' then
+  redis.pcall('DEL', progress)
+end
+if want > 0 then
+  local fine, answer = pcall(take, want)
+  if fine then
+    return answer
+  end
 end
 return { now, -1, -1 }

@@ -1,0 +1,105 @@
+//! Working on a plain list whose keys, rights or neighbours are not as they should be: no item is lost, doubled or jumps
+//! the queue.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use qtop::domain::described::Described;
+use qtop::domain::runner::{PoolState, PoolView};
+use qtop::engine::runner::work::{Ending, Failure};
+use qtop_testkit::{TestServer, wait_until};
+
+use crate::bench::{Bench, Job, LIST, Notes, begin, begin_with, noting, runner, slow};
+use crate::lists::fill;
+
+/// The list of the bench with more lines of its table.
+fn list(more: &str) -> Described {
+    Described { lists: vec![toml::from_str(&format!("{LIST}\n{more}")).unwrap()], ..Described::default() }
+}
+
+/// The same with one line replaced.
+fn list_with(old: &str, new: &str) -> Described {
+    let text = LIST.replace(old, new);
+    assert_ne!(text, LIST, "{old} is a line of the description");
+    Described { lists: vec![toml::from_str(&text).unwrap()], ..Described::default() }
+}
+
+/// A handler that notes the job's data, takes so long, and fails or succeeds.
+fn ending_after(notes: &Notes, span: Duration, fails: bool) -> Arc<Job> {
+    let notes = notes.clone();
+    Arc::new(move |work, _| {
+        notes.add(String::from_utf8_lossy(&work.payload));
+        Box::pin(async move {
+            tokio::time::sleep(span).await;
+            match fails {
+                true => Ending::Retry { failure: Failure::new("no route"), after: None },
+                false => Ending::Done { result: None },
+            }
+        })
+    })
+}
+
+fn push(server: &TestServer, key: &str, items: &[&str]) {
+    redis::cmd("LPUSH").arg(key).arg(items).exec(&mut server.client()).unwrap();
+}
+
+fn running(count: usize) -> impl Fn(&PoolView) -> bool {
+    move |pool| pool.slots.len() == count
+}
+
+fn processing(server: &TestServer) -> i64 {
+    let lists: Vec<String> = redis::from_redis_value(server.run("KEYS mail:processing:*")).unwrap();
+    lists.iter().map(|list| server.int(&format!("LLEN {list}"))).sum()
+}
+
+#[test]
+fn r12_an_outcome_waits_while_the_key_it_belongs_into_is_of_another_kind() {
+    // The key that is wrong, the verdict that needs it, and where the item must be in the end.
+    let rows = [
+        ("mail:dead", true, "retry = { attempts = 1 }", "LLEN mail:dead"),
+        ("mail:later", true, "retry = { attempts = 2, base = '60s' }", "ZCARD mail:later"),
+        ("mail:finished", false, "", "GET mail:finished"),
+        ("mail:failed", true, "retry = { attempts = 1 }", "GET mail:failed"),
+    ];
+    for (key, fails, pool, end) in rows {
+        let server = TestServer::start();
+        fill(&server, 1);
+        let notes = Notes::default();
+        let described = list("counters = { finished = 'mail:finished', failed = 'mail:failed' }");
+        let job = ending_after(&notes, Duration::from_millis(400), fails);
+        let bench = begin_with(&server.url(), runner(pool), job, &described).unwrap();
+        bench.until_pool("a running job", running(1));
+        server.run(&format!("SET {key} many"));
+        bench.until_pool("an outcome that waits", |pool| pool.slots.iter().any(|slot| slot.storing));
+        std::thread::sleep(Duration::from_millis(700));
+        assert_eq!(processing(&server), 1, "{key}: the item is where it was");
+        let counts = bench.view().pools[0].counts;
+        assert_eq!((counts.lost, counts.done, counts.failed), (0, 0, 0), "{key}: nothing is said to be over");
+        server.run(&format!("DEL {key}"));
+        wait_until(&format!("the outcome in {key}"), Duration::from_secs(10), || processing(&server) == 0);
+        assert_eq!(server.int(end), 1, "{key}");
+        bench.until_pool("its count", |pool| pool.counts.done + pool.counts.failed + pool.counts.retried == 1);
+        assert_eq!(notes.all().len(), 1, "{key}: it ran once");
+        bench.stop();
+    }
+}
+
+#[test]
+fn nothing_is_taken_while_a_described_key_is_of_another_kind_and_the_pool_says_which() {
+    for key in ["mail:dead", "mail:later", "mail:finished", "mail"] {
+        let server = TestServer::start();
+        server.run(&format!("SET {key} many"));
+        if key != "mail" {
+            fill(&server, 2);
+        }
+        let notes = Notes::default();
+        let described = list("counters = { finished = 'mail:finished' }");
+        let bench = begin_with(&server.url(), runner(""), noting(&notes), &described).unwrap();
+        bench.until_pool("trouble", |pool| pool.note.as_ref().is_some_and(|note| note.contains(&format!("{key} "))));
+        assert!(notes.all().is_empty(), "{key}");
+        server.run(&format!("DEL {key}"));
+        fill(&server, 1);
+        wait_until("jobs", Duration::from_secs(10), || !notes.all().is_empty());
+        bench.stop();
+    }
+}
