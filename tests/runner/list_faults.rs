@@ -103,3 +103,19 @@ fn nothing_is_taken_while_a_described_key_is_of_another_kind_and_the_pool_says_w
         bench.stop();
     }
 }
+
+#[test]
+fn r2_identical_items_that_wait_for_another_attempt_stay_two() {
+    for (items, pool) in [(["ping", "ping"], 2), (["{\"id\":\"1\"}", "{\"id\":\"1\"}"], 2)] {
+        let server = TestServer::start();
+        push(&server, "mail", &items);
+        let notes = Notes::default();
+        let config = runner(&format!("concurrency = {pool}\nretry = {{ attempts = 2, backoff = ['400ms'] }}"));
+        let bench = begin(&server.url(), config, ending_after(&notes, Duration::from_millis(300), true)).unwrap();
+        wait_until("both among the dead", Duration::from_secs(10), || server.int("LLEN mail:dead") == 2);
+        assert_eq!(notes.all().len(), 4, "two attempts each: {:?}", notes.all());
+        bench.stop();
+        let left: Vec<String> = redis::from_redis_value(server.run("KEYS *")).unwrap();
+        assert_eq!(left, ["mail:dead"], "nothing else stays behind");
+    }
+}

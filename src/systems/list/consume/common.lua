@@ -1,9 +1,10 @@
 -- Shared opening of the scripts by which the runner works on a plain list. KEYS: 1 processing list of this runner,
 -- 2 delayed items, 3 facts by SHA-1 of an item (`a` attempts made, `d` workers that died with it), 4 rate limit,
--- 5 registry of runners, 6 dead letters, 7 … the queue's lists, the most urgent first.
+-- 5 registry of runners, 6 dead letters, 7 twins of delayed items (member
+-- `number item`, by ms), 8 … the queue's lists, the most urgent first.
 -- ARGV: 1 end from which the queue is taken, 2 ms in one step of the delayed scores, 3 rate limit (0: none), 4 its window
 -- in ms, 5 and 6 counters of ended and of failed items (empty: none); from 7 on what each script says of itself.
-local QUEUE, OWN = 7, 7
+local QUEUE, OWN = 8, 7
 local side, unit, most, window = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local finished, failed = ARGV[5], ARGV[6]
 local clock = redis.call('TIME')
@@ -52,12 +53,28 @@ local function no_counter(key)
   return stop
 end
 
+-- Lets an item wait until `due`. A sorted set holds each once: of identical items all but the first wait aside, each for
+-- its own time, so that none of them is lost.
+local function delay(item, due)
+  if redis.call('ZADD', KEYS[2], 'NX', string.format('%.3f', due / unit), item) == 1 then
+    return
+  end
+  local number = 0
+  while redis.call('ZADD', KEYS[7], 'NX', due, string.format('%s%06d.%d %s', clock[1], clock[2], number, item)) == 0 do
+    number = number + 1
+  end
+end
+
 -- Moves what is due to the end of the queue where it is taken last.
 local function move_due()
   local due = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', string.format('%.3f', now / unit), 'LIMIT', 0, 500)
   for _, item in ipairs(due) do
     push(KEYS[QUEUE], opposite(side), item)
     redis.call('ZREM', KEYS[2], item)
+  end
+  for _, twin in ipairs(redis.call('ZRANGEBYSCORE', KEYS[7], '-inf', now, 'LIMIT', 0, 500)) do
+    push(KEYS[QUEUE], opposite(side), string.match(twin, '^%S+ (.*)$'))
+    redis.call('ZREM', KEYS[7], twin)
   end
 end
 
@@ -96,9 +113,12 @@ local function take(want)
     redis.call('PEXPIRE', KEYS[4], window)
   end
   if taken < want then
-    local first = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
-    if first[2] then
-      answer[2] = math.max(1, math.ceil(tonumber(first[2]) * unit - now))
+    for index, step in pairs({ [2] = unit, [7] = 1 }) do
+      local first = redis.call('ZRANGE', KEYS[index], 0, 0, 'WITHSCORES')
+      if first[2] then
+        local left = math.max(1, math.ceil(tonumber(first[2]) * step - now))
+        answer[2] = answer[2] < 0 and left or math.min(left, answer[2])
+      end
     end
   end
   return answer

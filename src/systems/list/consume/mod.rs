@@ -2,7 +2,8 @@
 //! outcome. Two runners know of each other by signs of life that expire; workers of other makers are left alone.
 //!
 //! qtop's own keys stand beside the list: `KEY:qtop:facts`, `KEY:qtop:runners`, `KEY:qtop:alive:RUNNER`,
-//! `KEY:qtop:rate`, `KEY:qtop:fired`. The processing list follows the description where it names a pattern.
+//! `KEY:qtop:rate`, `KEY:qtop:fired`, and `KEY:qtop:twins` for what is identical to an item that waits for its time
+//! already. The processing list follows the description where it names a pattern.
 
 mod item;
 mod outcome;

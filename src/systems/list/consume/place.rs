@@ -82,9 +82,10 @@ impl<'a> Place<'a> {
             own("rate"),
             own("runners"),
             text(spec.dead.as_ref().and_then(|dead| dead.key.iter().next())),
+            own("twins"),
         ];
         keys.extend(spec.key.iter().map(|key| key.as_bytes().to_vec()));
-        let mut place = Self { spec, lists: keys.len() - 6, keys, opening: Vec::new() };
+        let mut place = Self { spec, lists: keys.len() - 7, keys, opening: Vec::new() };
         place.opening = place.opening(seat);
         place
     }
@@ -133,7 +134,7 @@ impl<'a> Place<'a> {
 
     /// The list that is looked at first.
     pub fn first(&self) -> &[u8] {
-        &self.keys[6]
+        &self.keys[7]
     }
 
     /// A key of qtop's own beside the list.

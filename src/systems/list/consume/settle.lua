@@ -43,7 +43,7 @@ if not ended then
   end
 end
 if outcome == 'retry' or outcome == 'postpone' then
-  redis.call('ZADD', KEYS[2], string.format('%.3f', (now + wait) / unit), stored)
+  delay(stored, now + wait)
 elseif outcome == 'return' then
   push(KEYS[QUEUE], side, stored)
 elseif outcome == 'dead' then
