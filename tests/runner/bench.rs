@@ -12,7 +12,7 @@ use qtop::engine::runner::execute::Execute;
 use qtop::engine::runner::work::{Ending, Failure, Room, Work};
 use qtop::engine::runner::{RunnerConfig, RunnerEnd, RunnerHandle, start};
 use qtop::link::{ConnectOptions, Mode};
-use qtop_testkit::wait_until;
+use qtop_testkit::{TestServer, wait_until};
 
 /// What a test's handler does.
 pub type Job = dyn Fn(Work, Room) -> BoxFuture<'static, Ending> + Send + Sync;
@@ -158,4 +158,13 @@ pub fn failing(notes: &Notes) -> Arc<Job> {
         notes.add(format!("{} {}", work.id, work.attempt));
         Box::pin(async { Ending::Retry { failure: Failure::new("no route"), after: None } })
     })
+}
+
+/// Makes the server look as after an outage that was longer than a sign of life holds, the moment it is back: no runner
+/// has given one. `own`: the start of qtop's own keys at the queue.
+pub fn forget_signs(server: &TestServer, own: &str) {
+    let script = "for _, key in ipairs(redis.call('KEYS', ARGV[1] .. 'alive:*')) do redis.call('DEL', key) end \
+                  for _, one in ipairs(redis.call('ZRANGE', ARGV[1] .. 'runners', 0, -1)) do \
+                  redis.call('ZADD', ARGV[1] .. 'runners', 1000, one) end return 1";
+    redis::cmd("EVAL").arg(script).arg(0).arg(own).exec(&mut server.client()).unwrap();
 }

@@ -9,7 +9,7 @@ use qtop::domain::runner::{PoolState, PoolView};
 use qtop::engine::runner::work::{Ending, Failure};
 use qtop_testkit::{TestServer, wait_until};
 
-use crate::bench::{Bench, Job, LIST, Notes, begin, begin_with, noting, runner, slow};
+use crate::bench::{Bench, Job, LIST, Notes, begin, begin_with, forget_signs, noting, runner, slow};
 use crate::lists::fill;
 
 /// The list of the bench with more lines of its table.
@@ -118,4 +118,51 @@ fn r2_identical_items_that_wait_for_another_attempt_stay_two() {
         let left: Vec<String> = redis::from_redis_value(server.run("KEYS *")).unwrap();
         assert_eq!(left, ["mail:dead"], "nothing else stays behind");
     }
+}
+
+#[test]
+fn r6_runners_that_all_lived_through_an_outage_take_nothing_from_each_other() {
+    let server = TestServer::start();
+    fill(&server, 2);
+    let notes = Notes::default();
+    let begin = || {
+        let mut config = runner("");
+        config.lease = Duration::from_secs(8);
+        begin(&server.url(), config, slow(&notes, Duration::from_secs(60))).unwrap()
+    };
+    let benches = [begin(), begin()];
+    wait_until("two running", Duration::from_secs(10), || notes.all().len() == 2);
+    // Twice: a job that two workers seem to have died with would be given up.
+    for _ in 0..2 {
+        forget_signs(&server, "mail:qtop:");
+        std::thread::sleep(Duration::from_secs(4));
+    }
+    assert_eq!(notes.all().len(), 2, "each ran once: {:?}", notes.all());
+    assert_eq!((server.int("LLEN mail"), processing(&server)), (0, 2));
+    for bench in benches {
+        assert_eq!(bench.view().pools[0].counts.lost, 0);
+        bench.handle.hurry.cancel();
+        bench.handle.join().unwrap();
+    }
+}
+
+/// Items that are ids, with their records at `app:job:ID`.
+fn ids() -> Described {
+    list("item = 'id'\nrecord = { key = 'app:job:{id}' }")
+}
+
+/// A server with three such items whose user `worker` may see the list, not the records.
+fn without_records(rights: &str) -> (TestServer, String) {
+    let server = TestServer::start();
+    for id in ["a", "b", "c"] {
+        server.run(&format!("SET app:job:{id} of-{id}"));
+        push(&server, "mail", &[id]);
+    }
+    server.run(&format!("ACL SETUSER worker on >secret ~mail* ~qtop:* &* +@all {rights}"));
+    let url = server.url().replace("redis://", "redis://worker:secret@");
+    (server, url)
+}
+
+fn troubled(bench: &Bench, word: &str) {
+    bench.until_pool("trouble", |pool| pool.note.as_ref().is_some_and(|note| note.contains(word)));
 }

@@ -8,7 +8,7 @@ use qtop::domain::runner::{Ended, RunnerCommand};
 use qtop::engine::runner::Order;
 use qtop_testkit::{TestServer, wait_until};
 
-use crate::bench::{Notes, begin, failing, noting, runner_on, slow};
+use crate::bench::{Notes, begin, failing, forget_signs, noting, runner_on, slow};
 
 fn stream(server: &TestServer, count: usize) {
     server.run("XGROUP CREATE events workers 0 MKSTREAM");
@@ -69,6 +69,28 @@ fn r6_entries_of_a_dead_runner_are_taken_over_and_those_of_others_are_not() {
     bench.until("its outcome", |view| view.pools[0].counts.done == 1);
     bench.stop();
     assert_eq!(pending(&server), 1, "the other is its owner's");
+}
+
+#[test]
+fn r6_runners_that_all_lived_through_an_outage_take_nothing_from_each_other() {
+    let server = TestServer::start();
+    stream(&server, 2);
+    let notes = Notes::default();
+    let begin = || {
+        let mut config = runner_on("stream:events/workers", "");
+        config.lease = Duration::from_secs(8);
+        begin(&server.url(), config, slow(&notes, Duration::from_secs(60))).unwrap()
+    };
+    let benches = [begin(), begin()];
+    wait_until("two running", Duration::from_secs(10), || notes.all().len() == 2);
+    forget_signs(&server, "events:qtop:workers:");
+    std::thread::sleep(Duration::from_secs(6));
+    assert_eq!(notes.all().len(), 2, "each ran once: {:?}", notes.all());
+    assert_eq!(server.int("EXISTS events:qtop:workers:later"), 0);
+    for bench in benches {
+        bench.handle.hurry.cancel();
+        bench.handle.join().unwrap();
+    }
 }
 
 #[test]

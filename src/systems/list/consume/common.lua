@@ -27,6 +27,15 @@ local function opposite(at)
   return at == 'left' and 'right' or 'left'
 end
 
+-- Shows that this runner lives. Answers for how many ms it has done so without a gap: right after an outage the signs of
+-- all are gone, and only who has been back for as long as one holds can tell the dead from those that are not back yet.
+local function live(me, life, signs)
+  local since = math.min(tonumber(redis.call('GET', signs .. me)) or now, now)
+  redis.call('SET', signs .. me, string.format('%d', since), 'PX', life)
+  redis.call('ZADD', KEYS[5], now, me)
+  return now - since
+end
+
 -- An error to be returned if the key is not what is described, or nil. Asked before anything is written: Redis does not
 -- roll a script back, and what has left one place must not find the next one closed.
 local function misfit(command, key, kind)

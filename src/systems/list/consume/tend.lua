@@ -1,10 +1,12 @@
 -- Shows that this runner lives, and gives back what dead runners held. ARGV from 7: this runner, ms for which its sign of
 -- life holds, start of the signs' keys, start and end of the processing lists' keys.
--- A runner is dead when its sign has expired by the server's clock. Answers how many items went back.
+-- A runner is dead when its sign has expired by the server's clock, while this one's held. Answers how many items went
+-- back.
 local me, life, signs = ARGV[OWN], tonumber(ARGV[OWN + 1]), ARGV[OWN + 2]
-redis.call('SET', signs .. me, now, 'PX', life)
-redis.call('ZADD', KEYS[5], now, me)
 local returned = 0
+if live(me, life, signs) < life then
+  return returned
+end
 for _, other in ipairs(redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', now - life, 'LIMIT', 0, 20)) do
   if redis.call('EXISTS', signs .. other) == 0 then
     local list = ARGV[OWN + 3] .. other .. ARGV[OWN + 4]

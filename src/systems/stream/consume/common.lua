@@ -10,6 +10,15 @@ local function owner(id)
   return found[1] and found[1][2]
 end
 
+-- Shows that this runner lives. Answers for how many ms it has done so without a gap: right after an outage the signs of
+-- all are gone, and only who has been back for as long as one holds can tell the dead from those that are not back yet.
+local function live(life, signs)
+  local since = math.min(tonumber(redis.call('GET', signs .. me)) or now, now)
+  redis.call('SET', signs .. me, string.format('%d', since), 'PX', life)
+  redis.call('ZADD', KEYS[5], now, me)
+  return now - since
+end
+
 local function fact(kind, id)
   return tonumber(redis.call('HGET', KEYS[3], kind .. id)) or 0
 end

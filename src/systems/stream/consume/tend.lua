@@ -1,9 +1,10 @@
 -- Shows that this runner lives, and makes what dead runners held wait for the next that asks. ARGV from 3: ms for which a
 -- sign of life holds, start of the signs' keys. Consumers of other makers are left alone. Answers how many entries.
 local life, signs = tonumber(ARGV[3]), ARGV[4]
-redis.call('SET', signs .. me, now, 'PX', life)
-redis.call('ZADD', KEYS[5], now, me)
 local returned = 0
+if live(life, signs) < life then
+  return returned
+end
 for _, other in ipairs(redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', now - life, 'LIMIT', 0, 20)) do
   if redis.call('EXISTS', signs .. other) == 0 then
     local pending = redis.call('XPENDING', KEYS[1], group, '-', '+', 500, other)
