@@ -144,6 +144,9 @@ pub enum SystemError {
     /// The request makes no sense here (unknown state, bad cursor).
     #[error("{0}")]
     BadRequest(String),
+    /// Jobs were taken that can be neither run nor put back now: nobody knows of them until they are looked for.
+    #[error("{0}")]
+    Astray(String),
 }
 
 /// The future every deeper read returns.

@@ -166,3 +166,37 @@ fn without_records(rights: &str) -> (TestServer, String) {
 fn troubled(bench: &Bench, word: &str) {
     bench.until_pool("trouble", |pool| pool.note.as_ref().is_some_and(|note| note.contains(word)));
 }
+
+#[test]
+fn r11_records_that_may_not_be_read_give_no_job_up() {
+    let (server, url) = without_records("");
+    let notes = Notes::default();
+    let bench = begin_with(&url, runner("concurrency = 2"), noting(&notes), &ids()).unwrap();
+    troubled(&bench, "app:job:");
+    std::thread::sleep(Duration::from_secs(1));
+    let order = || redis::from_redis_value::<Vec<String>>(server.run("LRANGE mail 0 -1")).unwrap();
+    wait_until("all of them in their order", Duration::from_secs(10), || order() == ["c", "b", "a"]);
+    assert_eq!(server.int("LLEN mail:dead"), 0);
+    server.run("ACL SETUSER worker ~app:*");
+    wait_until("all three", Duration::from_secs(10), || notes.all().len() == 3);
+    // What can never be read is given up.
+    server.run("RPUSH app:job:list x");
+    push(&server, "mail", &["list", "gone"]);
+    wait_until("two dead", Duration::from_secs(10), || server.int("LLEN mail:dead") == 2);
+    bench.stop();
+}
+
+#[test]
+fn r11_items_that_can_neither_be_read_nor_put_back_are_found_again() {
+    let (server, url) = without_records("-lrem");
+    let notes = Notes::default();
+    let bench = begin_with(&url, runner("concurrency = 2"), noting(&notes), &ids()).unwrap();
+    wait_until("items out of reach", Duration::from_secs(10), || processing(&server) > 0);
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(server.int("LLEN mail") + processing(&server), 3);
+    server.run("ACL SETUSER worker ~app:* +lrem");
+    wait_until("all three", Duration::from_secs(15), || notes.all().len() == 3);
+    bench.until_pool("three results", |pool| pool.counts.done == 3);
+    bench.stop();
+    assert_eq!(server.int("LLEN mail:dead"), 0);
+}

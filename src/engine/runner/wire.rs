@@ -67,9 +67,13 @@ fn refusal(error: &SystemError) -> Option<RefusalKind> {
     }
 }
 
-/// True if the command may have been carried out although no answer came.
+/// True if the command may have been carried out although no answer came, or none that helps.
 pub fn uncertain(error: &SystemError) -> bool {
-    matches!(error, SystemError::Link(error) if error.may_have_arrived())
+    match error {
+        SystemError::Link(error) => error.may_have_arrived(),
+        SystemError::Astray(_) => true,
+        _ => false,
+    }
 }
 
 /// Waits that double, with chance, from 100 ms to 4 s.

@@ -9,24 +9,25 @@ mod item;
 mod outcome;
 mod place;
 mod records;
+mod take;
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::json;
 
-use self::item::Told;
 pub(super) use self::outcome::describe_dead;
 use self::outcome::{Outgoing, outgoing};
 use self::place::Place;
+use self::take::{Item, Taken, claimed, small, taken};
 use super::List;
 use super::keys::fill;
-use crate::domain::described::{End, ItemKind, ListSpec, Paths, ProgressKind};
+use crate::domain::described::{End, Paths, ProgressKind};
 use crate::domain::ids::QueueId;
 use crate::domain::job::Progress;
 use crate::domain::time::Timestamp;
 use crate::link::{Batch, Link, Script, Value, cmd};
-use crate::systems::consume::{Claim, Claimed, Consume, Firing, Limits, Seat, Settled, Tended, Verdict};
+use crate::systems::consume::{Claim, Claimed, Consume, Firing, Seat, Settled, Tended, Verdict};
 use crate::systems::{Answer, ReadError, SystemError, reply};
 
 /// A script that writes more than once and must not stop half way.
@@ -57,8 +58,7 @@ impl Consume for List {
         Box::pin(async move {
             let place = self.place(seat)?;
             let answer = place.run(&CLAIM, link, &[want.to_string()]).await?;
-            let taken = taken(&answer)?;
-            self.claimed(link, place.spec, taken).await
+            claimed(link, &place, taken(&answer)?).await
         })
     }
 
@@ -89,9 +89,9 @@ impl Consume for List {
             // The item is this runner's already: what it cannot tell about itself must not lose it.
             let facts = own.send(&batch).await.ok().and_then(|replies| replies.into_iter().next()).and_then(Result::ok);
             let facts = facts.as_ref().and_then(reply::list).unwrap_or(&[]);
-            let small = |at: usize| facts.get(at).and_then(reply::count).map_or(0, |count| count as u32);
-            let taken = Taken { now, items: vec![(item, small(0), small(1))], ..Taken::default() };
-            self.claimed(own, place.spec, taken).await
+            let small = |at: usize| facts.get(at).map_or(0, small);
+            let item = Item { bytes: item, made: small(0), deaths: small(1) };
+            claimed(own, &place, Taken { now, items: vec![item], ..Taken::default() }).await
         })
     }
 
@@ -139,8 +139,12 @@ impl Consume for List {
             if reply::int(&answer) == Some(0) {
                 return Ok(Settled::Lost("another runner took it back, or somebody removed it".to_owned()));
             }
-            let claimed = self.claimed(link, spec, taken(&answer)?).await?;
-            Ok(Settled::Stored(claimed.claims.into_iter().next().map(Box::new)))
+            match claimed(link, &place, taken(&answer)?).await {
+                Ok(claimed) => Ok(Settled::Stored(claimed.claims.into_iter().next().map(Box::new))),
+                Err(error @ (SystemError::Link(_) | SystemError::Astray(_))) => Err(error),
+                // The outcome is stored, and the next item is back: whoever asks for items is told why.
+                Err(_) => Ok(Settled::Stored(None)),
+            }
         })
     }
 
@@ -254,82 +258,9 @@ impl Consume for List {
     }
 }
 
-/// What a script that takes items answers.
-#[derive(Default)]
-struct Taken {
-    now: Timestamp,
-    due: Option<Duration>,
-    hold: Option<Duration>,
-    items: Vec<(Bytes, u32, u32)>,
-}
-
-fn taken(answer: &Value) -> Result<Taken, SystemError> {
-    let values = reply::list(answer).filter(|values| values.len() >= 3).ok_or_else(|| shape("EVALSHA", "no list"))?;
-    let span = |value: &Value| reply::count(value).map(Duration::from_millis);
-    let (items, _) = values[3..].as_chunks::<3>();
-    let small = |value: &Value| reply::count(value).map_or(0, |count| count as u32);
-    Ok(Taken {
-        now: Timestamp(reply::int(&values[0]).unwrap_or_default()),
-        due: span(&values[1]),
-        hold: span(&values[2]),
-        items: items
-            .iter()
-            .filter_map(|[item, made, deaths]| {
-                Some((Bytes::copy_from_slice(reply::bytes(item)?), small(made), small(deaths)))
-            })
-            .collect(),
-    })
-}
-
 impl List {
     fn place<'a>(&'a self, seat: &Seat) -> Result<Place<'a>, SystemError> {
         Ok(Place::of(self.wanted(&seat.queue)?, seat))
-    }
-
-    /// Makes claims of items; those that are mere ids get their records.
-    async fn claimed(&self, link: &Link, spec: &ListSpec, taken: Taken) -> Result<Claimed, SystemError> {
-        let records = match (spec.item, &spec.record) {
-            (ItemKind::Id, Some(record)) if !taken.items.is_empty() => {
-                let keys: Vec<_> = taken.items.iter().map(|(item, _, _)| fill(&record.key, item)).collect();
-                Some(records::read(link, record.kind, &keys).await?)
-            }
-            _ => None,
-        };
-        let mut claims = Vec::with_capacity(taken.items.len());
-        for (index, (item, made, deaths)) in taken.items.into_iter().enumerate() {
-            let record = records.as_ref().and_then(|records| records.get(index));
-            let (payload, told, doomed) = match record {
-                None => {
-                    let told = if spec.item == ItemKind::Json { item::told(spec, &item) } else { Told::default() };
-                    (item.clone(), told, None)
-                }
-                Some(Ok(value)) => place::record(spec, value, &item),
-                Some(Err(reason)) => {
-                    (Bytes::new(), Told::default(), Some(format!("its record cannot be read: {reason}")))
-                }
-            };
-            claims.push(Claim {
-                id: place::id(spec, &item),
-                name: told.name,
-                payload,
-                attempts_made: told.attempts_made.unwrap_or(0).max(made),
-                attempts: told.attempts.or(spec.max_attempts.map(|most| u32::try_from(most).unwrap_or(u32::MAX))),
-                backoff: None,
-                created_at: told.created_at,
-                ready_at: told.due.or(told.created_at),
-                claimed_at: taken.now,
-                deaths,
-                limits: Limits::default(),
-                doomed,
-                token: item,
-                receipt: Bytes::new(),
-            });
-        }
-        Ok(Claimed {
-            claims,
-            patience: taken.due,
-            hold: taken.hold.map(|left| (left, "the rate limit is reached".to_owned())),
-        })
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::super::keys::fill;
 use super::super::rows::hash_id;
 use super::item::{Told, told, told_by_hash};
+use super::take::Item;
 use crate::domain::described::{
     DeadKind, End, Heartbeat, HeartbeatKind, ItemKind, ListSpec, RecordKind, TimeField, TimeUnit, split_path,
 };
@@ -110,6 +111,14 @@ impl<'a> Place<'a> {
         let opening = self.opening.iter().map(Vec::as_slice);
         let arguments: Vec<&[u8]> = opening.chain(own.iter().map(AsRef::as_ref)).collect();
         script.run(link, &self.keys, &arguments).await
+    }
+
+    /// Puts an item back as if it had not been taken.
+    pub async fn put_back(&self, link: &Link, item: &Item) -> Result<(), LinkError> {
+        let (made, deaths) = (item.made.to_string(), item.deaths.to_string());
+        let own: [&[u8]; 10] =
+            [&item.bytes, b"return", &item.bytes, b"0", made.as_bytes(), deaths.as_bytes(), b"", b"-1", b"", b"0"];
+        self.run(&super::SETTLE, link, &own).await.map(drop)
     }
 
     /// The processing list.

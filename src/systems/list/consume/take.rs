@@ -1,0 +1,124 @@
+//! Items on their way to the runner: what the scripts answer, and the claims that are made of it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::item::{self, Told};
+use super::place::{self, Place};
+use super::{records, shape};
+use crate::domain::described::ItemKind;
+use crate::domain::time::Timestamp;
+use crate::link::{Link, Value};
+use crate::systems::consume::{Claim, Claimed, Limits};
+use crate::systems::{SystemError, reply};
+
+/// What a request for items brought.
+#[derive(Default)]
+pub struct Taken {
+    /// By the server's clock.
+    pub now: Timestamp,
+    /// Until the next delayed item is due.
+    pub due: Option<Duration>,
+    /// For how long nothing may be taken.
+    pub hold: Option<Duration>,
+    /// In the order in which they were taken.
+    pub items: Vec<Item>,
+}
+
+/// One item, now in this runner's processing list.
+pub struct Item {
+    /// Exactly its bytes.
+    pub bytes: Bytes,
+    /// Attempts made, as far as the facts know.
+    pub made: u32,
+    /// Workers that died with it.
+    pub deaths: u32,
+}
+
+/// Reads the answer of a script that takes items.
+pub fn taken(answer: &Value) -> Result<Taken, SystemError> {
+    let values = reply::list(answer).filter(|values| values.len() >= 3).ok_or_else(|| shape("EVALSHA", "no list"))?;
+    let span = |value: &Value| reply::count(value).map(Duration::from_millis);
+    let (items, _) = values[3..].as_chunks::<3>();
+    Ok(Taken {
+        now: Timestamp(reply::int(&values[0]).unwrap_or_default()),
+        due: span(&values[1]),
+        hold: span(&values[2]),
+        items: items
+            .iter()
+            .filter_map(|[item, made, deaths]| {
+                let bytes = Bytes::copy_from_slice(reply::bytes(item)?);
+                Some(Item { bytes, made: small(made), deaths: small(deaths) })
+            })
+            .collect(),
+    })
+}
+
+/// A small number; 0 if it is none.
+pub fn small(value: &Value) -> u32 {
+    reply::count(value).map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+/// Makes claims of items; those that are mere ids get their records. If these cannot be read now, everything goes back to
+/// where it came from: only a record that is gone, or is none, is a reason to give an item up.
+pub async fn claimed(link: &Link, place: &Place<'_>, taken: Taken) -> Result<Claimed, SystemError> {
+    let spec = place.spec;
+    let records = match (spec.item, &spec.record) {
+        (ItemKind::Id, Some(record)) if !taken.items.is_empty() => {
+            let keys: Vec<_> = taken.items.iter().map(|item| super::fill(&record.key, &item.bytes)).collect();
+            match records::read(link, record.kind, &keys).await {
+                Ok(records) => Some(records),
+                Err(error) => return Err(put_back(link, place, &taken.items, error).await),
+            }
+        }
+        _ => None,
+    };
+    let mut claims = Vec::with_capacity(taken.items.len());
+    for (index, Item { bytes, made, deaths }) in taken.items.into_iter().enumerate() {
+        let record = records.as_ref().and_then(|records| records.get(index));
+        let (payload, told, doomed) = match record {
+            None => {
+                let told = if spec.item == ItemKind::Json { item::told(spec, &bytes) } else { Told::default() };
+                (bytes.clone(), told, None)
+            }
+            Some(Ok(value)) => place::record(spec, value, &bytes),
+            Some(Err(reason)) => (Bytes::new(), Told::default(), Some(format!("its record cannot be read: {reason}"))),
+        };
+        claims.push(Claim {
+            id: place::id(spec, &bytes),
+            name: told.name,
+            payload,
+            attempts_made: told.attempts_made.unwrap_or(0).max(made),
+            attempts: told.attempts.or(spec.max_attempts.map(|most| u32::try_from(most).unwrap_or(u32::MAX))),
+            backoff: None,
+            created_at: told.created_at,
+            ready_at: told.due.or(told.created_at),
+            claimed_at: taken.now,
+            deaths,
+            limits: Limits::default(),
+            doomed,
+            token: bytes,
+            receipt: Bytes::new(),
+        });
+    }
+    Ok(Claimed {
+        claims,
+        patience: taken.due,
+        hold: taken.hold.map(|left| (left, "the rate limit is reached".to_owned())),
+    })
+}
+
+/// Puts back what was taken in vain. Answers what the runner is to be told.
+async fn put_back(link: &Link, place: &Place<'_>, items: &[Item], why: SystemError) -> SystemError {
+    if matches!(&why, SystemError::Link(error) if error.may_have_arrived()) {
+        return why;
+    }
+    // The oldest last, so that it is the next to be taken.
+    for item in items.iter().rev() {
+        if let Err(error) = place.put_back(link, item).await {
+            return SystemError::Astray(format!("{why}; what was taken could not be put back: {error}"));
+        }
+    }
+    why
+}
