@@ -200,3 +200,43 @@ fn r11_items_that_can_neither_be_read_nor_put_back_are_found_again() {
     bench.stop();
     assert_eq!(server.int("LLEN mail:dead"), 0);
 }
+
+#[test]
+fn a_queue_that_the_application_has_paused_is_left_alone() {
+    for (described, set) in [("pause = { key = 'stop' }", "SET stop 0"), ("pause = { key = 'stop', value = 'yes' }", "SET stop yes")] {
+        let server = TestServer::start();
+        server.run(set);
+        fill(&server, 4);
+        let notes = Notes::default();
+        let job = slow(&notes, Duration::from_millis(500));
+        let bench = begin_with(&server.url(), runner(""), job, &list(described)).unwrap();
+        bench.until_pool("a pool that holds", |pool| pool.state == PoolState::Holding);
+        let note = bench.view().pools[0].note.clone().unwrap_or_default();
+        assert!(note.contains("the application has paused the queue"), "{note}");
+        assert!(notes.all().is_empty());
+        server.run("DEL stop");
+        let start = Instant::now();
+        wait_until("a job", Duration::from_secs(5), || notes.all().len() == 1);
+        assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+        // The outcome of the one that runs takes no other with it.
+        server.run(set);
+        bench.until_pool("its end", |pool| pool.counts.done == 1 && pool.slots.is_empty());
+        assert_eq!(server.int("LLEN mail"), 3);
+        server.run("DEL stop");
+        bench.until_pool("all of them", |pool| pool.counts.done == 4);
+        // Nor does a wait that began before.
+        std::thread::sleep(Duration::from_millis(300));
+        server.run(set);
+        push(&server, "mail", &["{\"id\":\"late\"}"]);
+        std::thread::sleep(Duration::from_secs(1));
+        assert_eq!((notes.all().len(), server.int("LLEN mail")), (4, 1));
+        server.run("DEL stop");
+        bench.until_pool("the last", |pool| pool.counts.done == 5);
+        bench.stop();
+    }
+}
+
+/// Two lists, the first the more urgent.
+fn two_lists() -> Described {
+    list_with("key = \"mail\"\n", "key = [\"mail\", \"mail:low\"]\n")
+}

@@ -1,5 +1,8 @@
--- Takes items. ARGV[7]: how many. Nothing is taken as long as an outcome could not be stored.
+-- Takes items. ARGV[10]: how many. Nothing is taken as long as an outcome could not be stored.
 local stop = misfit('LLEN', KEYS[6], 'list') or misfit('ZCARD', KEYS[2], 'sorted set')
+if ARGV[8] == 'value' then
+  stop = stop or misfit('GET', ARGV[7], 'text')
+end
 for index = QUEUE, #KEYS do
   stop = stop or misfit('LLEN', KEYS[index], 'list')
 end

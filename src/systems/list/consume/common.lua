@@ -3,8 +3,12 @@
 -- 5 registry of runners, 6 dead letters, 7 twins of delayed items (member
 -- `number item`, by ms), 8 … the queue's lists, the most urgent first.
 -- ARGV: 1 end from which the queue is taken, 2 ms in one step of the delayed scores, 3 rate limit (0: none), 4 its window
--- in ms, 5 and 6 counters of ended and of failed items (empty: none); from 7 on what each script says of itself.
-local QUEUE, OWN = 8, 7
+-- in ms, 5 and 6 counters of ended and of failed items (empty: none), 7 key by which the application pauses the queue
+-- (empty: none), 8 `value` if that key must hold 9, else its being there counts; from 10 on what each script says of
+-- itself.
+local QUEUE, OWN = 8, 10
+-- How long to wait before looking again whether the queue is still paused, in ms.
+local PAUSED = 1000
 local side, unit, most, window = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local finished, failed = ARGV[5], ARGV[6]
 local clock = redis.call('TIME')
@@ -87,15 +91,28 @@ local function move_due()
   end
 end
 
--- Takes up to `want` items. Answers now, ms until the next delayed item or -1, ms for which the rate limit holds or -1,
--- then item, attempts made and deaths of each.
+local function paused()
+  if ARGV[7] == '' then
+    return false
+  elseif ARGV[8] == 'value' then
+    return redis.call('GET', ARGV[7]) == ARGV[9]
+  end
+  return redis.call('EXISTS', ARGV[7]) == 1
+end
+
+-- Takes up to `want` items. Answers now, ms until the next delayed item or -1, ms for which nothing may be taken or -1,
+-- why (`rate` or `paused`), then item, attempts made and deaths of each.
 local function take(want)
   move_due()
-  local answer = { now, -1, -1 }
+  local answer = { now, -1, -1, '' }
+  if paused() then
+    answer[3], answer[4] = PAUSED, 'paused'
+    return answer
+  end
   if most > 0 then
     local left = most - (tonumber(redis.call('GET', KEYS[4])) or 0)
     if left <= 0 then
-      answer[3] = redis.call('PTTL', KEYS[4])
+      answer[3], answer[4] = redis.call('PTTL', KEYS[4]), 'rate'
       return answer
     end
     want = math.min(want, left)

@@ -1,4 +1,4 @@
--- Renews the sign of life and says which of the items are still in this runner's processing list. ARGV from 7: this
+-- Renews the sign of life and says which of the items are still in this runner's processing list. ARGV from 10: this
 -- runner, ms, start of the signs' keys, items …. Answers one integer per item.
 live(ARGV[OWN], ARGV[OWN + 1], ARGV[OWN + 2])
 local answer = {}

@@ -19,7 +19,7 @@ use serde_json::json;
 pub(super) use self::outcome::describe_dead;
 use self::outcome::{Outgoing, outgoing};
 use self::place::Place;
-use self::take::{Item, Taken, claimed, small, taken};
+use self::take::{Item, Taken, claimed, put_back, small, taken};
 use super::List;
 use super::keys::fill;
 use crate::domain::described::{End, Paths, ProgressKind};
@@ -80,6 +80,7 @@ impl Consume for List {
             let sum = sha1_smol::Sha1::from(&item).digest().to_string();
             let mut batch = Batch::new();
             batch.ask(cmd("HMGET").arg(place.facts()).arg(format!("a{sum}")).arg(format!("d{sum}")).to_owned());
+            let asks_pause = place.pause().map(|ask| batch.ask(ask)).is_some();
             if let Some((_, window)) = seat.rate {
                 // With its end from the start: a count that never expired would stop the queue for good.
                 let window = window.as_millis() as u64;
@@ -87,10 +88,18 @@ impl Consume for List {
                 batch.ask(cmd("INCRBY").arg(place.rate()).arg(1).to_owned());
             }
             // The item is this runner's already: what it cannot tell about itself must not lose it.
-            let facts = own.send(&batch).await.ok().and_then(|replies| replies.into_iter().next()).and_then(Result::ok);
-            let facts = facts.as_ref().and_then(reply::list).unwrap_or(&[]);
+            let replies: Vec<_> = own.send(&batch).await.unwrap_or_default().into_iter().map(Result::ok).collect();
+            let told = |at: usize| replies.get(at).and_then(Option::as_ref);
+            let facts = told(0).and_then(reply::list).unwrap_or(&[]);
             let small = |at: usize| facts.get(at).map_or(0, small);
             let item = Item { bytes: item, made: small(0), deaths: small(1) };
+            if asks_pause && told(1).is_some_and(|answer| place.is_paused(answer)) {
+                // The wait had begun before.
+                return match put_back(own, &place, &[item]).await {
+                    Some(error) => Err(error),
+                    None => Ok(Claimed::default()),
+                };
+            }
             claimed(own, &place, Taken { now, items: vec![item], ..Taken::default() }).await
         })
     }

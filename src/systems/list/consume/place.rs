@@ -14,7 +14,7 @@ use crate::domain::described::{
 };
 use crate::domain::ids::JobId;
 use crate::domain::time::Timestamp;
-use crate::link::{Batch, Link, LinkError, Script, Value, cmd};
+use crate::link::{Batch, Cmd, Link, LinkError, Script, Value, cmd};
 use crate::systems::consume::{Claim, Firing, Seat};
 use crate::systems::{SystemError, reply};
 
@@ -95,6 +95,8 @@ impl<'a> Place<'a> {
     fn opening(&self, seat: &Seat) -> Vec<Vec<u8>> {
         let (most, window) = seat.rate.unwrap_or((0, Duration::ZERO));
         let counters = self.spec.counters.as_ref();
+        let pause = self.spec.pause.as_ref();
+        let wanted = pause.and_then(|pause| pause.value.as_ref());
         let counter = |name: Option<&String>| name.cloned().unwrap_or_default().into_bytes();
         vec![
             self.side().into(),
@@ -103,6 +105,9 @@ impl<'a> Place<'a> {
             window.as_millis().to_string().into(),
             counter(counters.and_then(|counters| counters.finished.as_ref())),
             counter(counters.and_then(|counters| counters.failed.as_ref())),
+            pause.map(|pause| pause.key.clone()).unwrap_or_default().into(),
+            wanted.map_or_else(Vec::new, |_| b"value".to_vec()),
+            wanted.cloned().unwrap_or_default().into(),
         ]
     }
 
@@ -111,6 +116,20 @@ impl<'a> Place<'a> {
         let opening = self.opening.iter().map(Vec::as_slice);
         let arguments: Vec<&[u8]> = opening.chain(own.iter().map(AsRef::as_ref)).collect();
         script.run(link, &self.keys, &arguments).await
+    }
+
+    /// What to ask to know whether the application has paused the queue, if it can do that.
+    pub fn pause(&self) -> Option<Cmd> {
+        let pause = self.spec.pause.as_ref()?;
+        Some(cmd(if pause.value.is_some() { "GET" } else { "EXISTS" }).arg(&pause.key).to_owned())
+    }
+
+    /// True if this answer to it says so.
+    pub fn is_paused(&self, answer: &Value) -> bool {
+        match self.spec.pause.as_ref().and_then(|pause| pause.value.as_ref()) {
+            Some(wanted) => reply::bytes(answer) == Some(wanted.as_bytes()),
+            None => reply::count(answer) == Some(1),
+        }
     }
 
     /// Puts an item back as if it had not been taken.

@@ -1,4 +1,4 @@
--- Ends an attempt: the item leaves the processing list and goes where the outcome says, in one step. ARGV from 7: the
+-- Ends an attempt: the item leaves the processing list and goes where the outcome says, in one step. ARGV from 10: the
 -- item, outcome (`done`, `retry`, `dead`, `return`, `postpone`), what to store in its place, wait in ms, attempts and
 -- deaths to remember for that, end of the newest dead letter, dead letters to keep (-1: all), progress key (empty: none),
 -- how many to take next. Answers nothing but 0 if the item is not this runner's any more.
@@ -76,4 +76,4 @@ if want > 0 then
     return answer
   end
 end
-return { now, -1, -1 }
+return { now, -1, -1, '' }

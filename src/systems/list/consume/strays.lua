@@ -1,5 +1,5 @@
 -- Gives back what lies in this runner's processing list without its knowing: taken by a request whose reply was lost.
--- ARGV from 7: items it knows of …. Answers how many went back.
+-- ARGV from 10: items it knows of …. Answers how many went back.
 local stop = misfit('LLEN', KEYS[QUEUE], 'list')
   or forbidden({ { 'LREM', KEYS[1], '1', 'x' }, { side == 'left' and 'LPUSH' or 'RPUSH', KEYS[QUEUE], 'x' } })
 if stop then

@@ -13,6 +13,9 @@ use crate::link::{Link, Value};
 use crate::systems::consume::{Claim, Claimed, Limits};
 use crate::systems::{SystemError, reply};
 
+/// Why nothing is taken of a queue whose described pause key is set.
+const PAUSED: &str = "the application has paused the queue";
+
 /// What a request for items brought.
 #[derive(Default)]
 pub struct Taken {
@@ -20,8 +23,8 @@ pub struct Taken {
     pub now: Timestamp,
     /// Until the next delayed item is due.
     pub due: Option<Duration>,
-    /// For how long nothing may be taken.
-    pub hold: Option<Duration>,
+    /// For how long nothing may be taken, and why.
+    pub hold: Option<(Duration, String)>,
     /// In the order in which they were taken.
     pub items: Vec<Item>,
 }
@@ -38,13 +41,14 @@ pub struct Item {
 
 /// Reads the answer of a script that takes items.
 pub fn taken(answer: &Value) -> Result<Taken, SystemError> {
-    let values = reply::list(answer).filter(|values| values.len() >= 3).ok_or_else(|| shape("EVALSHA", "no list"))?;
+    let values = reply::list(answer).filter(|values| values.len() >= 4).ok_or_else(|| shape("EVALSHA", "no list"))?;
     let span = |value: &Value| reply::count(value).map(Duration::from_millis);
-    let (items, _) = values[3..].as_chunks::<3>();
+    let why = if reply::bytes(&values[3]) == Some(b"paused") { PAUSED } else { "the rate limit is reached" };
+    let (items, _) = values[4..].as_chunks::<3>();
     Ok(Taken {
         now: Timestamp(reply::int(&values[0]).unwrap_or_default()),
         due: span(&values[1]),
-        hold: span(&values[2]),
+        hold: span(&values[2]).map(|left| (left, why.to_owned())),
         items: items
             .iter()
             .filter_map(|[item, made, deaths]| {
@@ -69,7 +73,13 @@ pub async fn claimed(link: &Link, place: &Place<'_>, taken: Taken) -> Result<Cla
             let keys: Vec<_> = taken.items.iter().map(|item| super::fill(&record.key, &item.bytes)).collect();
             match records::read(link, record.kind, &keys).await {
                 Ok(records) => Some(records),
-                Err(error) => return Err(put_back(link, place, &taken.items, error).await),
+                Err(SystemError::Link(error)) if error.may_have_arrived() => return Err(error.into()),
+                Err(error) => {
+                    return Err(match put_back(link, place, &taken.items).await {
+                        Some(astray) => SystemError::Astray(format!("{error}; {astray}")),
+                        None => error,
+                    });
+                }
             }
         }
         _ => None,
@@ -102,23 +112,16 @@ pub async fn claimed(link: &Link, place: &Place<'_>, taken: Taken) -> Result<Cla
             receipt: Bytes::new(),
         });
     }
-    Ok(Claimed {
-        claims,
-        patience: taken.due,
-        hold: taken.hold.map(|left| (left, "the rate limit is reached".to_owned())),
-    })
+    Ok(Claimed { claims, patience: taken.due, hold: taken.hold })
 }
 
-/// Puts back what was taken in vain. Answers what the runner is to be told.
-async fn put_back(link: &Link, place: &Place<'_>, items: &[Item], why: SystemError) -> SystemError {
-    if matches!(&why, SystemError::Link(error) if error.may_have_arrived()) {
-        return why;
-    }
+/// Puts back what was taken in vain; what to tell the runner if that fails.
+pub async fn put_back(link: &Link, place: &Place<'_>, items: &[Item]) -> Option<SystemError> {
     // The oldest last, so that it is the next to be taken.
     for item in items.iter().rev() {
         if let Err(error) = place.put_back(link, item).await {
-            return SystemError::Astray(format!("{why}; what was taken could not be put back: {error}"));
+            return Some(SystemError::Astray(format!("what was taken could not be put back: {error}")));
         }
     }
-    why
+    None
 }

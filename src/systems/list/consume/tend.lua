@@ -1,4 +1,4 @@
--- Shows that this runner lives, and gives back what dead runners held. ARGV from 7: this runner, ms for which its sign of
+-- Shows that this runner lives, and gives back what dead runners held. ARGV from 10: this runner, ms for which its sign of
 -- life holds, start of the signs' keys, start and end of the processing lists' keys.
 -- A runner is dead when its sign has expired by the server's clock, while this one's held. Answers how many items went
 -- back.
