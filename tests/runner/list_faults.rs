@@ -203,7 +203,9 @@ fn r11_items_that_can_neither_be_read_nor_put_back_are_found_again() {
 
 #[test]
 fn a_queue_that_the_application_has_paused_is_left_alone() {
-    for (described, set) in [("pause = { key = 'stop' }", "SET stop 0"), ("pause = { key = 'stop', value = 'yes' }", "SET stop yes")] {
+    for (described, set) in
+        [("pause = { key = 'stop' }", "SET stop 0"), ("pause = { key = 'stop', value = 'yes' }", "SET stop yes")]
+    {
         let server = TestServer::start();
         server.run(set);
         fill(&server, 4);
@@ -239,4 +241,58 @@ fn a_queue_that_the_application_has_paused_is_left_alone() {
 /// Two lists, the first the more urgent.
 fn two_lists() -> Described {
     list_with("key = \"mail\"\n", "key = [\"mail\", \"mail:low\"]\n")
+}
+
+#[test]
+fn what_comes_back_goes_into_the_list_it_came_from() {
+    let server = TestServer::start();
+    push(&server, "mail:low", &["low"]);
+    let notes = Notes::default();
+    let mut config = runner("");
+    config.grace = Duration::from_millis(100);
+    let bench = begin_with(&server.url(), config, slow(&notes, Duration::from_secs(60)), &two_lists()).unwrap();
+    bench.until_pool("a running job", running(1));
+    assert_eq!(bench.stop().cut, 1);
+    assert_eq!((server.int("LLEN mail"), server.int("LLEN mail:low")), (0, 1), "put back at the end");
+    // What a runner held that has died meanwhile: it noted where it took it from.
+    let script = "redis.call('LMOVE', 'mail:low', 'mail:processing:gone', 'RIGHT', 'LEFT') \
+                  redis.call('HSET', 'mail:qtop:facts', 'l' .. redis.sha1hex('low'), 'mail:low') \
+                  redis.call('SET', 'stop', 1) return redis.call('ZADD', 'mail:qtop:runners', 1000, 'gone')";
+    redis::cmd("EVAL").arg(script).arg(0).exec(&mut server.client()).unwrap();
+    let mut paused = two_lists();
+    paused.lists[0].pause = Some(toml::from_str("key = 'stop'").unwrap());
+    let bench = begin_with(&server.url(), runner(""), noting(&notes), &paused).unwrap();
+    wait_until("what the dead held", Duration::from_secs(10), || server.int("LLEN mail:low") == 1);
+    assert_eq!(server.int("LLEN mail"), 0);
+    bench.stop();
+}
+
+#[test]
+fn what_waited_for_another_attempt_goes_into_the_list_it_came_from() {
+    let server = TestServer::start();
+    push(&server, "mail:low", &["low"]);
+    let notes = Notes::default();
+    let seen = notes.clone();
+    let job: Arc<Job> = Arc::new(move |work, _| {
+        let data = String::from_utf8_lossy(&work.payload).into_owned();
+        let fails = data == "low" && work.attempt == 1;
+        seen.add(data);
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_millis(if fails { 0 } else { 200 })).await;
+            match fails {
+                true => Ending::Retry { failure: Failure::new("no route"), after: None },
+                false => Ending::Done { result: None },
+            }
+        })
+    });
+    let pool = runner("retry = { attempts = 2, backoff = ['500ms'] }");
+    let bench = begin_with(&server.url(), pool, job, &two_lists()).unwrap();
+    wait_until("its failure", Duration::from_secs(10), || server.int("ZCARD mail:later") == 1);
+    push(&server, "mail:low", &["second"]);
+    push(&server, "mail", &["1", "2", "3", "4", "5"]);
+    bench.until_pool("the end", |pool| pool.counts.done == 7);
+    let ran = notes.all();
+    // Which of the first two the blocking read brings is left to chance.
+    assert_eq!(ran.last().map(String::as_str), Some("low"), "{ran:?}");
+    bench.stop();
 }

@@ -1,5 +1,6 @@
 -- Shared opening of the scripts by which the runner works on a plain list. KEYS: 1 processing list of this runner,
--- 2 delayed items, 3 facts by SHA-1 of an item (`a` attempts made, `d` workers that died with it), 4 rate limit,
+-- 2 delayed items, 3 facts by SHA-1 of an item (`a` attempts made, `d` workers that died with it, `l` list it was
+-- taken from if that is not the first), 4 rate limit,
 -- 5 registry of runners, 6 dead letters, 7 twins of delayed items (member
 -- `number item`, by ms), 8 … the queue's lists, the most urgent first.
 -- ARGV: 1 end from which the queue is taken, 2 ms in one step of the delayed scores, 3 rate limit (0: none), 4 its window
@@ -20,7 +21,27 @@ end
 
 local function forget(item)
   local sum = redis.sha1hex(item)
-  redis.call('HDEL', KEYS[3], 'a' .. sum, 'd' .. sum)
+  redis.call('HDEL', KEYS[3], 'a' .. sum, 'd' .. sum, 'l' .. sum)
+end
+
+-- Notes the list an item was taken from, for whoever brings it back.
+local function note_home(item, key)
+  if key ~= KEYS[QUEUE] then
+    redis.call('HSET', KEYS[3], 'l' .. redis.sha1hex(item), key)
+  elseif #KEYS > QUEUE then
+    redis.call('HDEL', KEYS[3], 'l' .. redis.sha1hex(item))
+  end
+end
+
+-- The list it was taken from, if that is known and still one of the queue's; else the first.
+local function home(item)
+  local known = #KEYS > QUEUE and redis.call('HGET', KEYS[3], 'l' .. redis.sha1hex(item))
+  for index = QUEUE + 1, #KEYS do
+    if KEYS[index] == known then
+      return known
+    end
+  end
+  return KEYS[QUEUE]
 end
 
 local function push(key, at, item)
@@ -82,11 +103,12 @@ end
 local function move_due()
   local due = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', string.format('%.3f', now / unit), 'LIMIT', 0, 500)
   for _, item in ipairs(due) do
-    push(KEYS[QUEUE], opposite(side), item)
+    push(home(item), opposite(side), item)
     redis.call('ZREM', KEYS[2], item)
   end
   for _, twin in ipairs(redis.call('ZRANGEBYSCORE', KEYS[7], '-inf', now, 'LIMIT', 0, 500)) do
-    push(KEYS[QUEUE], opposite(side), string.match(twin, '^%S+ (.*)$'))
+    local item = string.match(twin, '^%S+ (.*)$')
+    push(home(item), opposite(side), item)
     redis.call('ZREM', KEYS[7], twin)
   end
 end
@@ -101,7 +123,7 @@ local function paused()
 end
 
 -- Takes up to `want` items. Answers now, ms until the next delayed item or -1, ms for which nothing may be taken or -1,
--- why (`rate` or `paused`), then item, attempts made and deaths of each.
+-- why (`rate` or `paused`), then item, attempts made, deaths and list (1: the first) of each.
 local function take(want)
   move_due()
   local answer = { now, -1, -1, '' }
@@ -130,9 +152,11 @@ local function take(want)
         break
       end
       taken = taken + 1
+      note_home(item, KEYS[index])
       answer[#answer + 1] = item
       answer[#answer + 1] = fact('a', item)
       answer[#answer + 1] = fact('d', item)
+      answer[#answer + 1] = index - QUEUE + 1
     end
   end
   if most > 0 and taken > 0 and redis.call('INCRBY', KEYS[4], taken) == taken then

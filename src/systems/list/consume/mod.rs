@@ -80,6 +80,10 @@ impl Consume for List {
             let sum = sha1_smol::Sha1::from(&item).digest().to_string();
             let mut batch = Batch::new();
             batch.ask(cmd("HMGET").arg(place.facts()).arg(format!("a{sum}")).arg(format!("d{sum}")).to_owned());
+            if place.lists > 1 {
+                batch.ask(cmd("HDEL").arg(place.facts()).arg(format!("l{sum}")).to_owned());
+            }
+            let pause_at = 1 + usize::from(place.lists > 1);
             let asks_pause = place.pause().map(|ask| batch.ask(ask)).is_some();
             if let Some((_, window)) = seat.rate {
                 // With its end from the start: a count that never expired would stop the queue for good.
@@ -92,8 +96,8 @@ impl Consume for List {
             let told = |at: usize| replies.get(at).and_then(Option::as_ref);
             let facts = told(0).and_then(reply::list).unwrap_or(&[]);
             let small = |at: usize| facts.get(at).map_or(0, small);
-            let item = Item { bytes: item, made: small(0), deaths: small(1) };
-            if asks_pause && told(1).is_some_and(|answer| place.is_paused(answer)) {
+            let item = Item { bytes: item, made: small(0), deaths: small(1), list: 1 };
+            if asks_pause && told(pause_at).is_some_and(|answer| place.is_paused(answer)) {
                 // The wait had begun before.
                 return match put_back(own, &place, &[item]).await {
                     Some(error) => Err(error),
@@ -132,7 +136,7 @@ impl Consume for List {
             let Outgoing { word, stored, wait, attempts, deaths } = outgoing(spec, claim, verdict);
             let kept = seat.keep.failed.and_then(|keep| keep.count);
             let progress = spec.progress.as_ref().map(|told| fill(&told.key, claim.id.as_bytes())).unwrap_or_default();
-            let arguments: [Vec<u8>; 10] = [
+            let arguments: [Vec<u8>; 11] = [
                 claim.token.to_vec(),
                 word.into(),
                 stored,
@@ -143,6 +147,7 @@ impl Consume for List {
                 kept.map_or_else(|| "-1".to_owned(), |count| count.to_string()).into(),
                 progress,
                 u8::from(next).to_string().into(),
+                claim.receipt.to_vec(),
             ];
             let answer = place.run(&SETTLE, link, &arguments).await?;
             if reply::int(&answer) == Some(0) {

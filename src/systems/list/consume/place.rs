@@ -135,8 +135,9 @@ impl<'a> Place<'a> {
     /// Puts an item back as if it had not been taken.
     pub async fn put_back(&self, link: &Link, item: &Item) -> Result<(), LinkError> {
         let (made, deaths) = (item.made.to_string(), item.deaths.to_string());
-        let own: [&[u8]; 10] =
-            [&item.bytes, b"return", &item.bytes, b"0", made.as_bytes(), deaths.as_bytes(), b"", b"-1", b"", b"0"];
+        let (made, deaths, list) = (made.as_bytes(), deaths.as_bytes(), item.list.to_string());
+        let same: &[u8] = &item.bytes;
+        let own = [same, b"return", same, b"0", made, deaths, b"", b"-1", b"", b"0", list.as_bytes()];
         self.run(&super::SETTLE, link, &own).await.map(drop)
     }
 

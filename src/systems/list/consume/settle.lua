@@ -1,10 +1,11 @@
 -- Ends an attempt: the item leaves the processing list and goes where the outcome says, in one step. ARGV from 10: the
 -- item, outcome (`done`, `retry`, `dead`, `return`, `postpone`), what to store in its place, wait in ms, attempts and
 -- deaths to remember for that, end of the newest dead letter, dead letters to keep (-1: all), progress key (empty: none),
--- how many to take next. Answers nothing but 0 if the item is not this runner's any more.
+-- how many to take next, the list it was taken from. Answers nothing but 0 if the item is not this runner's any more.
 local item, outcome, stored = ARGV[OWN], ARGV[OWN + 1], ARGV[OWN + 2]
 local wait, newest, keep = tonumber(ARGV[OWN + 3]), ARGV[OWN + 6], tonumber(ARGV[OWN + 7])
 local progress, want = ARGV[OWN + 8], tonumber(ARGV[OWN + 9])
+local origin = KEYS[QUEUE - 1 + (tonumber(ARGV[OWN + 10]) or 1)] or KEYS[QUEUE]
 local ended = outcome == 'done' or outcome == 'dead'
 local needed = { { 'LREM', KEYS[1], '1', 'x' }, { ended and 'HDEL' or 'HSET', KEYS[3], 'x', 'x' } }
 local function need(...)
@@ -16,8 +17,8 @@ if outcome == 'dead' then
   stop = misfit('LLEN', KEYS[6], 'list') or no_counter(failed)
   need(newest == 'left' and 'LPUSH' or 'RPUSH', KEYS[6], 'x')
 elseif outcome == 'return' then
-  stop = misfit('LLEN', KEYS[QUEUE], 'list')
-  need(side == 'left' and 'LPUSH' or 'RPUSH', KEYS[QUEUE], 'x')
+  stop = misfit('LLEN', origin, 'list')
+  need(side == 'left' and 'LPUSH' or 'RPUSH', origin, 'x')
 elseif not ended then
   stop = misfit('ZCARD', KEYS[2], 'sorted set')
   need('ZADD', KEYS[2], '0', 'x')
@@ -35,6 +36,7 @@ if not redis.call('LPOS', KEYS[1], item) then
 end
 -- It is elsewhere before it is here no more: whatever refuses now leaves it where it was.
 if not ended then
+  note_home(stored, origin)
   local sum = redis.sha1hex(stored)
   for index, kind in ipairs({ 'a', 'd' }) do
     if tonumber(ARGV[OWN + 3 + index]) > 0 then
@@ -45,7 +47,7 @@ end
 if outcome == 'retry' or outcome == 'postpone' then
   delay(stored, now + wait)
 elseif outcome == 'return' then
-  push(KEYS[QUEUE], side, stored)
+  push(origin, side, stored)
 elseif outcome == 'dead' then
   push(KEYS[6], newest, stored)
 end

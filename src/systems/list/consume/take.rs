@@ -37,6 +37,8 @@ pub struct Item {
     pub made: u32,
     /// Workers that died with it.
     pub deaths: u32,
+    /// The list it was taken from, 1 for the first.
+    pub list: u32,
 }
 
 /// Reads the answer of a script that takes items.
@@ -44,16 +46,16 @@ pub fn taken(answer: &Value) -> Result<Taken, SystemError> {
     let values = reply::list(answer).filter(|values| values.len() >= 4).ok_or_else(|| shape("EVALSHA", "no list"))?;
     let span = |value: &Value| reply::count(value).map(Duration::from_millis);
     let why = if reply::bytes(&values[3]) == Some(b"paused") { PAUSED } else { "the rate limit is reached" };
-    let (items, _) = values[4..].as_chunks::<3>();
+    let (items, _) = values[4..].as_chunks::<4>();
     Ok(Taken {
         now: Timestamp(reply::int(&values[0]).unwrap_or_default()),
         due: span(&values[1]),
         hold: span(&values[2]).map(|left| (left, why.to_owned())),
         items: items
             .iter()
-            .filter_map(|[item, made, deaths]| {
+            .filter_map(|[item, made, deaths, list]| {
                 let bytes = Bytes::copy_from_slice(reply::bytes(item)?);
-                Some(Item { bytes, made: small(made), deaths: small(deaths) })
+                Some(Item { bytes, made: small(made), deaths: small(deaths), list: small(list) })
             })
             .collect(),
     })
@@ -85,7 +87,7 @@ pub async fn claimed(link: &Link, place: &Place<'_>, taken: Taken) -> Result<Cla
         _ => None,
     };
     let mut claims = Vec::with_capacity(taken.items.len());
-    for (index, Item { bytes, made, deaths }) in taken.items.into_iter().enumerate() {
+    for (index, Item { bytes, made, deaths, list }) in taken.items.into_iter().enumerate() {
         let record = records.as_ref().and_then(|records| records.get(index));
         let (payload, told, doomed) = match record {
             None => {
@@ -109,7 +111,7 @@ pub async fn claimed(link: &Link, place: &Place<'_>, taken: Taken) -> Result<Cla
             limits: Limits::default(),
             doomed,
             token: bytes,
-            receipt: Bytes::new(),
+            receipt: list.to_string().into(),
         });
     }
     Ok(Claimed { claims, patience: taken.due, hold: taken.hold })

@@ -12,11 +12,12 @@ for _, other in ipairs(redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', now - life, 
     local list = ARGV[OWN + 3] .. other .. ARGV[OWN + 4]
     -- The newest first, so that the oldest is the next to be taken.
     while returned < 500 do
-      local item = redis.call('LMOVE', list, KEYS[QUEUE], 'LEFT', side == 'left' and 'LEFT' or 'RIGHT')
+      local item = redis.call('LINDEX', list, 0)
       if not item then
         redis.call('ZREM', KEYS[5], other)
         break
       end
+      redis.call('LMOVE', list, home(item), 'LEFT', side == 'left' and 'LEFT' or 'RIGHT')
       redis.call('HINCRBY', KEYS[3], 'd' .. redis.sha1hex(item), 1)
       returned = returned + 1
     end
