@@ -1,10 +1,10 @@
 //! Working for a consumer group.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use qtop::domain::ids::{JobRef, QueueId};
-use qtop::domain::runner::{Ended, RunnerCommand};
+use qtop::domain::runner::{Ended, PoolState, RunnerCommand};
 use qtop::engine::runner::Order;
 use qtop_testkit::{TestServer, wait_until};
 
@@ -108,4 +108,23 @@ fn a_copy_runs_here_and_the_job_goes_back_only_if_it_passes() {
     assert!(result.message.contains("queued again"), "{}", result.message);
     assert_eq!((server.int("LLEN mail"), server.int("LLEN mail:dead")), (1, 0));
     bench.stop();
+}
+
+#[test]
+fn r12_a_dead_entry_waits_while_its_place_is_of_another_kind_and_nothing_else_is_taken_then() {
+    let server = TestServer::start();
+    stream(&server, 1);
+    let notes = Notes::default();
+    let url = server.url();
+    let bench =
+        begin(&url, runner_on("stream:events/workers", "retry = { attempts = 2, backoff = ['1s'] }"), failing(&notes));
+    let bench = bench.unwrap();
+    wait_until("the first attempt", Duration::from_secs(10), || notes.all().len() == 1);
+    server.run("SET events:dead x");
+    bench.until_pool("trouble", |pool| pool.note.as_ref().is_some_and(|note| note.contains("events:dead")));
+    assert_eq!((notes.all().len(), pending(&server)), (1, 1));
+    server.run("DEL events:dead");
+    wait_until("a dead entry", Duration::from_secs(15), || server.int("XLEN events:dead") == 1);
+    bench.stop();
+    assert_eq!((notes.all().len(), pending(&server)), (2, 0));
 }
