@@ -128,3 +128,25 @@ fn r12_a_dead_entry_waits_while_its_place_is_of_another_kind_and_nothing_else_is
     bench.stop();
     assert_eq!((notes.all().len(), pending(&server)), (2, 0));
 }
+
+#[test]
+fn what_the_waiting_read_brings_counts_for_the_rate_limit() {
+    let server = TestServer::start();
+    stream(&server, 0);
+    let notes = Notes::default();
+    let pool = "concurrency = 4\nrate = { jobs = 3, per = '4s' }";
+    let bench = begin(&server.url(), runner_on("stream:events/workers", pool), noting(&notes)).unwrap();
+    bench.until_pool("a waiting pool", |pool| pool.state == PoolState::Consuming);
+    std::thread::sleep(Duration::from_millis(300));
+    let start = Instant::now();
+    for number in 0..8 {
+        server.run(&format!("XADD events * type send data {number}"));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    let early = notes.all().len();
+    assert!((1..=3).contains(&early), "{early} of at most 3 in 4 s");
+    wait_until("all", Duration::from_secs(20), || notes.all().len() == 8);
+    assert!(start.elapsed() > Duration::from_secs(7), "three in each 4 s: {:?}", start.elapsed());
+    bench.stop();
+}

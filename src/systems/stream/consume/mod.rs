@@ -102,7 +102,16 @@ impl Consume for Stream {
             let [read, time] = replies.as_slice() else { return Err(shape("too few replies").into()) };
             let read = read.as_ref().map_err(|error| ReadError::Command(error.clone()))?;
             let now = time.as_ref().ok().and_then(moment).unwrap_or_default();
-            let claims = entries(read).into_iter().filter_map(|(id, fields)| claim(id, 0, 0, &fields, now)).collect();
+            let claims: Vec<Claim> =
+                entries(read).into_iter().filter_map(|(id, fields)| claim(id, 0, 0, &fields, now)).collect();
+            if let Some((_, window)) = seat.rate.filter(|_| !claims.is_empty()) {
+                let mut count = Batch::new();
+                // With its end from the start: a count that never expired would stop the group for good.
+                count.ask(cmd("SET").arg(&desk.keys[3]).arg(0).arg("PX").arg(millis(window)).arg("NX").to_owned());
+                count.ask(cmd("INCRBY").arg(&desk.keys[3]).arg(claims.len()).to_owned());
+                // The entries are this runner's already: that they could not be counted must not lose them.
+                drop(own.send(&count).await);
+            }
             Ok(Claimed { claims, ..Claimed::default() })
         })
     }
