@@ -119,6 +119,12 @@ pub struct Pool {
     /// What becomes of jobs for which there is no handler.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unmatched: Option<Unmatched>,
+    /// On streams: entries that a consumer of another maker has held for so long without a sign are taken over; `None`:
+    /// they are left to their owners.
+    #[serde(with = "values::optional_time", skip_serializing_if = "Option::is_none")]
+    pub claim_idle: Option<Duration>,
+    /// Such an entry that was delivered so often is given up unseen.
+    pub max_deliveries: u32,
     /// Take no jobs until a person resumes the pool.
     pub paused: bool,
     /// Handlers; the first whose pattern matches the job's name is used.
@@ -139,6 +145,8 @@ impl Default for Pool {
             keep_done: None,
             keep_failed: None,
             unmatched: None,
+            claim_idle: None,
+            max_deliveries: 5,
             paused: false,
             handlers: Vec::new(),
         }
@@ -151,7 +159,7 @@ impl Default for Pool {
 pub enum Unmatched {
     /// They are given up, with that reason.
     Fail,
-    /// They go back for other workers, and are looked at again after half a minute.
+    /// They go back for other workers, and are looked at again after half a minute. Not possible on streams.
     Return,
 }
 

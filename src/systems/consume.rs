@@ -37,6 +37,17 @@ pub struct Seat {
     pub names: Arc<[String]>,
     /// Attempts the pool allows, if its configuration says.
     pub attempts: Option<u32>,
+    /// Jobs to be taken over that workers of other makers hold, for systems where these stay with a worker that died.
+    pub left_behind: Option<LeftBehind>,
+}
+
+/// When a job that a worker of another maker holds counts as left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeftBehind {
+    /// Its worker gave no sign for so long.
+    pub idle: Duration,
+    /// One that was delivered so often is given up instead of being run.
+    pub most_deliveries: u32,
 }
 
 /// How many finished jobs to keep, and how long.

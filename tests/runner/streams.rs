@@ -150,3 +150,40 @@ fn what_the_waiting_read_brings_counts_for_the_rate_limit() {
     assert!(start.elapsed() > Duration::from_secs(7), "three in each 4 s: {:?}", start.elapsed());
     bench.stop();
 }
+
+#[test]
+fn r6_entries_that_a_foreign_consumer_left_behind_are_taken_over_only_if_asked_for() {
+    let server = TestServer::start();
+    stream(&server, 4);
+    let ids: Vec<(String, Vec<String>)> = redis::from_redis_value(server.run("XRANGE events - +")).unwrap();
+    let ids: Vec<String> = ids.into_iter().map(|(id, _)| id).collect();
+    server.run("XREADGROUP GROUP workers foreign COUNT 9 STREAMS events >");
+    let old = |consumer: &str, at: usize, deliveries: u32| {
+        server.run(&format!("XCLAIM events workers {consumer} 0 {} IDLE 100000 RETRYCOUNT {deliveries}", ids[at]));
+    };
+    // Its consumer has died with it; it was delivered too often; it waits for another attempt at a runner that lives; it
+    // is being worked on.
+    old("foreign", 0, 1);
+    old("foreign", 1, 7);
+    old("other", 2, 1);
+    server.run("SET events:qtop:workers:alive:other 1 EX 60");
+    server.run("ZADD events:qtop:workers:runners 9999999999999 other");
+    let notes = Notes::default();
+    let left_alone = begin(&server.url(), runner_on("stream:events/workers", ""), noting(&notes)).unwrap();
+    left_alone.until_pool("a waiting pool", |pool| pool.state == PoolState::Consuming);
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(left_alone.stop().cut == 0 && notes.all().is_empty(), "nobody asked for it: {:?}", notes.all());
+    let pool = "timeout = '10s'\nclaim_idle = '60s'";
+    let bench = begin(&server.url(), runner_on("stream:events/workers", pool), noting(&notes)).unwrap();
+    bench.until_pool("two outcomes", |pool| pool.counts.done + pool.counts.failed == 2);
+    assert_eq!(notes.all(), ["0"]);
+    let dead = format!("{:?}", server.run("XRANGE events:dead - +"));
+    assert!(dead.contains("it was delivered 7 times and never acknowledged"), "{dead}");
+    let result = bench.view().recent.iter().find(|result| result.ended == Ended::Failed).cloned().unwrap();
+    assert!(result.message.contains("delivered 7 times"), "{}", result.message);
+    bench.stop();
+    let left: Vec<(String, String, i64, i64)> =
+        redis::from_redis_value(server.run("XPENDING events workers - + 9")).unwrap();
+    let left: Vec<(&str, &str)> = left.iter().map(|(id, consumer, ..)| (id.as_str(), consumer.as_str())).collect();
+    assert_eq!(left, [(ids[2].as_str(), "other"), (ids[3].as_str(), "foreign")]);
+}

@@ -30,6 +30,7 @@ fn seat(keep: Option<Keep>) -> Seat {
         keep: Retention { done: keep, failed: None },
         names: Arc::default(),
         attempts: None,
+        left_behind: None,
     }
 }
 

@@ -7,8 +7,9 @@ use std::time::Duration;
 use super::{Check, steps};
 use crate::config::document::Step;
 use crate::config::handler::check_handler;
-use crate::config::runner::{Backoff, Pool, Retry, Timetable};
+use crate::config::runner::{Backoff, Pool, Retry, Timetable, Unmatched};
 use crate::config::schema::Config;
+use crate::config::values;
 use crate::domain::problem::nearest;
 use crate::domain::template::{self, Template};
 
@@ -71,6 +72,7 @@ impl Check<'_> {
         if pool.max_crashes == 0 {
             self.add(&at(&["max_crashes"]), "0 would give up every job unseen", Some("1 or more".to_owned()), None);
         }
+        self.stream(&at, pool);
         if pool.rate.is_some_and(|rate| rate.jobs == 0 || rate.per.is_zero()) {
             let expected = Some("{ jobs = 10, per = \"1s\" }".to_owned());
             self.add(&at(&["rate"]), "this rate lets nothing through", expected, None);
@@ -98,6 +100,32 @@ impl Check<'_> {
                 let place = [table.clone(), vec!["handler".into(), number.into()], steps(&problem.field)].concat();
                 self.add(&place, problem.message, None, problem.remedy);
             }
+        }
+    }
+
+    /// What holds for streams only.
+    fn stream(&mut self, at: &dyn Fn(&[&str]) -> Vec<Step>, pool: &Pool) {
+        let system = pool.queue.split([':', '@']).next().unwrap_or_default();
+        if system == "stream" && pool.unmatched == Some(Unmatched::Return) {
+            let message =
+                "an entry of a stream cannot go back: nobody but the consumer it was delivered to gets it again";
+            let remedy = "write unmatched = \"fail\", add a handler with match = \"*\", or work for a group of its own";
+            self.add(&at(&["unmatched"]), message, None, Some(remedy.to_owned()));
+        }
+        if pool.max_deliveries == 0 {
+            self.add(&at(&["max_deliveries"]), "0 would give up every entry", Some("1 or more".to_owned()), None);
+        }
+        let Some(idle) = pool.claim_idle else { return };
+        if system != "stream" {
+            let remedy = Some("leave it out: only streams leave entries with consumers that died".to_owned());
+            self.add(&at(&["claim_idle"]), format!("{} has no idle entries", pool.queue), None, remedy);
+        } else if pool.timeout.is_none_or(|timeout| timeout >= idle) {
+            let message = "entries that are still being worked on would be taken, and run twice";
+            let remedy = match pool.timeout {
+                Some(timeout) => format!("make it longer than the pool's timeout of {}", values::time::write(timeout)),
+                None => "give the pool a timeout below it: an attempt may take any time now".to_owned(),
+            };
+            self.add(&at(&["claim_idle"]), message, None, Some(remedy));
         }
     }
 

@@ -14,7 +14,7 @@ use crate::domain::address::decode;
 use crate::domain::ids::{Name, QueueId};
 use crate::engine::Systems;
 use crate::systems::System;
-use crate::systems::consume::{Keep, Retention, Seat};
+use crate::systems::consume::{Keep, LeftBehind, Retention, Seat};
 
 /// Makes a handler of its table; the error says which setting cannot be used and why, and what to do.
 pub type Build = dyn Fn(&config::Handler) -> Result<Arc<dyn Execute>, (String, Option<String>)> + Send + Sync;
@@ -90,6 +90,7 @@ pub fn pool(common: &Common, runner: &Runner, config: &config::Pool) -> Result<A
         keep: Retention { done: keep(config.keep_done), failed: keep(config.keep_failed) },
         names: if consumer.picks_by_name() { names(config) } else { Arc::default() },
         attempts: config.retry.as_ref().and_then(policy::said),
+        left_behind: config.claim_idle.map(|idle| LeftBehind { idle, most_deliveries: config.max_deliveries }),
     };
     Ok(Pool::new(Parts {
         address: config.queue.clone(),

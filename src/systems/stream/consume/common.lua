@@ -1,5 +1,6 @@
 -- Shared opening of the scripts by which the runner works for a consumer group. KEYS: 1 stream, 2 entries that wait for
--- another attempt (member `id consumer`), 3 facts (`a` attempts made, `d` runners that died with it, by id), 4 rate
+-- another attempt (member `id consumer`), 3 facts (`a` attempts made, `d` runners that died with it, `p` deliveries if
+-- these were too many, by id), 4 rate
 -- limit, 5 registry of runners, 6 stream of dead entries. ARGV[1]: group, ARGV[2]: this runner, a consumer of it.
 local group, me = ARGV[1], ARGV[2]
 local clock = redis.call('TIME')
@@ -19,19 +20,21 @@ local function live(life, signs)
   return now - since
 end
 
-local function fact(kind, id)
-  return tonumber(redis.call('HGET', KEYS[3], kind .. id)) or 0
+local function forget(id)
+  redis.call('HDEL', KEYS[3], 'a' .. id, 'd' .. id, 'p' .. id)
 end
 
 local function add(answer, id, fields)
   answer[#answer + 1] = id
-  answer[#answer + 1] = fact('a', id)
-  answer[#answer + 1] = fact('d', id)
+  for _, fact in ipairs(redis.call('HMGET', KEYS[3], 'a' .. id, 'd' .. id, 'p' .. id)) do
+    answer[#answer + 1] = tonumber(fact) or 0
+  end
   answer[#answer + 1] = fields
 end
 
 -- Takes up to `want` entries: first what is due again, then what is new. Answers now, ms until the next that waits or
--- -1, ms for which the rate limit holds or -1, then id, attempts made, deaths and fields of each.
+-- -1, ms for which the rate limit holds or -1, then id, attempts made, deaths, deliveries and
+-- fields of each.
 local function take(want, most, window)
   local answer = { now, -1, -1 }
   if most > 0 then
@@ -55,7 +58,7 @@ local function take(want, most, window)
           taken = taken + 1
         else
           redis.call('XACK', KEYS[1], group, id)
-          redis.call('HDEL', KEYS[3], 'a' .. id, 'd' .. id)
+          forget(id)
         end
       end
     end

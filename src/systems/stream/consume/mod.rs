@@ -1,8 +1,9 @@
 //! Working for a consumer group: an entry is this runner's while it is pending for a consumer of its name, and is
-//! acknowledged only together with its outcome. Consumers of other makers are left alone; entries of dead runners are
-//! taken over when their sign of life has expired.
+//! acknowledged only together with its outcome. Entries of dead runners are taken over when their sign of life has
+//! expired; those of consumers of other makers only if that is asked for, when they have been idle for long enough.
 //!
-//! qtop's own keys stand beside the stream: `STREAM:qtop:GROUP:later`, `:facts`, `:rate`, `:runners`, `:alive:RUNNER`.
+//! qtop's own keys stand beside the stream: `STREAM:qtop:GROUP:later`, `:facts`, `:rate`, `:runners`, `:alive:RUNNER`,
+//! `:looked`.
 //! Entries that were given up go to `STREAM:dead`, as deployments do by themselves.
 
 use std::time::Duration;
@@ -46,6 +47,7 @@ struct Desk {
     group: Vec<u8>,
     me: Vec<u8>,
     signs: Vec<u8>,
+    looked: Vec<u8>,
 }
 
 impl Desk {
@@ -56,7 +58,7 @@ impl Desk {
         let group = group.ok_or_else(|| SystemError::BadRequest(NO_GROUP.to_owned()))?;
         let own = |part: &str| [&stream, &b":qtop:"[..], &group, part.as_bytes()].concat();
         let keys = vec![stream.clone(), own(":later"), own(":facts"), own(":rate"), own(":runners"), dead];
-        Ok(Self { keys, me: seat.worker.as_bytes().to_vec(), signs: own(":alive:"), group })
+        Ok(Self { keys, me: seat.worker.as_bytes().to_vec(), signs: own(":alive:"), looked: own(":looked"), group })
     }
 
     async fn run(&self, script: &Script, link: &Link, more: &[Vec<u8>]) -> Result<Value, SystemError> {
@@ -169,7 +171,11 @@ impl Consume for Stream {
     fn tend<'a>(&'a self, link: &'a Link, seat: &'a Seat) -> Answer<'a, Tended> {
         Box::pin(async move {
             let desk = Desk::of(seat)?;
-            let answer = desk.run(&TEND, link, &[millis(life(seat.lease)), desk.signs.clone()]).await?;
+            let idle = seat.left_behind.map(|left| left.idle).unwrap_or_default();
+            let most = seat.left_behind.map_or(0, |left| left.most_deliveries);
+            let looked = desk.looked.clone();
+            let arguments = [millis(life(seat.lease)), desk.signs.clone(), millis(idle), number(most.into()), looked];
+            let answer = desk.run(&TEND, link, &arguments).await?;
             Ok(Tended { returned: reply::count(&answer).unwrap_or(0), ..Tended::default() })
         })
     }
@@ -209,11 +215,14 @@ fn claimed(answer: &Value) -> Result<Claimed, SystemError> {
     let now = Timestamp(reply::int(&values[0]).unwrap_or_default());
     let span = |value: &Value| reply::count(value).map(Duration::from_millis);
     let small = |value: &Value| reply::count(value).map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX));
-    let (found, _) = values[3..].as_chunks::<4>();
+    let (found, _) = values[3..].as_chunks::<5>();
     let claims = found
         .iter()
-        .filter_map(|[id, made, deaths, fields]| {
-            claim(reply::bytes(id)?.to_vec(), small(made), small(deaths), &pairs(fields), now)
+        .filter_map(|[id, made, deaths, deliveries, fields]| {
+            let claim = claim(reply::bytes(id)?.to_vec(), small(made), small(deaths), &pairs(fields), now)?;
+            let doomed = Some(small(deliveries)).filter(|times| *times > 0);
+            let doomed = doomed.map(|times| format!("it was delivered {times} times and never acknowledged"));
+            Some(Claim { doomed, ..claim })
         })
         .collect();
     let hold = span(&values[2]).map(|left| (left, "the rate limit is reached".to_owned()));

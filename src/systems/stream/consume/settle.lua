@@ -24,7 +24,7 @@ if outcome == 'done' or outcome == 'dead' then
     end
   end
   redis.call('XACK', KEYS[1], group, id)
-  redis.call('HDEL', KEYS[3], 'a' .. id, 'd' .. id)
+  forget(id)
 else
   redis.call('ZADD', KEYS[2], now + tonumber(ARGV[5]), id .. ' ' .. me)
   for index, kind in ipairs({ 'a', 'd' }) do
