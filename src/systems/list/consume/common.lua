@@ -15,10 +15,6 @@ local finished, failed = ARGV[5], ARGV[6]
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
-local function fact(kind, item)
-  return tonumber(redis.call('HGET', KEYS[3], kind .. redis.sha1hex(item))) or 0
-end
-
 local function forget(item)
   local sum = redis.sha1hex(item)
   redis.call('HDEL', KEYS[3], 'a' .. sum, 'd' .. sum, 'l' .. sum)
@@ -101,6 +97,9 @@ end
 
 -- Moves what is due to the end of the queue where it is taken last.
 local function move_due()
+  if redis.call('EXISTS', KEYS[2], KEYS[7]) == 0 then
+    return
+  end
   local due = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', string.format('%.3f', now / unit), 'LIMIT', 0, 500)
   for _, item in ipairs(due) do
     push(home(item), opposite(side), item)
@@ -154,8 +153,10 @@ local function take(want)
       taken = taken + 1
       note_home(item, KEYS[index])
       answer[#answer + 1] = item
-      answer[#answer + 1] = fact('a', item)
-      answer[#answer + 1] = fact('d', item)
+      local sum = redis.sha1hex(item)
+      for _, fact in ipairs(redis.call('HMGET', KEYS[3], 'a' .. sum, 'd' .. sum)) do
+        answer[#answer + 1] = tonumber(fact) or 0
+      end
       answer[#answer + 1] = index - QUEUE + 1
     end
   end

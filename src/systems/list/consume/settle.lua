@@ -7,31 +7,31 @@ local wait, newest, keep = tonumber(ARGV[OWN + 3]), ARGV[OWN + 6], tonumber(ARGV
 local progress, want = ARGV[OWN + 8], tonumber(ARGV[OWN + 9])
 local origin = KEYS[QUEUE - 1 + (tonumber(ARGV[OWN + 10]) or 1)] or KEYS[QUEUE]
 local ended = outcome == 'done' or outcome == 'dead'
-local needed = { { 'LREM', KEYS[1], '1', 'x' }, { ended and 'HDEL' or 'HSET', KEYS[3], 'x', 'x' } }
-local function need(...)
-  needed[#needed + 1] = { ... }
+local function need(command, key)
+  return forbidden({ { command, key, 'x', 'x' } })
+end
+local function put(at, key)
+  return misfit('LLEN', key, 'list') or need(at == 'left' and 'LPUSH' or 'RPUSH', key)
+end
+local function count(key)
+  return no_counter(key) or key ~= '' and forbidden({ { 'INCR', key } }) or nil
 end
 
-local stop
+local stop = ended and count(finished)
 if outcome == 'dead' then
-  stop = misfit('LLEN', KEYS[6], 'list') or no_counter(failed)
-  need(newest == 'left' and 'LPUSH' or 'RPUSH', KEYS[6], 'x')
+  stop = stop or count(failed) or put(newest, KEYS[6])
 elseif outcome == 'return' then
-  stop = misfit('LLEN', origin, 'list')
-  need(side == 'left' and 'LPUSH' or 'RPUSH', origin, 'x')
-elseif not ended then
-  stop = misfit('ZCARD', KEYS[2], 'sorted set')
-  need('ZADD', KEYS[2], '0', 'x')
+  stop = put(side, origin)
+elseif outcome ~= 'done' then
+  stop = misfit('ZCARD', KEYS[2], 'sorted set') or need('ZADD', KEYS[2])
 end
-if ended and finished ~= '' then
-  stop = stop or no_counter(finished)
-  need('INCR', finished)
+if outcome ~= 'done' then
+  stop = stop or need('LREM', KEYS[1]) or need('HSET', KEYS[3])
 end
-stop = stop or forbidden(needed)
 if stop then
   return stop
 end
-if not redis.call('LPOS', KEYS[1], item) then
+if outcome ~= 'done' and not redis.call('LPOS', KEYS[1], item) then
   return 0
 end
 -- It is elsewhere before it is here no more: whatever refuses now leaves it where it was.
@@ -51,11 +51,13 @@ elseif outcome == 'return' then
 elseif outcome == 'dead' then
   push(KEYS[6], newest, stored)
 end
-redis.call('LREM', KEYS[1], 1, item)
-if ended or stored ~= item then
-  forget(item)
+if redis.call('LREM', KEYS[1], 1, item) == 0 then
+  return 0
 end
 -- The outcome is stored: what else there is to do must not make it look as if it were not.
+if ended or stored ~= item then
+  pcall(forget, item)
+end
 if outcome == 'dead' and keep >= 0 then
   if newest == 'left' then
     redis.pcall('LTRIM', KEYS[6], 0, keep - 1)
