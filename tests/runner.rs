@@ -15,6 +15,8 @@ mod arq_library;
 mod bench;
 #[path = "runner/bullmq.rs"]
 mod bullmq;
+#[path = "runner/bullmq_ends.rs"]
+mod bullmq_ends;
 #[path = "runner/chaos.rs"]
 mod chaos;
 #[path = "runner/faults.rs"]

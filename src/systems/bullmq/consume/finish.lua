@@ -123,13 +123,10 @@ local function end_deduplication(one, dedup)
   call('DEL', later)
 end
 
--- Deletes finished jobs with what belongs to them; their place in a parent's results stays.
+-- Deletes a finished job with what belongs to it. Its place in a parent's results stays, and so does a deduplication id with
+-- a time of its own.
 local function delete(old)
   local record = at(old)
-  local dedup = call('HGET', record, 'deid')
-  if dedup and call('GET', at('de:' .. dedup)) == old then
-    call('DEL', at('de:' .. dedup))
-  end
   call('DEL', record, record .. ':logs', record .. ':dependencies', record .. ':processed', record .. ':failed',
     record .. ':unsuccessful')
 end
