@@ -123,10 +123,13 @@ local function end_deduplication(one, dedup)
   call('DEL', later)
 end
 
--- Deletes a finished job with what belongs to it. Its place in a parent's results stays, and so does a deduplication id with
--- a time of its own.
-local function delete(old)
+-- Deletes a finished job with what belongs to it. Its place in a parent's results stays, but no parent waits for it any
+-- longer; a deduplication id with a time of its own outlives the job.
+local function delete(old, has_parent)
   local record = at(old)
+  if has_parent then
+    common().release_parent(record)
+  end
   call('DEL', record, record .. ':logs', record .. ':dependencies', record .. ':processed', record .. ':failed',
     record .. ':unsuccessful')
 end
@@ -136,7 +139,7 @@ local function delete_beyond(set, count, age)
   local function delete_all(olds)
     for _, old in ipairs(olds) do
       call('ZREM', set, old)
-      delete(old)
+      delete(old, call('HEXISTS', at(old), 'parent') == 1)
     end
   end
   if age >= 0 then

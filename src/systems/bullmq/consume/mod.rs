@@ -35,8 +35,8 @@ macro_rules! script {
             include_str!("promote.lua"),
             "return {\n",
             "delayed_score = delayed_score, emit = emit, parent_of = parent_of, priority_score = priority_score,\n",
-            "promote_due = promote_due, to_wait = to_wait, waiting_list = waiting_list, wake = wake,\n",
-            "wake_for_delayed = wake_for_delayed,\n",
+            "promote_due = promote_due, release_parent = release_parent, to_wait = to_wait,\n",
+            "waiting_list = waiting_list, wake = wake, wake_for_delayed = wake_for_delayed,\n",
             "}\nend\n",
             $(include_str!($file),)+
             $("make_rare = function()\n", $(include_str!($rare),)+ "return { ", $functions, " }\nend\n",

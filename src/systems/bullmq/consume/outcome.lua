@@ -50,7 +50,7 @@ local function finish(id, job, lock, holder, value, rest)
     say('event', 'retries-exhausted', 'jobId', id, 'attemptsMade', made)
   end
   if ARGV[rest + 3] == '0' then
-    rare().delete(id)
+    rare().delete(id, found[3])
     return 1
   end
   call('HSET', job, made_field, made, field, value, 'finishedOn', moment)

@@ -134,6 +134,24 @@ local function parent_of(job_key)
   return parent.queueKey, tostring(parent.id)
 end
 
+-- The parent of a job that goes away waits for it no more; if it was the last, the parent runs.
+local function release_parent(record)
+  local queue, parent = parent_of(record)
+  if not queue then
+    return
+  end
+  local parent_record = at(parent, queue)
+  if redis.call('SREM', parent_record .. ':dependencies', record) == 0 then
+    return
+  end
+  if redis.call('SCARD', parent_record .. ':dependencies') == 0
+    and redis.call('ZREM', at('waiting-children', queue), parent) == 1 then
+    local priority = tonumber(redis.call('HGET', parent_record, 'priority')) or 0
+    to_wait(queue, parent, priority, true)
+    emit(queue, 'event', 'waiting', 'jobId', parent, 'prev', 'waiting-children')
+  end
+end
+
 -- True if the job is the pending iteration of a scheduler, which only the scheduler may take away.
 local function is_schedulers_next(queue, id)
   local scheduler = redis.call('HGET', at(id, queue), 'rjk')

@@ -76,24 +76,6 @@ local function take_out(queue, id, only)
   return nil
 end
 
--- The parent waits for this child no more; if it was the last, the parent runs.
-local function release_parent(record)
-  local queue, parent = parent_of(record)
-  if not queue then
-    return
-  end
-  local parent_record = at(parent, queue)
-  if redis.call('SREM', parent_record .. ':dependencies', record) == 0 then
-    return
-  end
-  if redis.call('SCARD', parent_record .. ':dependencies') == 0
-    and redis.call('ZREM', at('waiting-children', queue), parent) == 1 then
-    local priority = tonumber(redis.call('HGET', parent_record, 'priority')) or 0
-    to_wait(queue, parent, priority, true)
-    emit(queue, 'event', 'waiting', 'jobId', parent, 'prev', 'waiting-children')
-  end
-end
-
 local delete
 
 delete = function(queue, id, only, is_child)
