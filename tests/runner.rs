@@ -17,6 +17,8 @@ mod bench;
 mod bullmq;
 #[path = "runner/bullmq_ends.rs"]
 mod bullmq_ends;
+#[path = "runner/bullmq_schedules.rs"]
+mod bullmq_schedules;
 #[path = "runner/chaos.rs"]
 mod chaos;
 #[path = "runner/faults.rs"]
@@ -46,6 +48,8 @@ mod private;
 mod program;
 #[path = "runner/refusals.rs"]
 mod refusals;
+#[path = "runner/scene.rs"]
+mod scene;
 #[path = "runner/schedules.rs"]
 mod schedules;
 #[path = "runner/standstill.rs"]

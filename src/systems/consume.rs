@@ -280,6 +280,19 @@ pub trait Consume: Send + Sync {
     /// Takes up to `want` jobs without waiting.
     fn claim<'a>(&'a self, link: &'a Link, seat: &'a Seat, want: usize) -> Answer<'a, Claimed>;
 
+    /// True if a job that was taken obliges to something before it runs, see [`Consume::prepare`].
+    fn prepares(&self, claim: &Claim) -> bool {
+        let _ = claim;
+        false
+    }
+
+    /// Does what taking this job obliges to, for example makes its schedule's next job. Until that is done the job is not run and
+    /// its outcome not stored. To repeat it is harmless.
+    fn prepare<'a>(&'a self, link: &'a Link, seat: &'a Seat, claim: &'a Claim) -> Answer<'a, ()> {
+        let _ = (link, seat, claim);
+        Box::pin(async { Ok(()) })
+    }
+
     /// Waits on a connection of its own until there may be a job, at most `limit`. May bring one with it.
     fn wait<'a>(&'a self, own: &'a Link, seat: &'a Seat, limit: Duration) -> Answer<'a, Claimed>;
 

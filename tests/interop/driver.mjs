@@ -52,8 +52,8 @@ const operations = {
     await producer.close();
     return plant(node);
   },
-  async schedule({ queue, id, every, pattern, tz, name, data }) {
-    await queueOf(queue).upsertJobScheduler(id, pattern ? { pattern, tz } : { every }, { name, data });
+  async schedule({ queue, id, every, pattern, tz, limit, name, data }) {
+    await queueOf(queue).upsertJobScheduler(id, { limit, ...(pattern ? { pattern, tz } : { every }) }, { name, data });
     return true;
   },
   async schedules({ queue }) {

@@ -1,93 +1,14 @@
 //! What the end of a BullMQ job does to others, judged by how the library's own worker leaves the same queue.
 
-use std::sync::Arc;
-
-use futures_util::future::BoxFuture;
-use qtop::engine::runner::work::{Ending, Failure};
-use qtop_testkit::TestServer;
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, Job, begin, runner_on};
-use crate::library::Library;
-
-/// Ends jobs as the worker of the driver does: those named `fail` fail, all others are done at once.
-fn like_the_driver() -> Arc<Job> {
-    Arc::new(|work, _| {
-        Box::pin(async move {
-            if &*work.name == "fail" {
-                Ending::Failed(Failure::new(format!("failed on purpose: {}", work.id)))
-            } else {
-                Ending::Done { result: None }
-            }
-        }) as BoxFuture<'static, Ending>
-    })
-}
-
-/// Who works on the queue `mail`.
-enum Worker {
-    Library,
-    Qtop(Bench),
-}
-
-/// A server, a library, and a worker that is the library's own or qtop.
-struct Scene {
-    server: TestServer,
-    library: Library,
-    worker: Worker,
-}
-
-impl Scene {
-    fn begin(major: u32, own: bool, pool: &str) -> Self {
-        let server = TestServer::start();
-        let mut library = Library::start(major, server.port());
-        // The queue's version is known before anybody works on it.
-        library.ask("counts", json!({ "queue": "mail" }));
-        let worker = if own {
-            library.ask("work", json!({ "queue": "mail" }));
-            Worker::Library
-        } else {
-            Worker::Qtop(begin(&server.url(), runner_on("bullmq:mail", pool), like_the_driver()).unwrap())
-        };
-        Self { server, library, worker }
-    }
-
-    /// A parent `root` with these children, each a name with options; answers the ids of all, the parent's first.
-    fn family(&mut self, children: &[(&str, Value)]) -> Vec<String> {
-        let children: Vec<Value> = children
-            .iter()
-            .map(|(name, opts)| json!({ "name": name, "queueName": "mail", "data": {}, "opts": opts }))
-            .collect();
-        let tree = json!({ "name": "root", "queueName": "mail", "data": {}, "children": children });
-        let planted = self.library.ask("flow", json!({ "tree": tree }));
-        let mut ids = vec![planted["id"].as_str().unwrap().to_owned()];
-        ids.extend(planted["children"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap().to_owned()));
-        ids
-    }
-
-    /// Adds a job and waits until it is as wanted.
-    fn run(&mut self, name: &str, opts: Value, state: &str) -> String {
-        let id = self.library.add("mail", name, json!({}), opts);
-        self.library.until("mail", &id, state);
-        id
-    }
-
-    fn end(self) {
-        if let Worker::Qtop(bench) = self.worker {
-            bench.stop();
-        }
-    }
-}
-
-/// Tells the scenes apart in messages.
-fn both(majors: &[u32]) -> impl Iterator<Item = (u32, bool)> {
-    majors.iter().flat_map(|major| [(*major, true), (*major, false)])
-}
+use crate::scene::{Scene, both};
 
 #[test]
 fn a_parent_goes_on_when_its_failed_child_is_not_kept() {
     for (major, own) in both(&[4, 5, 6]) {
-        let what = format!("BullMQ {major}, its own worker: {own}");
         let mut scene = Scene::begin(major, own, "");
+        let what = scene.what.clone();
         // Deleted at its end.
         let ids = scene.family(&[("fail", json!({ "removeOnFail": true })), ("good", json!({}))]);
         scene.library.until("mail", &ids[1], "gone");
@@ -128,8 +49,8 @@ fn a_parent_goes_on_when_the_pool_keeps_no_failed_jobs() {
 #[test]
 fn throttling_outlives_the_job_that_began_it() {
     for (major, own) in both(&[5, 6]) {
-        let what = format!("BullMQ {major}, its own worker: {own}");
         let mut scene = Scene::begin(major, own, "");
+        let what = scene.what.clone();
         let throttled =
             |id: &str, keep: Value| json!({ "deduplication": { "id": id, "ttl": 600_000 }, "removeOnComplete": keep });
         let first = scene.run("good", throttled("only", json!(true)), "gone");

@@ -17,6 +17,7 @@ mod outbox;
 mod plan;
 mod policy;
 mod pool;
+mod prepare;
 mod schedule;
 mod slot;
 mod standstill;

@@ -155,8 +155,9 @@ impl Pool {
             let slot = Slot { attempts: policy::allowed(retry, &claim), ..slot };
             state.slots.insert(number, slot);
         }
-        let decision = match self.chosen(&claim) {
-            Err(decision) => Some(decision),
+        let prepared = self.prepared(number, &claim, &cancel).await;
+        let decision = match prepared.and_then(|()| self.chosen(&claim).map_err(Some)) {
+            Err(decision) => decision,
             Ok(handler) => {
                 let work = self.work_of(&claim);
                 let turn = self.turn(&work).await;
@@ -391,7 +392,7 @@ impl Pool {
         Ok(settled)
     }
 
-    fn cause(&self, number: usize) -> Option<Cause> {
+    pub(super) fn cause(&self, number: usize) -> Option<Cause> {
         self.state().slots.get(&number).and_then(|slot| slot.cause.clone())
     }
 

@@ -67,6 +67,14 @@ fn refusal(error: &SystemError) -> Option<RefusalKind> {
     }
 }
 
+/// True if trying again may help: the connection is at fault, or the server for now.
+pub fn passing(error: &SystemError) -> bool {
+    match error {
+        SystemError::Link(LinkError::Connect { .. } | LinkError::Lost { .. } | LinkError::Timeout { .. }) => true,
+        _ => matches!(refusal(error), Some(RefusalKind::Passing | RefusalKind::WrongNode)),
+    }
+}
+
 /// True if the command may have been carried out although no answer came, or none that helps.
 pub fn uncertain(error: &SystemError) -> bool {
     match error {

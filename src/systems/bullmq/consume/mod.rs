@@ -3,7 +3,9 @@
 //!
 //! A claim is the job's lock; it is renewed by its token, and no script writes to a job whose lock is another's (R5).
 
+mod iterate;
 mod options;
+mod rule;
 mod settle;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +16,7 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use serde_json::json;
 
-use self::options::{Options, next_iteration};
+use self::options::Options;
 use super::BullMq;
 use super::keys::Keys;
 use crate::domain::ids::{JobId, QueueId};
@@ -84,9 +86,7 @@ impl Consume for BullMq {
             let mut arguments = vec![want.to_string().into_bytes()];
             arguments.extend(takes.arguments.iter().cloned());
             let answer = CLAIM.run(link, &[keys.base()], &arguments).await?;
-            let claimed = takes.read(reply::list(&answer).ok_or_else(|| shape("no list"))?)?;
-            iterate(link, &keys, &claimed.claims).await;
-            Ok(claimed)
+            takes.read(reply::list(&answer).ok_or_else(|| shape("no list"))?)
         })
     }
 
@@ -157,7 +157,6 @@ impl Consume for BullMq {
             let (lines, rest) =
                 reply::list(&answer).and_then(<[Value]>::split_first).ok_or_else(|| shape("no list"))?;
             let claimed = takes.read(rest)?;
-            iterate(link, &keys, &claimed.claims).await;
             settle::read(outcomes, lines, claimed.claims)
         })
     }
@@ -171,7 +170,20 @@ impl Consume for BullMq {
         })
     }
 
-    fn leave<'a>(&'a self, _: &'a Link, _: &'a Seat) -> Answer<'a, ()> {
+    fn remark(&self, seat: &Seat) -> Option<String> {
+        iterate::remark(seat)
+    }
+
+    fn prepares(&self, claim: &Claim) -> bool {
+        iterate::series_of(&claim.id).is_some()
+    }
+
+    fn prepare<'a>(&'a self, link: &'a Link, seat: &'a Seat, claim: &'a Claim) -> Answer<'a, ()> {
+        Box::pin(async move { iterate::iterate(link, &Keys::of(&seat.queue), seat, claim).await })
+    }
+
+    fn leave<'a>(&'a self, _: &'a Link, seat: &'a Seat) -> Answer<'a, ()> {
+        iterate::forget(seat);
         // Workers are known by their connections.
         Box::pin(async { Ok(()) })
     }
@@ -308,31 +320,6 @@ fn client_name(seat: &Seat) -> Vec<u8> {
     let queue = BASE64_STANDARD.encode(seat.queue.name.as_bytes());
     let safe: String = seat.worker.to_text().chars().filter(char::is_ascii_graphic).collect();
     [seat.queue.instance.name.as_bytes(), b":", queue.as_bytes(), b":w:", safe.as_bytes()].concat()
-}
-
-/// A scheduler's next job is made by whoever takes the present one. A failure leaves the scheduler standing, as it does
-/// in the library, so it is said aloud.
-async fn iterate(link: &Link, keys: &Keys, claims: &[Claim]) {
-    for claim in claims {
-        if !claim.id.as_bytes().starts_with(b"repeat:") {
-            continue;
-        }
-        let made = async {
-            let Some(scheduler) = options::scheduler_of(&claim.id) else { return Ok::<_, SystemError>(()) };
-            let mut ask = cmd("HMGET");
-            ask.arg(keys.scheduler(&scheduler)).arg("every").arg("pattern").arg("tz").arg("offset");
-            let found = link.ask(ask).await?;
-            let fields: Vec<String> =
-                reply::list(&found).unwrap_or(&[]).iter().map(|value| reply::text(value).unwrap_or_default()).collect();
-            let Some((due, opts)) = next_iteration(claim, &fields, stored_options(claim)) else { return Ok(()) };
-            let arguments: [&[u8]; 4] = [&scheduler, claim.id.as_bytes(), &due.to_string().into_bytes(), &opts];
-            ITERATE.run(link, &[keys.base()], &arguments).await?;
-            Ok(())
-        };
-        if let Err(error) = made.await {
-            tracing::warn!(job = %claim.id, %error, "the next job of a scheduler could not be made");
-        }
-    }
 }
 
 fn shape(what: &str) -> ReadError {

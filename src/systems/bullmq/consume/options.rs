@@ -1,13 +1,10 @@
-//! A job's own options, and when a scheduler's next job is due.
+//! A job's own options.
 
-use std::str::FromStr;
 use std::time::Duration;
 
-use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use crate::domain::ids::JobId;
-use crate::systems::consume::{Claim, Keep, OwnBackoff};
+use crate::systems::consume::{Keep, OwnBackoff};
 
 /// What the runner needs of the options.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -77,49 +74,6 @@ fn keep(value: &Value) -> Option<Keep> {
     }
 }
 
-/// The scheduler whose iteration a job is: `repeat:<scheduler>:<ms>`.
-pub fn scheduler_of(id: &JobId) -> Option<Vec<u8>> {
-    let rest = id.as_bytes().strip_prefix(b"repeat:")?;
-    let colon = rest.iter().rposition(|byte| *byte == b':')?;
-    Some(rest[..colon].to_vec())
-}
-
-/// When the next job of a scheduler is due, and its options. `fields`: every, pattern, time zone and offset as stored.
-pub fn next_iteration(claim: &Claim, fields: &[String], opts: &[u8]) -> Option<(i64, Vec<u8>)> {
-    let field = |at: usize| fields.get(at).map(String::as_str).filter(|text| !text.is_empty());
-    let now = claim.claimed_at.0;
-    let last: i64 = claim.id.to_text().rsplit(':').next()?.parse().ok()?;
-    let due = if let Some(every) = field(0).and_then(|text| text.parse::<i64>().ok()).filter(|every| *every > 0) {
-        let offset = field(3).and_then(|text| text.parse::<i64>().ok()).unwrap_or(0);
-        let next = last + every;
-        // Missed turns are not made up for: the next one in step with the others counts.
-        if next >= now {
-            next
-        } else {
-            let aligned = now.div_euclid(every) * every + offset;
-            if aligned <= now { aligned + every } else { aligned }
-        }
-    } else {
-        let cron = croner::Cron::from_str(field(1)?).ok()?;
-        let zone = field(2).map_or(Some(TimeZone::system()), |zone| TimeZone::get(zone).ok())?;
-        let from = jiff::Timestamp::from_millisecond(now.max(last)).ok()?.to_zoned(zone);
-        cron.find_next_occurrence(&from, false).ok()?.timestamp().as_millisecond()
-    };
-    let mut options = match serde_json::from_slice(opts) {
-        Ok(Value::Object(options)) => options,
-        _ => serde_json::Map::new(),
-    };
-    options.insert("delay".to_owned(), (due - now).max(0).into());
-    options.insert("timestamp".to_owned(), now.into());
-    options.insert("prevMillis".to_owned(), due.into());
-    options.remove("jobId");
-    if let Some(Value::Object(repeat)) = options.get_mut("repeat") {
-        let count = repeat.get("count").and_then(number).unwrap_or(0.0) as u64;
-        repeat.insert("count".to_owned(), (count + 1).into());
-    }
-    Some((due, serde_json::to_vec(&options).ok()?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,11 +98,5 @@ mod tests {
         let foreign = Options::read(br#"{"backoff":{"type":"mine","delay":1}}"#);
         assert_eq!(foreign.backoff, Some(OwnBackoff::Foreign("mine".to_owned())));
         assert_eq!(Options::read(b"no json"), Options::default());
-    }
-
-    #[test]
-    fn schedulers_are_found_in_the_ids_of_their_jobs() {
-        assert_eq!(scheduler_of(&"repeat:nightly:a:1700000000000".into()), Some(b"nightly:a".to_vec()));
-        assert_eq!(scheduler_of(&"17".into()), None);
     }
 }
