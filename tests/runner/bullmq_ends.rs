@@ -1,5 +1,7 @@
 //! What the end of a BullMQ job does to others, judged by how the library's own worker leaves the same queue.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::scene::{Scene, both};
@@ -64,6 +66,95 @@ fn throttling_outlives_the_job_that_began_it() {
         let simple = json!({ "deduplication": { "id": "simple" }, "removeOnComplete": true });
         let first = scene.run("good", simple.clone(), "gone");
         assert_ne!(scene.run("good", simple, "gone"), first, "{what}");
+        scene.end();
+    }
+}
+
+/// A job `top` of the queue `office`, its child `root` there, and its child in `mail` with this name; each fails with its
+/// own. The library works on `office`, so that a parent that may run does.
+fn line_of_three(scene: &mut Scene, name: &str) -> [String; 3] {
+    let fails = json!({ "failParentOnFailure": true });
+    let leaf = json!({ "name": name, "queueName": "mail", "data": {}, "opts": fails });
+    let root = json!({ "name": "root", "queueName": "office", "data": {}, "opts": fails, "children": [leaf] });
+    let top = json!({ "name": "top", "queueName": "office", "data": {}, "children": [root] });
+    scene.library.ask("work", json!({ "queue": "office" }));
+    let top = scene.library.ask("flow", json!({ "tree": top }));
+    let id = |node: &Value| node["id"].as_str().unwrap().to_owned();
+    let root = &top["children"][0];
+    [id(&top), id(root), id(&root["children"][0])]
+}
+
+/// What became of them: records, what the parents wait for, and events of the parents' queue, with names for the ids.
+fn outcome(scene: &mut Scene, ids: &[String; 3]) -> String {
+    let [top, root, leaf] = ids;
+    scene.library.until("mail", leaf, "failed");
+    for id in [root, top] {
+        scene.library.until("office", id, "failed");
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(scene.library.ask("runs", json!({ "queue": "office" })), json!([]), "{}: no parent runs", scene.what);
+    let mut told = String::new();
+    for (queue, id) in [("office", top), ("office", root), ("mail", leaf)] {
+        told += &format!("{:#?}\n", scene.record(&format!("bull:{queue}:{id}")));
+        let waits = scene.server.run(&format!("SMEMBERS bull:{queue}:{id}:dependencies"));
+        let failed = scene.server.run(&format!("ZRANGE bull:{queue}:{id}:unsuccessful 0 -1"));
+        told += &format!("{waits:?} {failed:?}\n");
+    }
+    let events = scene.library.ask("events", json!({ "queue": "office" }));
+    events.as_array().unwrap().iter().for_each(|event| told += &format!("{event}\n"));
+    told.replace(top, "TOP").replace(root, "ROOT").replace(leaf, "LEAF")
+}
+
+#[test]
+fn parents_of_4_fail_with_their_child_and_never_run() {
+    let mut told = Vec::new();
+    for own in [true, false] {
+        let mut scene = Scene::begin(4, own, "");
+        let ids = line_of_three(&mut scene, "fail");
+        let outcome = outcome(&mut scene, &ids);
+        // The library keeps a place in its own code as the trace.
+        told.push(outcome.lines().filter(|line| !line.contains("stacktrace")).collect::<Vec<_>>().join("\n"));
+        scene.end();
+    }
+    assert_eq!(told[1], told[0]);
+}
+
+#[test]
+fn jobs_of_4_that_stalled_too_often_fail_without_being_run() {
+    let mut told = Vec::new();
+    for own in [true, false] {
+        let mut scene = Scene::idle(4);
+        let ids = line_of_three(&mut scene, "good");
+        // Its worker died, for the second time.
+        scene.server.run("RPOPLPUSH bull:mail:wait bull:mail:active");
+        scene.server.run(&format!("HSET bull:mail:{} stalledCounter 1", ids[2]));
+        scene.start(own, "");
+        scene.library.until("mail", &ids[2], "failed");
+        told.push(scene.record(&format!("bull:mail:{}", ids[2])));
+        if !own {
+            // The library forgets the parents here; they would wait for ever.
+            outcome(&mut scene, &ids);
+        }
+        let counts = scene.bench.as_ref().map_or(0, |bench| bench.view().pools[0].counts.failed);
+        assert_eq!(counts, 0, "nobody ran it");
+        scene.end();
+    }
+    let same = |field: &str| told[0].get(field) == told[1].get(field);
+    for field in ["failedReason", "finishedOn", "stalledCounter", "stc", "defa", "attemptsMade", "processedOn"] {
+        assert!(same(field), "{field}: {told:#?}");
+    }
+}
+
+#[test]
+fn parents_whose_workers_know_no_deferred_failure_fail_at_once() {
+    // Up to 5.49 none did, and up to some version queues did not say theirs.
+    for told in ["HSET bull:office:meta version bullmq:5.10.0", "HDEL bull:mail:meta version"] {
+        let mut scene = Scene::idle(5);
+        let ids = line_of_three(&mut scene, "fail");
+        scene.server.run(told);
+        scene.start(false, "");
+        outcome(&mut scene, &ids);
+        assert_eq!(scene.record(&format!("bull:office:{}", ids[0])).get("defa"), None);
         scene.end();
     }
 }

@@ -15,7 +15,7 @@ local function again(one, lock, holder)
     call('HSET', job, 'failedReason', one.value)
     keep_trace(one)
     if one.second == 1 then
-      call('HINCRBY', job, 'stc', 1)
+      call('HINCRBY', job, queue_settings().deaths, 1)
     end
   end
   if delay > 0 then

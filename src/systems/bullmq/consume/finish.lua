@@ -9,83 +9,10 @@ local function spell_out(id, job, value, rest)
   }
 end
 
-local function tell_parent(one, stored)
-  local part = common()
-  local queue, parent = part.parent_of(one.job)
-  if not queue then
-    return
-  end
-
-  local function release(queue, parent, delay_counts)
-    local record = at(parent, queue)
-    if call('EXISTS', record) == 0 or call('ZREM', at('waiting-children', queue), parent) == 0 then
-      return
-    end
-    local found = call('HMGET', record, 'priority', 'delay')
-    local delay = tonumber(found[2]) or 0
-    if delay > 0 and delay_counts then
-      call('ZADD', at('delayed', queue), score_text(part.delayed_score(queue, time + delay)), parent)
-      part.emit(queue, 'event', 'delayed', 'jobId', parent, 'delay', time + delay)
-      part.wake_for_delayed(queue)
-    else
-      part.to_wait(queue, parent, tonumber(found[1]) or 0, true)
-      part.emit(queue, 'event', 'waiting', 'jobId', parent, 'prev', 'waiting-children')
-    end
-  end
-
-  local function release_if_last(queue, parent)
-    if call('SCARD', at(parent, queue) .. ':dependencies') == 0 then
-      release(queue, parent, true)
-    end
-  end
-
-  -- The parent fails with this child: at once if it waits, else when somebody runs it.
-  local function fail_parent(queue, parent, child)
-    local record = at(parent, queue)
-    if call('EXISTS', record) == 0 or call('ZSCORE', at('failed', queue), parent) then
-      return
-    end
-    call('HSET', record, 'defa', 'child ' .. child .. ' failed')
-    if call('ZREM', at('delayed', queue), parent) == 1 then
-      call('HSET', record, 'delay', 0)
-      part.to_wait(queue, parent, tonumber(call('HGET', record, 'priority')) or 0, true)
-      part.emit(queue, 'event', 'waiting', 'jobId', parent, 'prev', 'delayed')
-    else
-      release(queue, parent, false)
-    end
-  end
-
-  local record = at(parent, queue)
-  local policy = cjson.decode(stored)
-  local known = one.kind == 'completed' or policy.fpof or policy.cpof or policy.idof or policy.rdof
-  -- Without a policy the parent goes on waiting for a retry of the failed child.
-  if not known or call('SREM', record .. ':dependencies', one.job) == 0 then
-    return
-  end
-  if one.kind == 'completed' then
-    call('HSET', record .. ':processed', one.job, one.value)
-    release_if_last(queue, parent)
-  elseif policy.fpof then
-    call('ZADD', record .. ':unsuccessful', time, one.job)
-    fail_parent(queue, parent, one.job)
-  elseif policy.cpof then
-    call('HSET', record .. ':failed', one.job, one.value)
-    release(queue, parent, true)
-  else
-    if policy.idof then
-      call('HSET', record .. ':failed', one.job, one.value)
-    end
-    release_if_last(queue, parent)
-  end
-end
-
 -- The deduplication id is free again, unless it has a time of its own; what came meanwhile may run now.
 local function end_deduplication(one, dedup)
   local owner = at('de:' .. dedup)
-  local ends = call('PTTL', owner)
-  if ends == 0 or (ends == -1 and call('GET', owner) == one.id) then
-    call('DEL', owner)
-  end
+  common().parents().free_deduplication(nil, one.id, dedup)
   local later = at('dn:' .. dedup)
   local found = call('HMGET', later, 'name', 'data', 'opts', 'pk', 'pd', 'pdk', 'rjk', 'jid')
   if not found[3] then

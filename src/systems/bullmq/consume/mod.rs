@@ -35,8 +35,9 @@ macro_rules! script {
             "make_common = function()\n",
             include_str!("../scripts/common.lua"),
             include_str!("promote.lua"),
+            include_str!("parents.lua"),
             "return {\n",
-            "delayed_score = delayed_score, emit = emit, parent_of = parent_of, priority_score = priority_score,\n",
+            "delayed_score = delayed_score, emit = emit, parents = parents, priority_score = priority_score,\n",
             "promote_due = promote_due, release_parent = release_parent, to_wait = to_wait,\n",
             "waiting_list = waiting_list, wake = wake, wake_for_delayed = wake_for_delayed,\n",
             "}\nend\n",
@@ -52,7 +53,7 @@ static SETTLE: Script = script!(
     "take.lua", "held.lua";
     rarely "finish.lua", "again.lua", "tidy.lua" =>
         "again = again, delete = delete, end_deduplication = end_deduplication, keep_trace = keep_trace, \
-         spell_out = spell_out, tell_parent = tell_parent, tidy = tidy";
+         spell_out = spell_out, tidy = tidy";
     "outcome.lua", "settle.lua"
 );
 static EXTEND: Script = script!("extend.lua");

@@ -38,7 +38,7 @@ local function finish(id, job, lock, holder, value, rest)
     rare().end_deduplication(rare().spell_out(id, job, value, rest), found[2])
   end
   if found[3] then
-    rare().tell_parent(rare().spell_out(id, job, value, rest), found[3])
+    common().parents().tell_parent({ job = job, kind = kind, value = value }, found[3], time)
   end
   local made = '1'
   if found[1] and found[1] ~= '0' then

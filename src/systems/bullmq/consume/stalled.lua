@@ -14,16 +14,21 @@ for _, id in ipairs(suspects) do
   local job = at(id)
   if call('EXISTS', job .. ':lock') == 0 and call('LREM', at('active'), 1, id) > 0
     and call('EXISTS', job) == 1 then
-    local times = call('HINCRBY', job, 'stc', 1)
-    local scheduler = call('HGET', job, 'rjk')
-    if times >= tonumber(ARGV[2]) and not (scheduler and call('ZSCORE', at('repeat'), scheduler)) then
-      call('HSET', job, 'defa', 'job stalled more than allowable limit')
+    local parents = common().parents()
+    local too_often = call('HINCRBY', job, queue_settings().deaths, 1) >= tonumber(ARGV[2])
+    if too_often and parents.known() < 550 then
+      parents.fail_stalled(id, 'job stalled more than allowable limit', time)
+    else
+      local scheduler = call('HGET', job, 'rjk')
+      if too_often and not (scheduler and call('ZSCORE', at('repeat'), scheduler)) then
+        call('HSET', job, 'defa', 'job stalled more than allowable limit')
+      end
+      call('RPUSH', common().waiting_list(), id)
+      common().wake()
+      say('event', 'waiting', 'jobId', id, 'prev', 'active')
+      say('event', 'stalled', 'jobId', id)
+      returned = returned + 1
     end
-    call('RPUSH', common().waiting_list(), id)
-    common().wake()
-    say('event', 'waiting', 'jobId', id, 'prev', 'active')
-    say('event', 'stalled', 'jobId', id)
-    returned = returned + 1
   end
 end
 local active = call('LRANGE', at('active'), 0, 4999)

@@ -82,7 +82,7 @@ local function take(want, from, time, woken, all_due)
     end
     for _, id in ipairs(ids) do
       local job = base .. ':' .. id
-      local found = call('HMGET', job, 'name', 'data', 'opts', 'timestamp', queue.made, 'stc', 'defa', 'ats')
+      local found = call('HMGET', job, 'name', 'data', 'opts', 'timestamp', queue.made, queue.deaths, 'defa', 'ats')
       if not found[1] and not found[2] then
         -- The id of a job whose record is gone: there is nothing to run.
         call('LREM', at('active'), 1, id)

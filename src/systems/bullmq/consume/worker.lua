@@ -14,7 +14,8 @@ local settings
 local function queue_settings()
   if not settings then
     local found = call('HMGET', at('meta'), 'paused', 'concurrency', 'max', 'duration', 'version', 'opts.maxLenEvents')
-    local major = found[5] and tonumber(string.match(found[5], '^bullmq[^:]*:(%d+)'))
+    local major, minor = string.match(found[5] or '', '^bullmq[^:]*:(%d+)%.?(%d*)')
+    major, minor = tonumber(major), tonumber(minor) or 0
     settings = {
       paused = found[1] ~= false,
       concurrency = tonumber(found[2]),
@@ -22,6 +23,8 @@ local function queue_settings()
       duration = tonumber(found[4]),
       major = major,
       made = major == 4 and 'attemptsMade' or 'atm',
+      -- Where it is counted how often a job stalled.
+      deaths = (major == 4 or major == 5 and minor < 49) and 'stalledCounter' or 'stc',
       most_events = found[6] or '10000',
     }
   end
