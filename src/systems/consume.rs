@@ -286,8 +286,8 @@ pub trait Consume: Send + Sync {
         false
     }
 
-    /// Does what taking this job obliges to, for example makes its schedule's next job. Until that is done the job is not run and
-    /// its outcome not stored. To repeat it is harmless.
+    /// Does what taking this job obliges to, for example makes its schedule's next job. Until that is done the job is not
+    /// run. To repeat it is harmless.
     fn prepare<'a>(&'a self, link: &'a Link, seat: &'a Seat, claim: &'a Claim) -> Answer<'a, ()> {
         let _ = (link, seat, claim);
         Box::pin(async { Ok(()) })

@@ -70,8 +70,8 @@ fn throttling_outlives_the_job_that_began_it() {
     }
 }
 
-/// A job `top` of the queue `office`, its child `root` there, and its child in `mail` with this name; each fails with its
-/// own. The library works on `office`, so that a parent that may run does.
+/// A job `top` of the queue `office`, its child `root` there, and its child in `mail` with this name; each fails with
+/// its own. The library works on `office`, so that a parent that may run does.
 fn line_of_three(scene: &mut Scene, name: &str) -> [String; 3] {
     let fails = json!({ "failParentOnFailure": true });
     let leaf = json!({ "name": name, "queueName": "mail", "data": {}, "opts": fails });

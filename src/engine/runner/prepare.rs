@@ -16,8 +16,8 @@ use crate::systems::consume::{Claim, Verdict};
 const AGAIN: Duration = Duration::from_secs(30);
 
 impl Pool {
-    /// Does it, as long as that takes while the claim holds. Otherwise the job is not run; the error says what becomes of it,
-    /// if the claim is still ours.
+    /// Does it, however long that takes while the claim holds. Otherwise the job is not run; the error says what becomes
+    /// of it, if the claim is still ours.
     pub(super) async fn prepared(
         &self,
         number: usize,

@@ -1,4 +1,4 @@
-//! The next job of a scheduler (5.x and later) or of a repeatable (4.x and 5.x): whoever takes the present one makes it.
+//! The next job of a scheduler (5.x and later) or of a repeatable (4.x and 5.x): who takes the present one makes it.
 //!
 //! The ids of their jobs are `repeat:<series>:<ms>`. A scheduler's series is its id, and its record says what its jobs
 //! are. A repeatable's series is a checksum that never changes, its member of `repeat` spells out its rule

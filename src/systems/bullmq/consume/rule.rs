@@ -82,8 +82,8 @@ pub(super) fn number(value: Option<&Value>) -> Option<i64> {
     }
 }
 
-/// A moment in ms: so many since 1970, or a date as JSON has it. One without a time of day begins in UTC, one without a zone
-/// is meant in this machine's.
+/// A moment in ms: so many since 1970, or a date as JSON has it. One without a time of day begins in UTC, one without a
+/// zone is meant in this machine's.
 pub(super) fn moment(value: &Value) -> Option<i64> {
     let Value::String(text) = value else { return number(Some(value)) };
     if let Ok(moment) = text.parse::<jiff::Timestamp>() {
