@@ -20,10 +20,13 @@ use crate::systems::{ReadError, SystemError, reply};
 /// What is asked of a scheduler's record.
 const FIELDS: [&str; 8] = ["every", "pattern", "tz", "offset", "startDate", "endDate", "limit", "ic"];
 
-/// Why schedules end with the jobs taken here, by runner and queue and then by schedule: a person must be told.
-static ENDING: Mutex<BTreeMap<(Name, QueueId), BTreeMap<Vec<u8>, String>>> = Mutex::new(BTreeMap::new());
+/// Reasons by schedule.
+type Reasons = BTreeMap<Vec<u8>, String>;
 
-fn ending() -> MutexGuard<'static, BTreeMap<(Name, QueueId), BTreeMap<Vec<u8>, String>>> {
+/// Why schedules end with the jobs taken here, by runner and queue: a person must be told.
+static ENDING: Mutex<BTreeMap<(Name, QueueId), Reasons>> = Mutex::new(BTreeMap::new());
+
+fn ending() -> MutexGuard<'static, BTreeMap<(Name, QueueId), Reasons>> {
     ENDING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
