@@ -111,7 +111,7 @@ fn without_program(queue: &str, (kind, arguments, more): (&str, &str, &str), fau
     signal(child.id(), "TERM");
     assert_eq!(wait(&mut child, Duration::from_secs(10)), 0);
     let log = fs::read_to_string(home.path().join("log")).unwrap();
-    assert!(log.contains("stuck: takes no jobs until one can be started") && log.contains(reason), "{what}: {log}");
+    assert!(log.contains("no jobs are taken until one can be started") && log.contains(reason), "{what}: {log}");
 }
 
 /// A program that can be started while the flag is set; each try and each run is noted with its attempt.

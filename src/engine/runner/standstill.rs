@@ -30,10 +30,10 @@ impl Standstill {
         Self { reasons: BTreeMap::new(), wait: FIRST, until: now + FIRST, trial: None }
     }
 
-    /// For people.
+    /// For people. The reason comes first: on a narrow screen the end is cut.
     pub fn note(&self) -> String {
         let reasons: Vec<&str> = self.reasons.values().map(String::as_str).collect();
-        format!("takes no jobs until one can be started: {}", reasons.join("; "))
+        format!("{}; no jobs are taken until one can be started", reasons.join("; "))
     }
 
     /// The job in this slot shows whether one can be started again.
