@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{Check, steps};
 use crate::config::document::Step;
-use crate::config::handler::check_handler;
+use crate::config::handler::{Handler, check_handler};
 use crate::config::runner::{Backoff, Pool, Retry, Timetable, Unmatched};
 use crate::config::schema::Config;
 use crate::config::values;
@@ -19,6 +19,20 @@ const MOST_AT_ONCE: usize = 1_000;
 const SHORTEST_LEASE: Duration = Duration::from_secs(2);
 /// Shortest time between two moments of a schedule.
 const SHORTEST_TURN: Duration = Duration::from_secs(1);
+
+/// A pattern of the handlers before that leaves nothing to this one; `None`: something may be left.
+fn hidden<'a>(handler: &Handler, before: &'a [Handler]) -> Option<&'a str> {
+    let by = |pattern: &str| {
+        let earlier = before.iter().flat_map(|handler| handler.matches.iter());
+        let all = |earlier: &str| !earlier.is_empty() && earlier.chars().all(|c| c == '*');
+        earlier.into_iter().find(|earlier| all(earlier) || *earlier == pattern)
+    };
+    let mut found = None;
+    for pattern in handler.matches.iter() {
+        found = Some(by(pattern)?);
+    }
+    found
+}
 
 impl Check<'_> {
     pub(super) fn runner(&mut self, config: &Config) {
@@ -99,6 +113,13 @@ impl Check<'_> {
             for problem in check_handler(handler, secrets) {
                 let place = [table.clone(), vec!["handler".into(), number.into()], steps(&problem.field)].concat();
                 self.add(&place, problem.message, None, problem.remedy);
+            }
+            if let Some(pattern) = hidden(handler, &pool.handlers[..number]) {
+                let place = [table.clone(), vec!["handler".into(), number.into()]].concat();
+                let message = format!("this handler is never reached: the pattern {pattern:?} stands before it");
+                let remedy =
+                    Some("handlers are asked in their order: put it before that one, or leave it out".to_owned());
+                self.add(&place, message, None, remedy);
             }
         }
     }

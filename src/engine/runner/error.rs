@@ -18,6 +18,14 @@ pub enum RunnerError {
         /// Why.
         reason: String,
     },
+    /// Two pools for one queue, under two spellings of its address.
+    #[error("{queue} and {other} are one queue, and two pools would work on it")]
+    Twice {
+        /// The address of the second.
+        queue: String,
+        /// The address of the first.
+        other: String,
+    },
     /// A handler cannot run.
     #[error("the handler {handler:?} of {queue} cannot run: {reason}")]
     Handler {
@@ -80,6 +88,7 @@ impl Remedy for RunnerError {
                 "Add [[runner.pool]] with queue = \"SYSTEM:NAME\" and a handler to the configuration.".into()
             }
             Self::Queue { .. } => "See `qtop queues` for addresses, and the [[runner.pool]] tables.".into(),
+            Self::Twice { .. } => "Put their handlers into one [[runner.pool]].".into(),
             Self::Handler { remedy, .. } => return remedy.as_deref().map(Cow::Borrowed),
             Self::Unmatched { .. } => {
                 "Add a handler with match = \"*\", or unmatched = \"fail\" or \"return\" to the pool.".into()

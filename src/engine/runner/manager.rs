@@ -13,14 +13,13 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::error::RunnerError;
-use super::gate::{Gate, Needs};
+use super::gate::Needs;
 use super::metrics;
 use super::plan::{self, Common};
 use super::pool::Pool;
 use super::schedule;
 use super::slot::wall;
 use super::stats::RECENT;
-use super::wire::Wire;
 use super::{Order, RunnerConfig, RunnerEnd};
 use crate::config::Runner;
 use crate::domain::runner::{RunnerCommand, RunnerState, RunnerView};
@@ -77,13 +76,7 @@ impl Manager {
     /// Checks everything that can be checked without the server.
     pub fn new(config: RunnerConfig) -> Result<Self, RunnerError> {
         let RunnerConfig { connect, server, systems, runner, build } = config;
-        let common = Common {
-            name: plan::unique(&runner.name),
-            systems,
-            wire: Wire::new(connect),
-            gate: Arc::new(Gate::default()),
-            build,
-        };
+        let common = Common::new(connect, systems, &runner, build);
         let planned = plan::pools(&common, &runner)?;
         let manager = Self {
             common,

@@ -13,6 +13,7 @@ use crate::config::{self, Kept, Runner, Unmatched};
 use crate::domain::address::decode;
 use crate::domain::ids::{Name, QueueId};
 use crate::engine::Systems;
+use crate::link::ConnectOptions;
 use crate::systems::System;
 use crate::systems::consume::{Keep, LeftBehind, Retention, Seat};
 
@@ -31,6 +32,14 @@ pub struct Common {
     pub gate: Arc<Gate>,
     /// Makes handlers.
     pub build: Arc<Build>,
+}
+
+impl Common {
+    /// For a runner of this configuration; connects to nothing.
+    pub fn new(connect: ConnectOptions, systems: Systems, runner: &Runner, build: Arc<Build>) -> Self {
+        let (name, wire, gate) = (unique(&runner.name), Wire::new(connect), Arc::new(Gate::default()));
+        Self { name, systems, wire, gate, build }
+    }
 }
 
 /// The queue an address names, and its system, which has a consumer.
@@ -55,12 +64,37 @@ pub fn pools(common: &Common, runner: &Runner) -> Result<Vec<Arc<Pool>>, RunnerE
     if runner.pools.is_empty() {
         return Err(RunnerError::NothingNamed);
     }
-    runner.pools.iter().map(|pool| self::pool(common, runner, pool)).collect()
+    let (pools, problems) = all(common, runner);
+    problems.into_iter().next().map_or(Ok(pools), Err)
+}
+
+/// Makes the pools that can be made, and says what is wrong with each of the others.
+pub fn all(common: &Common, runner: &Runner) -> (Vec<Arc<Pool>>, Vec<RunnerError>) {
+    let (mut pools, mut problems) = (Vec::new(), Vec::new());
+    for config in &runner.pools {
+        match pool(common, runner, config) {
+            Ok(pool) => pools.push(pool),
+            Err(error) => problems.push(error),
+        }
+    }
+    (pools, problems)
+}
+
+/// Refuses a queue that an earlier pool works on: an address can be written in several ways, and each of two pools would
+/// give up the jobs that only the other has a handler for.
+fn alone(systems: &Systems, runner: &Runner, config: &config::Pool, queue: &QueueId) -> Result<(), RunnerError> {
+    let earlier = runner.pools.iter().map(|other| &other.queue).take_while(|other| **other != config.queue);
+    let mut same = earlier.filter(|other| find(systems, other).is_ok_and(|(known, _)| known == *queue));
+    match same.next() {
+        None => Ok(()),
+        Some(other) => Err(RunnerError::Twice { queue: config.queue.clone(), other: other.clone() }),
+    }
 }
 
 /// Makes one pool.
 pub fn pool(common: &Common, runner: &Runner, config: &config::Pool) -> Result<Arc<Pool>, RunnerError> {
     let (queue, system) = find(&common.systems, &config.queue)?;
+    alone(&common.systems, runner, config, &queue)?;
     let consumer = system.consumer().expect("an address is only found in a system with a consumer");
     let everything = config.handlers.iter().any(|handler| handler.takes(""));
     if !everything && config.unmatched.is_none() && !consumer.picks_by_name() {
