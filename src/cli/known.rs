@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::app::columns::{self, Column};
 use crate::app::{actions, keymap::Keymap};
 use crate::config::{Config, KeyProblem, Known};
+use crate::domain::alert;
 use crate::domain::described::Described;
 use crate::link::{Address, safe_url};
 use crate::{systems, theme};
@@ -17,6 +18,7 @@ pub fn known() -> Known {
         keys: Some(check_keys),
         systems: systems.iter().map(|system| system.spec().name).collect(),
         states: systems.iter().flat_map(|system| system.spec().states).map(|state| state.id.0).collect(),
+        findings: alert::CODES.to_vec(),
         columns: columns::TABLES.iter().map(|(table, columns)| (*table, names(columns))).collect(),
         themes: Some(theme::names),
         url: Some(check_url),

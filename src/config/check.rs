@@ -40,6 +40,8 @@ pub struct Known {
     pub systems: Vec<&'static str>,
     /// States of all queue systems.
     pub states: Vec<&'static str>,
+    /// Codes of what may be found about queues and servers.
+    pub findings: Vec<&'static str>,
     /// Columns by screen.
     pub columns: Vec<(&'static str, Vec<&'static str>)>,
     /// Names of themes.

@@ -27,6 +27,51 @@ const UNTOUCHED: Duration = Duration::from_secs(60);
 /// Clocks that differ by less are taken as equal.
 const CLOCK_SKEW: Duration = Duration::from_secs(5);
 
+/// Codes of all that may be found about a queue or a server, here or by the queue's own system.
+pub const CODES: &[&str] = &[
+    "clock",
+    "cluster",
+    "dataset_changed",
+    "delayed_overdue",
+    "eviction",
+    "failing",
+    "growing",
+    "held",
+    "horizon_inactive",
+    "info_refused",
+    "library_unknown",
+    "loading",
+    "lost_reservations",
+    "memory",
+    "mixed_libraries",
+    "no_definition",
+    "no_mover",
+    "no_workers",
+    "nobody_listens",
+    "none_expected",
+    "not_now",
+    "nothing_finished",
+    "old_aborts",
+    "old_head",
+    "only_counter",
+    "overdue",
+    "paused_disagrees",
+    "paused_with_backlog",
+    "prefix_unknown",
+    "rate_limited",
+    "replica",
+    "save_failed",
+    "scan_refused",
+    "stalled",
+    "stranded_in_paused",
+    "stuck_pending",
+    "two_waiting_lists",
+    "undecodable",
+    "unreachable",
+    "untouched",
+    "workers_missing",
+];
+
 /// Mark before a queue's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Mark {

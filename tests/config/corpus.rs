@@ -34,6 +34,7 @@ pub fn known() -> Known {
         keys: Some(keys),
         systems: vec!["bullmq", "list", "sidekiq", "stream"],
         states: vec!["waiting", "active", "processing", "delayed", "failed", "dead"],
+        findings: vec!["no_workers", "growing"],
         columns: vec![("queues", vec!["queue", "waiting", "failed"]), ("jobs", vec!["id", "name"])],
         themes: Some(qtop::theme::names),
         url: Some(url),

@@ -27,6 +27,10 @@ impl Check<'_> {
         } else if before.iter().any(|other| other.name == alert.name) {
             self.add(&at("name"), format!("two alerts are called {:?}", alert.name), None, None);
         }
+        for code in alert.when.iter() {
+            let known = self.known;
+            self.one_of(&at("when"), "finding", code, &known.findings);
+        }
         if alert.timeout.is_zero() {
             self.add(&at("timeout"), "no hook ends in no time", Some("a time such as \"30s\"".to_owned()), None);
         }
