@@ -21,6 +21,8 @@ mod bullmq_ends;
 mod bullmq_schedules;
 #[path = "runner/chaos.rs"]
 mod chaos;
+#[path = "runner/checked.rs"]
+mod checked;
 #[path = "runner/faults.rs"]
 mod faults;
 #[path = "runner/killed.rs"]

@@ -17,6 +17,7 @@ use super::change::{self, Counter, TrashCommand, places};
 use super::failure::{Exit, Failure};
 use super::known::known;
 use super::output::Output;
+use super::runner;
 use super::session::Session;
 use crate::config::{self, Config, Environment};
 
@@ -98,6 +99,7 @@ pub fn settings(action: &ConfigAction, cli: &Cli, environment: &Environment, out
         }
         ConfigAction::Check => {
             let config = config::load(&overrides, environment, &known())?;
+            runner::check(&config)?;
             let file = config.origin.file.as_ref().map(|path| path.display().to_string());
             output.text(&format!("{} is good", file.as_deref().unwrap_or("no file: the defaults hold, and that")))?;
         }

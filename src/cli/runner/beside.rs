@@ -54,7 +54,7 @@ pub fn beside_screens(
         .map_err(|error| Failure::new(Exit::Refused, format!("the runtime could not be started: {error}")))?;
     let view = if goes_on && let Some(words) = step_aside(front, environment, &output) {
         words.map_err(|error| Failure::new(Exit::Refused, format!("the screens cannot be left behind: {error}")))?;
-        runtime.block_on(attend(&handle, Arc::new(config), read(), &output))?
+        runtime.block_on(attend(&handle, Arc::new(config), read(), None, &output))?
     } else {
         match hung_up {
             true => hang_up(&handle, hangup),

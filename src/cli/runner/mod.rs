@@ -14,13 +14,14 @@ use super::args::Cli;
 use super::failure::{Exit, Failure};
 use super::known::known;
 use super::output::Output;
-use crate::config::{self, Config, Environment, Hangup};
+use crate::config::{self, Changes, Config, Environment, Hangup};
 use crate::domain::runner::{PoolState, RunnerView};
 use crate::engine::alerts::Alerts;
 use crate::engine::runner::error::RunnerError;
 use crate::engine::runner::{Order, RunnerConfig, RunnerHandle, start};
 use crate::engine::{self, ConfigEvent, EngineConfig};
 use crate::link::Remedy;
+use crate::log::LogGuard;
 
 pub use beside::beside_screens;
 pub use local::Local;
@@ -56,7 +57,7 @@ pub fn run(cli: &Cli, mut config: Config, environment: &Environment, output: &Ou
     hooks(&config)?;
     let handle = begin(&config)?;
     let read = reader(cli, environment, local.as_ref().map(Local::url));
-    let view = runtime.block_on(attend(&handle, Arc::new(config), read, output))?;
+    let view = runtime.block_on(attend(&handle, Arc::new(config), read, log.as_ref(), output))?;
     drop(runtime);
     let end = handle.join().map_err(failure)?;
     let afterwards = local.map(Local::end);
@@ -69,6 +70,22 @@ pub fn run(cli: &Cli, mut config: Config, environment: &Environment, output: &Ou
 pub fn begin(config: &Config) -> Result<RunnerHandle, Failure> {
     let runner = RunnerConfig::of(config, &config.origin.chosen).map_err(failure)?;
     start(runner).map_err(failure)
+}
+
+/// Says all that would keep a runner of this configuration from starting, without asking any server.
+pub fn check(config: &Config) -> Result<(), Failure> {
+    let mut problems = Vec::new();
+    if !config.runner.pools.is_empty() {
+        let found = crate::engine::runner::check(config, &config.origin.chosen).map_err(failure)?;
+        problems.extend(found.into_iter().map(failure));
+    }
+    problems.extend(hooks(config).err());
+    let told = problems.into_iter().map(|problem| match problem.remedy {
+        Some(remedy) => format!("{}\n  {remedy}", problem.text),
+        None => problem.text,
+    });
+    let told = told.collect::<Vec<_>>().join("\n\n");
+    if told.is_empty() { Ok(()) } else { Err(Failure::new(Exit::Usage, told)) }
 }
 
 /// A runner that cannot start, for people.
@@ -165,12 +182,14 @@ async fn attend(
     handle: &RunnerHandle,
     config: Arc<Config>,
     read: Read,
+    log: Option<&LogGuard>,
     output: &Output,
 ) -> Result<Arc<RunnerView>, Failure> {
     let life = CancellationToken::new();
     let _ends = life.clone().drop_guard();
     let mut signals = Signals::new()?;
     let mut reloads = engine::watch(Arc::clone(&config), read, life);
+    let begun = Arc::clone(&config);
     let mut current = config;
     let mut alerts = watch_alerts(&current, output);
     let mut said = Said::default();
@@ -195,16 +214,17 @@ async fn attend(
             Some(event) = reloads.recv() => match event {
                 ConfigEvent::Broken(problems) => output.note(&problems.to_string()),
                 ConfigEvent::Changed(changed) => {
-                    let described = |config: &Config| (config.lists.clone(), config.arq.clone(), config.laravel.clone());
-                    if described(&changed) != described(&current) || changed.origin.chosen != current.origin.chosen {
-                        output.note("another server or other [[list]], [[arq]] and [[laravel]] tables take effect at the next start");
+                    let changes = Changes::between(&current, &changed);
+                    later(&changes, &begun, &changed, output);
+                    if changes.log {
+                        say_more(log, &changed, output);
                     }
-                    if changed.runner != current.runner {
+                    if changes.runner {
                         output.note("the runner takes over its new configuration");
                         // Full: the runner is busy ending.
                         drop(handle.orders.try_send(Order::Reload(Box::new(changed.runner.clone()))));
                     }
-                    if changed.alerts != current.alerts {
+                    if changes.alerts {
                         drop(alerts.take());
                         alerts = watch_alerts(&changed, output);
                     }
@@ -213,6 +233,28 @@ async fn attend(
             },
             () = tokio::time::sleep(LOOK) => said.look(&handle.view.borrow().clone(), output),
         }
+    }
+}
+
+/// Says what a changed configuration means only to a runner that is started with it.
+fn later(changes: &Changes, begun: &Config, changed: &Config, output: &Output) {
+    let name = &begun.origin.chosen;
+    let since = Changes::between(begun, changed);
+    if (changes.servers.contains(name) && since.servers.contains(name)) || (changes.chosen && since.chosen) {
+        output.note("the runner goes on with the server it began with; the other takes effect at the next start");
+    }
+    if changes.lists && since.lists {
+        let tables = "[[list]], [[arq]], [[laravel]] and [[convention]]";
+        output.note(&format!("changed {tables} tables take effect at the next start"));
+    }
+}
+
+/// The log follows the configuration in its level, not in its place.
+fn say_more(log: Option<&LogGuard>, changed: &Config, output: &Output) {
+    match log.map(|log| log.set_level(&changed.log.level)) {
+        Some(Ok(())) => output.note(&format!("the level of the log is {} now", changed.log.level)),
+        Some(Err(error)) => output.note(&error.to_string()),
+        None => output.note("a changed [log] takes effect at the next start"),
     }
 }
 

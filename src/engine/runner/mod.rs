@@ -34,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::error::RunnerError;
 use self::handler::Surroundings;
-use crate::config::{Config, Runner};
+use crate::config::{self, Config, Runner};
 use crate::domain::runner::{RunnerCommand, RunnerView};
 use crate::engine::{Systems, connect_options};
 use crate::link::{ConnectOptions, Mode};
@@ -65,11 +65,17 @@ impl RunnerConfig {
     /// # Errors
     /// If the server may not be changed, or has no URL.
     pub fn of(config: &Config, name: &str) -> Result<Self, RunnerError> {
+        let reason = config.servers.get(name).and_then(config::Server::read_only_reason);
+        match reason {
+            Some(reason) => Err(RunnerError::ReadOnly(format!("{name}: {reason}"))),
+            None => Self::unguarded(config, name),
+        }
+    }
+
+    /// The same for a server that may perhaps not be changed.
+    fn unguarded(config: &Config, name: &str) -> Result<Self, RunnerError> {
         let refused = |reason: &str| RunnerError::ReadOnly(format!("{name}: {reason}"));
         let server = config.servers.get(name).ok_or_else(|| refused("it is not described"))?;
-        if let Some(reason) = server.read_only_reason() {
-            return Err(refused(&reason));
-        }
         let mut connect = connect_options(server).ok_or_else(|| refused("it has no URL"))?;
         connect.mode = Mode::ReadWrite;
         Ok(Self {
@@ -80,6 +86,24 @@ impl RunnerConfig {
             runner: config.runner.clone(),
         })
     }
+}
+
+/// What keeps the configured pools from being started, as far as that can be told without a server. Whether the server may
+/// be changed is left out: another may be named when the runner is started.
+///
+/// # Errors
+/// If the machine has no runtime to give.
+pub fn check(config: &Config, name: &str) -> Result<Vec<RunnerError>, RunnerError> {
+    let RunnerConfig { connect, systems, runner, build, .. } = match RunnerConfig::unguarded(config, name) {
+        Ok(config) => config,
+        Err(error) => return Ok(vec![error]),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| RunnerError::Threads(error.to_string()))?;
+    let _inside = runtime.enter();
+    Ok(plan::all(&plan::Common::new(connect, systems, &runner, build), &runner).1)
 }
 
 /// How a runner ended.
