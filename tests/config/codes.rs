@@ -8,14 +8,15 @@ use qtop::domain::alert::CODES;
 
 /// Source files that make findings; those that answer "why does it not move?" have codes of their own.
 fn sources(folder: &Path, found: &mut Vec<String>) {
-    let mut entries: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let entries = fs::read_dir(folder).expect("a folder of the sources");
+    let mut entries: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
     entries.sort();
     for path in entries {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if path.is_dir() {
             sources(&path, found);
         } else if name.ends_with(".rs") && !name.contains("why") && !name.contains("tests") && name != "detail.rs" {
-            let text = fs::read_to_string(&path).unwrap();
+            let text = fs::read_to_string(&path).expect("a source");
             // A reason is an answer, no finding.
             let text = text.split("#[cfg(test)]").next().unwrap_or_default().replace("reason(Severity::", "");
             let mut parts = text.split("Reason { ");

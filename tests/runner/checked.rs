@@ -20,7 +20,7 @@ fn said(home: &Home, arguments: &[&str]) -> (Option<i32>, String) {
     });
     let _ = child.stdin.take();
     let output = child.wait_with_output().unwrap();
-    drop(over.send(()));
+    over.send(()).unwrap_or_default();
     let text = [output.stdout, output.stderr].concat();
     (output.status.code(), String::from_utf8_lossy(&text).into_owned())
 }
