@@ -96,12 +96,13 @@ pub struct Options {
 }
 
 impl Options {
-    /// What is laid over the configuration.
+    /// What is laid over the configuration by these.
     pub fn overrides(&self) -> Overrides {
         Overrides {
             config: self.config.clone(),
             url: self.url.clone().map(ServerUrl::new),
             server: self.server.clone(),
+            local: None,
             ca: self.ca.clone(),
             cert: self.cert.clone(),
             key: self.key.clone(),

@@ -22,7 +22,7 @@ use clap::Parser;
 use self::args::{Cli, Command};
 use self::failure::{Exit, Failure};
 use self::output::Output;
-use crate::config::{self, Config, Environment};
+use crate::config::{self, Config, Environment, Overrides};
 
 pub use args::command;
 pub use known::known;
@@ -109,7 +109,13 @@ fn settle_running(cli: &mut Cli) -> Result<(), Failure> {
 }
 
 fn load(cli: &Cli, environment: &Environment) -> Result<Config, Failure> {
-    config::load(&cli.options.overrides(), environment, &known()).map_err(Failure::from)
+    config::load(&overrides(cli, environment), environment, &known()).map_err(Failure::from)
+}
+
+/// All that the command line lays over the configuration, also whenever that is read again.
+fn overrides(cli: &Cli, environment: &Environment) -> Overrides {
+    let local = cli.running.local.then(|| runner::Local::url_in(environment)).flatten();
+    Overrides { local, ..cli.options.overrides() }
 }
 
 /// A password among the arguments can be read by everybody on this machine (S8).

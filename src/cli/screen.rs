@@ -124,7 +124,7 @@ fn options(cli: &Cli, config: Config, environment: Environment, stage: Option<St
             None
         }
     };
-    let overrides = cli.options.overrides();
+    let overrides = super::overrides(cli, &environment);
     let surroundings = environment.clone();
     let read = Box::new(move || {
         let config = config::load(&overrides, &surroundings, &known())?;

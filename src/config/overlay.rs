@@ -20,6 +20,8 @@ pub struct Overrides {
     pub url: Option<ServerUrl>,
     /// `--server`.
     pub server: Option<String>,
+    /// A private server of this machine, which is chosen whatever else is described or named.
+    pub local: Option<ServerUrl>,
     /// `--ca`.
     pub ca: Option<PathBuf>,
     /// `--cert`.
@@ -194,6 +196,9 @@ fn lay_tls_over(server: &mut Server, overrides: &Overrides, problems: &mut Vec<P
     }
 }
 
+/// Name of the private server in headers and messages.
+const LOCAL: &str = "local";
+
 /// Settles which server is watched. A URL from outside becomes a server of its own, named after its host.
 fn choose_server(
     config: &mut Config,
@@ -202,6 +207,11 @@ fn choose_server(
     known: &Known,
     problems: &mut Vec<Problem>,
 ) {
+    if let Some(url) = &overrides.local {
+        config.servers.insert(LOCAL.to_owned(), Server { url: Some(url.clone()), ..Server::default() });
+        LOCAL.clone_into(&mut config.origin.chosen);
+        return;
+    }
     let argument = |name: &str| Place::Argument(name.to_owned());
     let variable = |name: &str| Place::Variable(name.to_owned());
     let url = |name: &str| environment.get(name).map(ServerUrl::new);

@@ -31,6 +31,25 @@ fn local_before_the_command_runs_jobs_of_the_local_server_alone() {
     assert_eq!(wait(&mut child, Duration::from_secs(20)), 0);
 }
 
+/// It is chosen already; what else is described does not matter, but a wish to change nothing does.
+#[test]
+fn a_local_server_is_chosen_whatever_servers_are_described() {
+    let server = TestServer::start();
+    let home = Home::new(&server, "echo $2 >> $1", "");
+    let _ends = Ends(&home);
+    let file = home.path().join("config.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, format!("[server.other]\nurl = \"redis://127.0.0.1:1\"\n{text}")).unwrap();
+    let log_file = fs::File::create(home.path().join("log")).unwrap();
+    let mut child = home.command(&["run", "--local"]).stderr(log_file).spawn().unwrap();
+    wait_until("the runner to say where it works", Duration::from_secs(20), || log(&home).contains("works on local"));
+    signal(child.id(), "TERM");
+    assert_eq!(wait(&mut child, Duration::from_secs(20)), 0);
+    let output = home.command(&["run", "--local", "--read-only"]).stderr(Stdio::piped()).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{text}");
+}
+
 #[test]
 fn r18_consent_to_eviction_before_the_command_counts() {
     let server = TestServer::builder().args(["--maxmemory-policy", "allkeys-lru"]).start();

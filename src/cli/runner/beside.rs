@@ -37,14 +37,11 @@ pub fn beside_screens(
     }
     config.runner.allow_eviction |= cli.running.allow_eviction;
     let local = if cli.running.local { Some(Local::start(environment)?) } else { None };
-    if let Some(local) = &local {
-        local.put_into(&mut config);
-    }
     let output = Output::new(cli.options.ascii);
     let handle = begin(&config)?;
     let port = RunnerPort { view: handle.view.clone(), orders: handle.orders.clone(), front, show: false };
     let hangup = config.runner.hangup;
-    let read = || reader(cli, environment, local.as_ref().map(Local::url));
+    let read = || reader(cli, environment);
     let shown = handle.beside(|| show(config.clone(), port, read()));
     let hung_up = matches!(shown, Ok(run::Exit::Signal(Signal::Hangup, _)));
     let goes_on = matches!(shown, Ok(run::Exit::Detached)) || (hung_up && hangup == Hangup::Background);

@@ -15,11 +15,13 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::cli::failure::{Exit, Failure};
-use crate::config::{Config, Environment, Server};
+use crate::config::{Environment, ServerUrl};
 use crate::demo;
 
-/// Name of the server in headers and messages.
-const NAME: &str = "local";
+/// Its folder in that for state.
+const FOLDER: &str = "local";
+/// Its socket there.
+const SOCKET: &str = "redis.sock";
 /// How long the server may take to read its data.
 const START_LIMIT: Duration = Duration::from_secs(60);
 /// How long it may take to end.
@@ -42,7 +44,7 @@ impl Local {
         let failed =
             |what: String| Failure::new(Exit::Refused, format!("the local server could not be started: {what}"));
         let state = environment.state.as_ref().ok_or_else(|| failed("there is no folder for state".to_owned()))?;
-        let folder = state.join("local");
+        let folder = state.join(FOLDER);
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
         made.map_err(|error| failed(format!("{}: {error}", folder.display())))?;
         // A folder that was there may have been open to others.
@@ -95,17 +97,17 @@ impl Local {
     }
 
     fn socket(&self) -> PathBuf {
-        self.folder.join("redis.sock")
+        self.folder.join(SOCKET)
     }
 
     /// Where it is.
-    pub fn url(&self) -> String {
-        format!("redis+unix://{}", self.socket().display())
+    pub fn url(&self) -> ServerUrl {
+        url(&self.folder)
     }
 
-    /// Makes it the chosen server of a configuration.
-    pub fn put_into(&self, config: &mut Config) {
-        put_into(config, &self.url());
+    /// Where it will be; `None`: there is no folder for state.
+    pub fn url_in(environment: &Environment) -> Option<ServerUrl> {
+        environment.state.as_deref().map(|state| url(&state.join(FOLDER)))
     }
 
     /// Uses it no longer, and says what became of it.
@@ -195,10 +197,8 @@ fn alone(file: &File) -> Result<bool, String> {
     }
 }
 
-/// Makes the server at this URL the chosen one, under its name.
-pub fn put_into(config: &mut Config, url: &str) {
-    config.servers.insert(NAME.to_owned(), Server::at(url));
-    NAME.clone_into(&mut config.origin.chosen);
+fn url(folder: &Path) -> ServerUrl {
+    ServerUrl::new(format!("redis+unix://{}", folder.join(SOCKET).display()))
 }
 
 fn program(environment: &Environment) -> Option<PathBuf> {

@@ -47,8 +47,7 @@ pub fn run(cli: &Cli, mut config: Config, environment: &Environment, output: &Ou
     };
     let local = if cli.running.local { Some(Local::start(environment)?) } else { None };
     if let Some(local) = &local {
-        local.put_into(&mut config);
-        output.note(&format!("local server: {}", local.url()));
+        output.note(&format!("local server: {}", local.url().safe()));
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -56,7 +55,7 @@ pub fn run(cli: &Cli, mut config: Config, environment: &Environment, output: &Ou
         .map_err(|error| Failure::new(Exit::Refused, format!("the runtime could not be started: {error}")))?;
     hooks(&config)?;
     let handle = begin(&config)?;
-    let read = reader(cli, environment, local.as_ref().map(Local::url));
+    let read = reader(cli, environment);
     let view = runtime.block_on(attend(&handle, Arc::new(config), read, log.as_ref(), output))?;
     drop(runtime);
     let end = handle.join().map_err(failure)?;
@@ -125,15 +124,12 @@ fn watch_alerts(config: &Config, output: &Output) -> Option<DropGuard> {
 type Read = Box<dyn Fn() -> Result<Config, config::ConfigProblems> + Send + Sync>;
 
 /// Reads the configuration again, and lays over it what the command line laid over it at the start.
-fn reader(cli: &Cli, environment: &Environment, url: Option<String>) -> Read {
-    let overrides = cli.options.overrides();
+fn reader(cli: &Cli, environment: &Environment) -> Read {
+    let overrides = crate::cli::overrides(cli, environment);
     let (surroundings, allow_eviction) = (environment.clone(), cli.running.allow_eviction);
     Box::new(move || {
         let mut config = config::load(&overrides, &surroundings, &known())?;
         config.runner.allow_eviction |= allow_eviction;
-        if let Some(url) = &url {
-            local::put_into(&mut config, url);
-        }
         Ok(config)
     })
 }
