@@ -24,6 +24,10 @@ for line in sys.stdin:
     if "sleep" in data: time.sleep(data["sleep"])
     if "eat" in data: keep.append(b"x" * data["eat"])
     if "say" in data: print(data["say"], flush=True)
+    if "raw" in data:
+        sys.stdout.buffer.write(data["raw"].encode("latin-1") + b"\n")
+        sys.stdout.flush()
+        continue
     if "complain" in data: print(data["complain"], file=sys.stderr, flush=True); time.sleep(0.1)
     answer = data.get("answer", {"result": {"pid": os.getpid(), "attempt": job["attempt"]}})
     print(json.dumps({"id": data.get("as", job["id"]), **answer}), flush=True)
@@ -81,6 +85,28 @@ async fn there_are_as_many_children_as_jobs_at_once() {
     assert!(start.elapsed() < Duration::from_secs(10));
     handler.close().await;
     pids.into_iter().for_each(|pid| assert!(!alive(pid)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pool_that_shrinks_keeps_no_more_children_than_it_runs_jobs() {
+    let handler = python("");
+    let at_once = async |count: usize| -> HashSet<u32> {
+        let jobs = (0..count).map(|_| async { pid_after(&handler, r#"{"sleep":0.5}"#).await });
+        futures_util::future::join_all(jobs).await.into_iter().collect()
+    };
+    let alive_of = |pids: &HashSet<u32>| pids.iter().filter(|pid| alive(**pid)).count();
+    let four = at_once(4).await;
+    assert_eq!(alive_of(&four), 4);
+    handler.resize(1);
+    wait_until("the end of three", Duration::from_secs(10), || alive_of(&four) == 1);
+    // Jobs that still ran when it shrank give back their children later.
+    let three = at_once(3).await;
+    wait_until("the end of two", Duration::from_secs(10), || alive_of(&three) == 1);
+    handler.resize(3);
+    let three = at_once(3).await;
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(alive_of(&three), 3);
+    handler.close().await;
 }
 
 #[tokio::test]
@@ -209,6 +235,111 @@ async fn an_answer_to_another_job_is_not_taken() {
     let next = Work { id: JobId::from("8"), ..work(r#"{"answer":{"result":2}}"#) };
     let told = run_in(&handler, &next, None).await;
     assert_eq!(told.result(), Some("2"), "a second answer is not taken for the next job");
+    handler.close().await;
+}
+
+/// An answer that is written as it stands here; a child that is not understood would be waited for.
+async fn answered(handler: &Handler, raw: &str) -> super::bench::Told {
+    let payload = serde_json::json!({ "raw": raw }).to_string();
+    run_in(handler, &work(payload), Some(Duration::from_secs(5))).await
+}
+
+#[tokio::test]
+async fn an_answer_is_understood_as_far_as_it_can_be() {
+    let handler = python("");
+    for retry in ["-3", "\"later\"", "1e999", "[]"] {
+        let told = answered(&handler, &format!(r#"{{"id":"7","error":"rate limit","retry":{retry}}}"#)).await;
+        assert!(matches!(&told.ending, Ending::Retry { after: None, .. }), "{retry}: {:?}", told.ending);
+        assert_eq!(told.retried().message, "rate limit");
+    }
+    let told = answered(&handler, r#"{"id":"7","error":{"code":5},"stack":[1],"retry":false}"#).await;
+    assert_eq!(told.failed().message, r#"{"code":5}"#);
+    let told = answered(&handler, "{\"id\":\"7\",\"result\":\"caf\u{e9}\"}").await;
+    assert_eq!(told.result(), Some("\"caf\u{fffd}\""));
+    assert!(told.logs()[0].contains("no UTF-8"), "{:?}", told.logs());
+    handler.close().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_means_nothing_costs_the_child_and_not_the_slot() {
+    let handler = python("");
+    let mut before = pid_after(&handler, "{}").await;
+    for raw in [
+        r#"{"id":"7","result":NaN}"#,
+        r#"{"id":"7","resullt":1}"#,
+        r#"{"id":"7"}"#,
+        r#"{"id" : "7", "result": {"#,
+        r#"{"id":"7","done":"yes"}"#,
+    ] {
+        let told = answered(&handler, raw).await;
+        let said = "its answer cannot be read";
+        assert!(told.retried().message.contains(said) && told.retried().message.contains(raw), "{raw}: {told:?}");
+        assert!(!told.retried().crashed);
+        let next = pid_after(&handler, "{}").await;
+        assert_ne!(next, before, "{raw}: another child");
+        before = next;
+    }
+    for say in [
+        r#"{"level":"info","id":"7","msg":"working"}"#,
+        r#"{"id":"8","result":NaN}"#,
+        r#"{"ids":["7"]}"#,
+        r#"{"user":{"id":"7"}}"#,
+    ] {
+        let payload = serde_json::json!({ "say": say }).to_string();
+        let told = run(&handler, payload).await;
+        assert_eq!(pid_of(told.result()), before, "{say} is no answer");
+        assert_eq!(told.output(Stream::Out), [say]);
+    }
+    handler.close().await;
+}
+
+/// A child in Python that takes two jobs and then ends by itself, after this.
+fn of_two_jobs(last: &str) -> Handler {
+    let program = format!(
+        r#"
+import json, os, sys, time
+for count in range(2):
+    job = json.loads(sys.stdin.readline())
+    print(json.dumps({{"id": job["id"], "result": {{"pid": os.getpid()}}}}), flush=True)
+{last}
+"#
+    );
+    build(&format!("process = [\"python3\", \"-c\", {}]", toml::Value::from(program)))
+}
+
+#[tokio::test]
+async fn a_child_that_ends_between_two_jobs_costs_none_of_them() {
+    // The last reads no more when it is given a job, whatever it ends with.
+    for (pause, last) in [
+        (0, "time.sleep(0.05)"),
+        (0, "os.close(0); time.sleep(0.05)"),
+        (200, "os.close(0); time.sleep(0.6); os._exit(3)"),
+    ] {
+        let handler = of_two_jobs(last);
+        let mut pids = Vec::new();
+        for number in 0..6 {
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            let told = run(&handler, "{}").await;
+            assert!(matches!(told.ending, Ending::Done { .. }), "{last}: job {number}: {:?}", told.ending);
+            pids.push(pid_of(told.result()));
+        }
+        assert!(pids[0] == pids[1] && pids[1] != pids[2] && pids[3] != pids[4], "{last}: {pids:?}");
+        handler.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_child_that_ends_with_every_job_is_not_started_for_ever() {
+    let handler = python("");
+    pid_after(&handler, "{}").await;
+    let told = run(&handler, r#"{"exit":0}"#).await;
+    assert!(told.retried().message.contains("exit code 0"), "{:?}", told.retried());
+    pid_after(&handler, "{}").await;
+    let told = run(&handler, r#"{"say":"::progress 10","exit":0}"#).await;
+    assert!(!told.retried().message.is_empty());
+    pid_after(&handler, "{}").await;
+    let told = run(&handler, r#"{"exit":3}"#).await;
+    assert!(told.retried().crashed, "a job that was read may be to blame: {:?}", told.retried());
     handler.close().await;
 }
 

@@ -91,6 +91,36 @@ async fn results_are_bounded_and_said_so() {
 }
 
 #[tokio::test]
+async fn a_failure_that_was_told_is_never_a_success() {
+    let told = run(&shell(r#"echo '{"error":"rate limit","retry":-3}'"#, ""), "{}").await;
+    assert_eq!(told.retried().message, "rate limit");
+    let told = run(&shell(r#"echo '{"error":{"code":5},"retry":false}'"#, ""), "{}").await;
+    assert_eq!(told.failed().message, r#"{"code":5}"#);
+    let told = run(&shell(r#"printf '{"error":"caf\351"}\n'"#, ""), "{}").await;
+    assert_eq!(told.retried().message, "caf\u{fffd}");
+    // An application's own JSON is output, as ever.
+    for line in [r#"{"error":null,"data":3}"#, r#"{"done":true,"error":false,"took":3}"#, r#"{"error":null}"#] {
+        let told = run(&shell(&format!("echo '{line}'"), ""), "{}").await;
+        assert_eq!((told.result(), told.output(Stream::Out)), (None, vec![line]));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_long_is_no_success() {
+    let fill = "head -c 200000 /dev/zero | tr '\\0' x";
+    for begin in [r#"{"result":""#, r#"{ "id":"7","result":""#, r#"{"error":""#, "::error ", "::fail "] {
+        let handler = shell(&format!("printf '%s' '{begin}'; {fill}; echo '\"}}'"), "max_result = \"64KiB\"");
+        let told = run(&handler, "{}").await;
+        assert!(told.failed().message.contains("longer than 65536 bytes; raise max_result"), "{begin}: {told:?}");
+    }
+    // What is meant for somebody else may be as long as it likes.
+    for begin in [r#"{"rows":""#, "::log ", "plain"] {
+        let handler = shell(&format!("printf '%s' '{begin}'; {fill}; echo '\"}}'"), "max_result = \"64KiB\"");
+        assert_eq!(run(&handler, "{}").await.result(), None, "{begin}");
+    }
+}
+
+#[tokio::test]
 async fn a_slow_reader_does_not_stop_a_job() {
     let handler = shell("seq 1 20000; echo '::result 1'", "");
     let (room, reader, _) = super::bench::room(None);

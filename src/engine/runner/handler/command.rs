@@ -15,18 +15,21 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::super::work::{Ending, Event, Failure, Room, Stream, Work};
 use super::facts::{Facts, envelope};
-use super::lines::{Again, Lines, Said, plain, read};
+use super::lines::{Again, DAMAGED, Lines, Said, plain, read, tells_an_end};
 use super::program::{Program, Started};
 use super::relay::Relay;
 use super::verdict::{Rules, signal_name};
 use super::{HandlerError, Surroundings};
 use crate::config::{self, Input, Keep};
 use crate::domain::template::{self, Template};
+use crate::domain::text::first_line;
 
 /// Longest result that is taken, unless configured.
 pub(super) const LONGEST_RESULT: u64 = 1 << 20;
 /// Lines of standard error that a failure tells.
 pub(super) const TAIL: usize = 20;
+/// Characters of an answer that cannot be read which are told.
+pub(super) const TOLD: usize = 300;
 /// How long output may still come after the program and its group have ended: only what left the group can write it.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 /// By then a helper has become the program, or has given up.
@@ -60,6 +63,8 @@ struct Heard {
     result: Option<Bytes>,
     failed: Option<(String, Vec<String>, Again)>,
     too_long: bool,
+    /// An answer that cannot be read.
+    unclear: Option<String>,
 }
 
 impl Command {
@@ -180,7 +185,7 @@ impl Command {
             let mut talk = pin!(async {
                 tokio::join!(
                     feed(stdin, input),
-                    listen(stdout.map(|out| Lines::new(out, self.longest)), &relay, &mut heard),
+                    listen(stdout.map(|out| Lines::new(out, self.longest)), work, &relay, &mut heard),
                     complaints(stderr.map(|err| Lines::new(err, 0)), &relay, &mut tail),
                 )
             });
@@ -273,11 +278,15 @@ impl Command {
         }
         if heard.too_long {
             let message = format!(
-                "the result of {program} is longer than {} bytes; raise max_result, or store it elsewhere and return \
+                "the answer of {program} is longer than {} bytes; raise max_result, or store it elsewhere and return \
                  where it is",
                 self.longest
             );
             return Ending::Failed(Failure::new(message));
+        }
+        if let Some(line) = heard.unclear.filter(|_| heard.result.is_none()) {
+            let message = format!("the answer of {program} cannot be read: {}", first_line(&line, TOLD));
+            return self.rules.judge(code, Failure { message, stack: tail, crashed: false }, Again::AsConfigured);
         }
         Ending::Done { result: heard.result }
     }
@@ -310,7 +319,7 @@ impl Command {
 }
 
 /// Longer than any machine runs.
-pub(super) const FOREVER: Duration = Duration::from_secs(60 * 60 * 24 * 365);
+pub(in super::super) const FOREVER: Duration = Duration::from_secs(60 * 60 * 24 * 365);
 
 /// Writes the job. A program that does not read it, or ends before, is free to.
 async fn feed<W: AsyncWrite + Unpin>(stdin: Option<W>, input: &[u8]) {
@@ -324,6 +333,7 @@ async fn feed<W: AsyncWrite + Unpin>(stdin: Option<W>, input: &[u8]) {
 /// Reads standard output to its end.
 async fn listen<R: tokio::io::AsyncRead + Unpin>(
     lines: Option<Lines<R>>,
+    work: &Work,
     relay: &Mutex<&mut Relay>,
     heard: &mut Heard,
 ) {
@@ -332,11 +342,22 @@ async fn listen<R: tokio::io::AsyncRead + Unpin>(
         match read(&line) {
             Said::Progress(progress) => relay.lock().await.progress(progress),
             Said::Log(text) => relay.lock().await.log(text).await,
-            Said::Result { json, .. } => heard.result = json,
+            Said::Result { json, damaged, .. } => {
+                heard.result = json;
+                if damaged {
+                    relay.lock().await.log(DAMAGED.to_owned()).await;
+                }
+            }
             Said::Failed { message, stack, again, .. } => heard.failed = Some((message, stack, again)),
             Said::Ready => {}
+            Said::Unclear { id, text } => {
+                if id.is_none_or(|id| id.as_bytes() == work.id.as_bytes()) {
+                    heard.unclear = Some(text.clone());
+                }
+                relay.lock().await.output(Stream::Out, text).await;
+            }
             Said::Output(text) => {
-                heard.too_long |= line.cut && line.bytes.starts_with(b"::result");
+                heard.too_long |= line.cut && tells_an_end(&line);
                 relay.lock().await.output(Stream::Out, text).await;
             }
         }

@@ -1,5 +1,7 @@
 //! What a program writes: lines, some of which are meant for qtop. The protocol is told in assets/handlers/README.md.
 
+mod answer;
+
 use std::borrow::Cow;
 use std::io;
 use std::time::Duration;
@@ -12,8 +14,13 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use crate::domain::job::Progress;
 use crate::domain::text;
 
+pub(super) use answer::tells_an_end;
+
 /// Longest line of plain output that is kept, in bytes.
 const LONGEST_OUTPUT: usize = 8 << 10;
+
+/// What is said of a result that was no UTF-8.
+pub(super) const DAMAGED: &str = "the result held bytes that are no UTF-8; each was replaced by U+FFFD";
 
 /// One line of a stream, without its end.
 #[derive(Debug, PartialEq, Eq)]
@@ -106,6 +113,8 @@ pub(super) enum Said {
     Result {
         id: Option<String>,
         json: Option<Bytes>,
+        /// It was no UTF-8, and what could not be read was replaced.
+        damaged: bool,
     },
     /// The job says that it failed.
     Failed {
@@ -116,6 +125,11 @@ pub(super) enum Said {
     },
     /// A process is ready for its first job.
     Ready,
+    /// Meant to tell how a job ended, and not to be understood.
+    Unclear {
+        id: Option<String>,
+        text: String,
+    },
     /// None of these.
     Output(String),
 }
@@ -135,15 +149,22 @@ pub(super) enum Again {
 /// Reads a line of standard output.
 pub(super) fn read(line: &Line) -> Said {
     let text = String::from_utf8_lossy(&line.bytes);
+    let is_json = text.starts_with('{') && !line.cut;
     let meant = match text.strip_prefix("::") {
         _ if line.cut => None,
         Some(rest) => directive(rest),
-        None if text.starts_with('{') => {
-            serde_json::from_slice::<JsonLine<'_>>(&line.bytes).ok().and_then(JsonLine::meaning)
-        }
+        None if is_json => serde_json::from_str::<JsonLine<'_>>(&text).ok().and_then(JsonLine::meaning),
         None => None,
     };
-    meant.unwrap_or_else(|| Said::Output(plain(line)))
+    match meant {
+        Some(Said::Result { id, json, .. }) => Said::Result { id, json, damaged: matches!(text, Cow::Owned(_)) },
+        Some(said) => said,
+        None if is_json => match answer::unclear(&text) {
+            Some(id) => Said::Unclear { id, text: plain(line) },
+            None => Said::Output(plain(line)),
+        },
+        None => Said::Output(plain(line)),
+    }
 }
 
 fn directive(rest: &str) -> Option<Said> {
@@ -156,8 +177,8 @@ fn directive(rest: &str) -> Option<Said> {
     match word {
         "progress" => progress(value).map(Said::Progress),
         "log" => Some(Said::Log(value.to_owned())),
-        "result" => Some(Said::Result { id: None, json: Some(as_result(value)) }),
-        "done" if value.is_empty() => Some(Said::Result { id: None, json: None }),
+        "result" => Some(Said::Result { id: None, json: Some(as_result(value)), damaged: false }),
+        "done" if value.is_empty() => Some(Said::Result { id: None, json: None, damaged: false }),
         "error" => failed(value, Again::AsConfigured),
         "fail" => failed(value, Again::Never),
         "retry" => {
@@ -205,32 +226,33 @@ fn as_result(value: &str) -> Bytes {
     }
 }
 
-/// The same words as JSON. A line with any other name in it is output.
+/// The same words as JSON. A line with any other name in it is output; values of another kind than they should be are
+/// read as far as they can be, because an end that was told must not be overheard.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct JsonLine<'a> {
     #[serde(default, borrow)]
     id: Option<&'a RawValue>,
-    #[serde(default)]
-    progress: Option<f64>,
+    #[serde(default, borrow)]
+    progress: Option<&'a RawValue>,
     #[serde(default, borrow)]
     step: Option<&'a RawValue>,
-    #[serde(default)]
-    total: Option<u64>,
-    #[serde(default)]
-    text: Option<Cow<'a, str>>,
-    #[serde(default)]
-    log: Option<Cow<'a, str>>,
+    #[serde(default, borrow)]
+    total: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    text: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    log: Option<&'a RawValue>,
     #[serde(default, borrow, deserialize_with = "present")]
     result: Option<&'a RawValue>,
-    #[serde(default)]
-    done: bool,
-    #[serde(default)]
-    ready: bool,
-    #[serde(default)]
-    error: Option<Cow<'a, str>>,
-    #[serde(default)]
-    stack: Option<Stack>,
+    #[serde(default, borrow)]
+    done: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    ready: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    error: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    stack: Option<&'a RawValue>,
     #[serde(default, borrow)]
     retry: Option<&'a RawValue>,
 }
@@ -250,39 +272,46 @@ enum Stack {
 
 impl JsonLine<'_> {
     fn meaning(self) -> Option<Said> {
-        let id = self.id.map(|raw| serde_json::from_str(raw.get()).unwrap_or_else(|_| raw.get().to_owned()));
-        if let Some(message) = self.error {
-            let stack = match self.stack {
+        let id = self.id.map(as_text);
+        let text = |raw: Option<&RawValue>| serde_json::from_str::<String>(raw?.get()).ok();
+        let number = |raw: Option<&RawValue>| raw?.get().parse::<u64>().ok();
+        let holds = |raw: Option<&RawValue>| raw.is_some_and(|raw| raw.get() == "true");
+        if let Some(message) = self.error.filter(|raw| raw.get() != "false") {
+            let stack = match self.stack.and_then(|raw| serde_json::from_str(raw.get()).ok()) {
                 Some(Stack::Text(text)) => text.lines().map(str::to_owned).collect(),
                 Some(Stack::Lines(lines)) => lines,
                 None => Vec::new(),
             };
-            let again = self.retry.map_or(Some(Again::AsConfigured), |raw| again(raw.get()))?;
-            return Some(Said::Failed { id, message: message.into_owned(), stack, again });
+            let again = self.retry.and_then(|raw| again(raw.get())).unwrap_or_default();
+            return Some(Said::Failed { id, message: as_text(message), stack, again });
         }
         if let Some(raw) = self.result {
-            return Some(Said::Result { id, json: Some(Bytes::copy_from_slice(raw.get().as_bytes())) });
+            let json = Some(Bytes::copy_from_slice(raw.get().as_bytes()));
+            return Some(Said::Result { id, json, damaged: false });
         }
-        if self.done {
-            return Some(Said::Result { id, json: None });
+        if holds(self.done) {
+            return Some(Said::Result { id, json: None, damaged: false });
         }
-        if let Some(line) = self.log {
-            return Some(Said::Log(line.into_owned()));
+        if let Some(line) = text(self.log) {
+            return Some(Said::Log(line));
         }
-        if self.ready {
+        if holds(self.ready) {
             return Some(Said::Ready);
         }
-        let number = self.step.and_then(|raw| raw.get().parse::<u64>().ok());
-        let words = self.step.and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
-        let text = words.or_else(|| self.text.map(Cow::into_owned));
-        match (self.progress, number) {
-            (Some(percent), step) => {
-                Some(Said::Progress(Progress { percent: share(percent), step, total: self.total, text }))
-            }
-            (None, Some(step)) => Some(Said::Progress(steps(step, self.total, text))),
+        let percent = self.progress.map(|raw| raw.get().parse::<f64>()).transpose().ok()?;
+        let (step, total) = (number(self.step), number(self.total));
+        let text = text(self.step).or_else(|| text(self.text));
+        match (percent, step) {
+            (Some(percent), step) => Some(Said::Progress(Progress { percent: share(percent), step, total, text })),
+            (None, Some(step)) => Some(Said::Progress(steps(step, total, text))),
             (None, None) => None,
         }
     }
+}
+
+/// A text as it is meant, anything else as it is written.
+fn as_text(raw: &RawValue) -> String {
+    serde_json::from_str(raw.get()).unwrap_or_else(|_| raw.get().to_owned())
 }
 
 /// `true`, `false`, seconds, or a time such as `"30s"`.

@@ -22,6 +22,7 @@ use super::work::{Ending, Room, Work};
 use crate::config;
 use crate::link::Remedy;
 
+pub(super) use command::FOREVER;
 pub use helper::{Helper, help};
 pub use http::{Lookup, SystemLookup};
 
@@ -123,6 +124,14 @@ impl Handler {
         match &self.kind {
             Kind::Command(_) | Kind::Http(_) => {}
             Kind::Process(process) => process.renew(),
+        }
+    }
+
+    /// No more jobs than this come at once from now on: what waits for more is ended.
+    pub fn resize(&self, most: usize) {
+        match &self.kind {
+            Kind::Command(_) | Kind::Http(_) => {}
+            Kind::Process(process) => process.resize(most),
         }
     }
 

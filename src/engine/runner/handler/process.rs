@@ -4,24 +4,25 @@
 mod worker;
 
 use std::ffi::OsString;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use tokio_util::task::TaskTracker;
 
 use super::super::work::{Ending, Event, Failure, Room, Stream, Work};
-use super::command::{FOREVER, LONGEST_RESULT};
+use super::command::{FOREVER, LONGEST_RESULT, TOLD};
 use super::facts::envelope;
-use super::lines::{Again, Said};
+use super::lines::{Again, DAMAGED, Said};
 use super::program::Program;
 use super::relay::Relay;
 use super::verdict::Rules;
 use super::{HandlerError, Surroundings};
 use crate::config;
-use worker::{Heard, Worker};
+use crate::domain::text::first_line;
+use worker::{End, Heard, Worker, Written};
 
 /// First wait before a child is started again after one died; doubles with each death in a row.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -56,6 +57,8 @@ struct Keeper {
     doubt: Option<Duration>,
     /// Children that are older are replaced.
     renewed: Option<Instant>,
+    /// Jobs at once, if that has changed: no more children need wait for jobs.
+    most: Option<usize>,
     closed: bool,
 }
 
@@ -67,16 +70,39 @@ enum Reply {
         stack: Vec<String>,
         again: Again,
     },
+    /// The child has closed its output, or does not read any more.
+    Died(Share),
     /// The child is of no use any more.
     Lost(Loss),
 }
 
 enum Loss {
-    Died,
     Confused(String),
     Cancelled,
     TimedOut,
     TooLong,
+}
+
+/// What a child that died had to do with the job it was given.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Share {
+    /// Nothing of the job could be written to it.
+    Unread,
+    /// It has told nothing of the job.
+    Silent,
+    /// It has told something of it.
+    Begun,
+}
+
+/// True if a child had ended its last job and was about to end by itself, as some do after a number of jobs: then it had
+/// no share in the next, which was written to it before the system knew of its end.
+fn left_before(worker: &Worker, share: Share, end: &End) -> bool {
+    let by_itself = match share {
+        Share::Unread => true,
+        Share::Silent => end.success,
+        Share::Begun => false,
+    };
+    by_itself && worker.jobs > 0
 }
 
 impl Process {
@@ -100,91 +126,126 @@ impl Process {
 
     pub(super) async fn handle(&self, work: &Work, room: Room) -> Ending {
         let mut deadline = pin!(sleep(room.timeout.unwrap_or(FOREVER)));
-        let worker = tokio::select! {
-            biased;
-            () = room.cancel.cancelled() => return Ending::Cancelled,
-            () = &mut deadline => return self.not_ready(&room),
-            worker = self.worker(room.timeout) => worker,
-        };
-        let mut worker = match worker {
-            Ok(worker) => worker,
-            Err(ending) => return ending,
-        };
-        drop(room.events.try_send(Event::Started));
-        worker.begin(&room.events);
         let mut relay = Relay::new(room.events.clone());
-        let reply = {
-            let line = [envelope(work), b"\n".to_vec()].concat();
-            let Worker { stdin, lines, ready, last, .. } = &mut worker;
-            let mut writing = pin!(worker::write(stdin, &line));
-            let mut written = false;
-            loop {
-                let heard = tokio::select! {
-                    done = &mut writing, if !written => {
-                        written = true;
-                        if done { continue }
-                        break Reply::Lost(Loss::Died);
-                    }
-                    heard = worker::hear(lines) => heard,
-                    () = &mut deadline => break Reply::Lost(Loss::TimedOut),
-                    () = room.cancel.cancelled() => break Reply::Lost(Loss::Cancelled),
-                };
-                let (said, id) = match heard {
-                    Heard::Said(said) => (said, String::from_utf8_lossy(work.id.as_bytes())),
-                    Heard::TooLong => break Reply::Lost(Loss::TooLong),
-                    Heard::End => break Reply::Lost(Loss::Died),
-                };
-                // What tells of its job has begun it.
-                *ready |= matches!(said, Said::Ready | Said::Progress(_) | Said::Log(_));
-                match said {
-                    Said::Progress(progress) => relay.progress(progress),
-                    Said::Log(text) => relay.log(text).await,
-                    Said::Output(text) => relay.output(Stream::Out, text).await,
-                    Said::Ready => {}
-                    Said::Result { id: Some(other), .. } | Said::Failed { id: Some(other), .. }
-                        if other != id && last.as_ref() == Some(&other) =>
-                    {
-                        tracing::warn!(program = %self.program.path().display(), "a job was answered twice");
-                    }
-                    Said::Result { id: Some(other), .. } | Said::Failed { id: Some(other), .. } if other != id => {
-                        break Reply::Lost(Loss::Confused(format!(
-                            "it answered job {other:?} while it had job {id:?}"
-                        )));
-                    }
-                    Said::Result { .. } | Said::Failed { .. } if !written => {
-                        break Reply::Lost(Loss::Confused("it answered before it had read the job".to_owned()));
-                    }
-                    Said::Result { json, .. } => break Reply::Done(json),
-                    Said::Failed { message, stack, again, .. } => break Reply::Failed { message, stack, again },
+        let line = [envelope(work), b"\n".to_vec()].concat();
+        let mut anew = false;
+        loop {
+            let worker = tokio::select! {
+                biased;
+                () = room.cancel.cancelled() => return Ending::Cancelled,
+                () = &mut deadline => return self.not_ready(&room),
+                worker = self.worker(anew, room.timeout) => worker,
+            };
+            let mut worker = match worker {
+                Ok(worker) => worker,
+                Err(ending) => return ending,
+            };
+            drop(room.events.try_send(Event::Started));
+            worker.begin(&room.events);
+            let reply = self.talk(&mut worker, work, &line, &room, deadline.as_mut(), &mut relay).await;
+            relay.flush().await;
+            match reply {
+                Reply::Done(result) => {
+                    self.give_back(worker, work);
+                    return Ending::Done { result };
                 }
+                Reply::Failed { message, stack, again } => {
+                    self.give_back(worker, work);
+                    return self.rules.judge(None, Failure { message, stack, crashed: false }, again);
+                }
+                Reply::Died(share) => {
+                    let age = worker.born.elapsed();
+                    let end = worker.end_of_life(self.program.kill_after).await;
+                    if anew || !left_before(&worker, share, &end) {
+                        return self.dead(worker, age, &end.how).await;
+                    }
+                    // A child that was started for this job does not end by itself before it.
+                    anew = true;
+                }
+                Reply::Lost(loss) => return self.lost(worker, loss, &room).await,
             }
-        };
-        relay.flush().await;
-        match reply {
-            Reply::Done(result) => {
-                self.give_back(worker, work);
-                Ending::Done { result }
+        }
+    }
+
+    /// Hands over a job and listens until it is answered, or never will be.
+    async fn talk(
+        &self,
+        worker: &mut Worker,
+        work: &Work,
+        line: &[u8],
+        room: &Room,
+        mut deadline: Pin<&mut Sleep>,
+        relay: &mut Relay,
+    ) -> Reply {
+        let Worker { stdin, lines, ready, last, .. } = worker;
+        let id = String::from_utf8_lossy(work.id.as_bytes());
+        let mut writing = pin!(worker::write(stdin, line));
+        let mut written = false;
+        let mut share = Share::Silent;
+        loop {
+            let heard = tokio::select! {
+                biased;
+                sent = &mut writing, if !written => {
+                    written = true;
+                    match sent {
+                        Written::Whole => continue,
+                        Written::Part => return Reply::Died(share),
+                        Written::Nothing => return Reply::Died(Share::Unread),
+                    }
+                }
+                () = deadline.as_mut() => return Reply::Lost(Loss::TimedOut),
+                () = room.cancel.cancelled() => return Reply::Lost(Loss::Cancelled),
+                heard = worker::hear(lines) => heard,
+            };
+            let said = match heard {
+                Heard::Said(said) => said,
+                Heard::TooLong => return Reply::Lost(Loss::TooLong),
+                Heard::End => return Reply::Died(share),
+            };
+            // What tells of its job has begun it.
+            *ready |= matches!(said, Said::Ready | Said::Progress(_) | Said::Log(_));
+            let confused = |what: String| Reply::Lost(Loss::Confused(what));
+            match said {
+                Said::Progress(progress) => {
+                    share = Share::Begun;
+                    relay.progress(progress);
+                }
+                Said::Log(text) => {
+                    share = Share::Begun;
+                    relay.log(text).await;
+                }
+                Said::Output(text) => relay.output(Stream::Out, text).await,
+                Said::Ready => {}
+                Said::Unclear { id: Some(other), text } if other != id => relay.output(Stream::Out, text).await,
+                Said::Unclear { text, .. } => {
+                    return confused(format!("its answer cannot be read: {}", first_line(&text, TOLD)));
+                }
+                Said::Result { id: Some(other), .. } | Said::Failed { id: Some(other), .. }
+                    if other != id && last.as_ref() == Some(&other) =>
+                {
+                    tracing::warn!(program = %self.program.path().display(), "a job was answered twice");
+                }
+                Said::Result { id: Some(other), .. } | Said::Failed { id: Some(other), .. } if other != id => {
+                    return confused(format!("it answered job {other:?} while it had job {id:?}"));
+                }
+                Said::Result { .. } | Said::Failed { .. } if !written => {
+                    return confused("it answered before it had read the job".to_owned());
+                }
+                Said::Result { json, damaged, .. } => {
+                    if damaged {
+                        relay.log(DAMAGED.to_owned()).await;
+                    }
+                    return Reply::Done(json);
+                }
+                Said::Failed { message, stack, again, .. } => return Reply::Failed { message, stack, again },
             }
-            Reply::Failed { message, stack, again } => {
-                self.give_back(worker, work);
-                self.rules.judge(None, Failure { message, stack, crashed: false }, again)
-            }
-            Reply::Lost(loss) => self.lost(worker, loss, &room).await,
         }
     }
 
     /// Ends a child that is of no use any more, and says what that means for its job.
     async fn lost(&self, mut worker: Worker, loss: Loss, room: &Room) -> Ending {
         let path = self.program.path().display();
-        let (seasoned, age) = (worker.is_seasoned(), worker.born.elapsed());
-        let how = match loss {
-            // It has closed its output, so it is about to end by itself; its own status says most.
-            Loss::Died => worker.end_of_life(self.program.kill_after).await,
-            _ => {
-                worker.stop(self.program.kill_after).await;
-                String::new()
-            }
-        };
+        worker.stop(self.program.kill_after).await;
         let stack = worker.tail().await;
         match loss {
             Loss::Cancelled => Ending::Cancelled,
@@ -197,14 +258,19 @@ impl Process {
                 let failure = Failure { message: format!("{path} was replaced: {what}"), stack, crashed: false };
                 Ending::Retry { failure, after: None }
             }
-            // A program that cannot even start must not make its jobs look dangerous.
-            Loss::Died if !seasoned => self.stillborn(age, &how, &stack),
-            Loss::Died => {
-                self.died();
-                let message = format!("{path} died in the middle of the job: {how}");
-                Ending::Retry { failure: Failure { message, stack, crashed: true }, after: None }
-            }
         }
+    }
+
+    /// What the death of a child means for the job that it had.
+    async fn dead(&self, mut worker: Worker, age: Duration, how: &str) -> Ending {
+        let stack = worker.tail().await;
+        // A program that cannot even start must not make its jobs look dangerous.
+        if !worker.is_seasoned() {
+            return self.stillborn(age, how, &stack);
+        }
+        self.died();
+        let message = format!("{} died in the middle of the job: {how}", self.program.path().display());
+        Ending::Retry { failure: Failure { message, stack, crashed: true }, after: None }
     }
 
     /// A child has ended before it was ready.
@@ -227,12 +293,12 @@ impl Process {
         Ending::TimedOut(Failure { message, stack, crashed: false })
     }
 
-    /// A child without a job: one that waits, or a new one. `limit`: the time the job may take.
-    async fn worker(&self, limit: Option<Duration>) -> Result<Worker, Ending> {
+    /// A child without a job: one that waits, unless it must be a new one, or a new one. `limit`: the time the job may take.
+    async fn worker(&self, anew: bool, limit: Option<Duration>) -> Result<Worker, Ending> {
         loop {
             let (idle, not_before) = {
                 let mut keeper = self.keeper();
-                (keeper.idle.pop(), keeper.not_before)
+                (keeper.idle.pop_if(|_| !anew), keeper.not_before)
             };
             match idle {
                 Some(mut worker) => match worker.is_fit() {
@@ -265,8 +331,8 @@ impl Process {
             && !worker.stays(limit.map_or(doubt, |limit| doubt.min(limit / 2))).await
         {
             let age = worker.born.elapsed();
-            let how = worker.end_of_life(self.program.kill_after).await;
-            return Err(self.stillborn(age, &how, &worker.tail().await));
+            let end = worker.end_of_life(self.program.kill_after).await;
+            return Err(self.stillborn(age, &end.how, &worker.tail().await));
         }
         Ok(worker)
     }
@@ -282,7 +348,8 @@ impl Process {
         keeper.not_before = None;
         keeper.doubt = None;
         let worn = worn || keeper.renewed.is_some_and(|renewed| worker.born < renewed);
-        if worn || keeper.closed {
+        let spare = keeper.most.is_some_and(|most| keeper.idle.len() >= most);
+        if worn || spare || keeper.closed {
             drop(keeper);
             self.retire(worker);
         } else {
@@ -312,6 +379,16 @@ impl Process {
             std::mem::take(&mut keeper.idle)
         };
         idle.into_iter().for_each(|worker| self.retire(worker));
+    }
+
+    pub(super) fn resize(&self, most: usize) {
+        let spare = {
+            let mut keeper = self.keeper();
+            keeper.most = Some(most);
+            let kept = keeper.idle.len().min(most);
+            keeper.idle.split_off(kept)
+        };
+        spare.into_iter().for_each(|worker| self.retire(worker));
     }
 
     pub(super) async fn close(&self) {

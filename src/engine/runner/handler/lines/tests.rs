@@ -9,7 +9,7 @@ fn progress_of(percent: f64, words: Option<&str>) -> Said {
 }
 
 fn result(json: &str) -> Said {
-    Said::Result { id: None, json: Some(Bytes::copy_from_slice(json.as_bytes())) }
+    Said::Result { id: None, json: Some(Bytes::copy_from_slice(json.as_bytes())), damaged: false }
 }
 
 fn failed(message: &str, again: Again) -> Said {
@@ -39,7 +39,7 @@ fn lines_of_json_say_the_same() {
     assert_eq!(said(r#"{"log":"a"}"#), Said::Log("a".into()));
     assert_eq!(said(r#"{"result":null}"#), result("null"));
     assert_eq!(said(r#"{"result":{"n":9223372036854775808}}"#), result(r#"{"n":9223372036854775808}"#));
-    assert_eq!(said(r#"{"done":true}"#), Said::Result { id: None, json: None });
+    assert_eq!(said(r#"{"done":true}"#), Said::Result { id: None, json: None, damaged: false });
     assert_eq!(said(r#"{"error":"x","retry":false}"#), failed("x", Again::Never));
     assert_eq!(said(r#"{"error":"x","retry":2.5}"#), failed("x", Again::Yes(Some(Duration::from_millis(2500)))));
     assert_eq!(said(r#"{"ready":true}"#), Said::Ready);

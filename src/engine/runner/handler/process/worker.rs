@@ -70,9 +70,35 @@ pub(super) async fn hear(lines: &mut Lines<ChildStdout>) -> Heard {
     }
 }
 
-/// Hands over a job; false if the child does not read any more.
-pub(super) async fn write(stdin: &mut ChildStdin, line: &[u8]) -> bool {
-    stdin.write_all(line).await.is_ok() && stdin.flush().await.is_ok()
+/// How much of a job was handed over; all but the whole means that the child does not read any more.
+pub(super) enum Written {
+    Whole,
+    Part,
+    Nothing,
+}
+
+/// Hands over a job.
+pub(super) async fn write(stdin: &mut ChildStdin, line: &[u8]) -> Written {
+    let mut rest = line;
+    while !rest.is_empty() {
+        match stdin.write(rest).await {
+            Ok(count @ 1..) => rest = &rest[count..],
+            _ if rest.len() == line.len() => return Written::Nothing,
+            _ => return Written::Part,
+        }
+    }
+    match stdin.flush().await {
+        Ok(()) => Written::Whole,
+        Err(_) => Written::Part,
+    }
+}
+
+/// How a child ended.
+pub(super) struct End {
+    /// By itself, with exit code 0.
+    pub(super) success: bool,
+    /// In words.
+    pub(super) how: String,
 }
 
 impl Worker {
@@ -147,7 +173,9 @@ impl Worker {
         }
         while let Some(heard) = hear(&mut self.lines).now_or_never() {
             match heard {
-                Heard::Said(Said::Output(line)) => tracing::debug!(line, "said between two jobs"),
+                Heard::Said(Said::Output(line) | Said::Unclear { text: line, .. }) => {
+                    tracing::debug!(line, "said between two jobs")
+                }
                 Heard::Said(Said::Ready) => self.ready = true,
                 Heard::Said(Said::Progress(_) | Said::Log(_)) => {}
                 Heard::Said(Said::Result { .. } | Said::Failed { .. }) | Heard::TooLong | Heard::End => return false,
@@ -164,16 +192,18 @@ impl Worker {
     }
 
     /// Waits for the end of a child that closed its output, and says how it ended.
-    pub(super) async fn end_of_life(&mut self, limit: Duration) -> String {
+    pub(super) async fn end_of_life(&mut self, limit: Duration) -> End {
         let Started { child, group, .. } = &mut self.started;
         let by_itself = timeout(limit, group.ended(child)).await.is_ok();
         let status = group.finish(child).await;
         group.kill_escaped(self.folder.path());
-        match status {
+        let success = by_itself && status.as_ref().is_ok_and(ExitStatus::success);
+        let how = match status {
             _ if !by_itself => "it closed its output and went on".to_owned(),
             Ok(status) => ending(status),
             Err(error) => format!("nobody knows how: {error}"),
-        }
+        };
+        End { success, how }
     }
 
     /// Ends it now: asks, waits, kills.
