@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{Answer, SystemError};
+use crate::domain::address::glob;
 use crate::domain::ids::{JobId, Name, QueueId};
 use crate::domain::job::Progress;
 use crate::domain::time::Timestamp;
@@ -35,10 +36,27 @@ pub struct Seat {
     pub keep: Retention,
     /// Globs over the names of the jobs that may be taken, for systems that leave others where they are; none: all.
     pub names: Arc<[String]>,
-    /// Attempts the pool allows, if its configuration says.
-    pub attempts: Option<u32>,
+    /// Attempts the configuration allows.
+    pub attempts: Allowed,
     /// Jobs to be taken over that workers of other makers hold, for systems where these stay with a worker that died.
     pub left_behind: Option<LeftBehind>,
+}
+
+/// Attempts that a configuration allows, by the names of jobs.
+#[derive(Clone, Debug, Default)]
+pub struct Allowed {
+    /// Globs over names, and what holds for the jobs they match; the first counts.
+    pub by_name: Arc<[(Vec<String>, Option<u32>)]>,
+    /// What holds for all others; `None`: nothing is said.
+    pub others: Option<u32>,
+}
+
+impl Allowed {
+    /// For jobs of this name; `None`: nothing is said.
+    pub fn of(&self, name: &str) -> Option<u32> {
+        let said = self.by_name.iter().find(|(globs, _)| globs.iter().any(|pattern| glob(pattern, name)));
+        said.map_or(self.others, |(_, attempts)| *attempts)
+    }
 }
 
 /// When a job that a worker of another maker holds counts as left behind.
@@ -360,10 +378,7 @@ pub trait Consume: Send + Sync {
     ) -> Answer<'a, ()>;
 
     /// Adds a job for a schedule's moment, unless that moment or a later one has fired; true if it was added.
-    fn fire<'a>(&'a self, link: &'a Link, seat: &'a Seat, firing: &'a Firing) -> Answer<'a, bool> {
-        let _ = (link, seat, firing);
-        Box::pin(async { Err(SystemError::Unsupported("this queue system has no schedules in qtop".to_owned())) })
-    }
+    fn fire<'a>(&'a self, link: &'a Link, seat: &'a Seat, firing: &'a Firing) -> Answer<'a, bool>;
 }
 
 impl Seat {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use qtop::config::Runner;
 use qtop::domain::ids::{JobId, QueueId};
 use qtop::domain::job::{Job, JobRow, Page, PageRequest, Progress, Schedule, Search, SearchStep};
 use qtop::domain::mutation::{Mutation, Outcome};
@@ -13,7 +12,7 @@ use qtop::domain::state::StateId;
 use qtop::domain::worker::Worker;
 use qtop::engine::runner::error::RunnerError;
 use qtop::link::{Batch, Link, Replies};
-use qtop::systems::consume::{Claim, Claimed, Consume, Seat, Settled, Tended, Verdict};
+use qtop::systems::consume::{Claim, Claimed, Consume, Firing, Seat, Settled, Tended, Verdict};
 use qtop::systems::{Answer, Instance, Memo, ReadError, Sighting, System, SystemSpec};
 use qtop_testkit::TestServer;
 
@@ -103,6 +102,9 @@ impl Consume for Short {
     fn tend<'a>(&'a self, link: &'a Link, seat: &'a Seat) -> Answer<'a, Tended> {
         self.inner().tend(link, seat)
     }
+    fn fire<'a>(&'a self, link: &'a Link, seat: &'a Seat, firing: &'a Firing) -> Answer<'a, bool> {
+        self.inner().fire(link, seat, firing)
+    }
     fn leave<'a>(&'a self, link: &'a Link, seat: &'a Seat) -> Answer<'a, ()> {
         self.inner().leave(link, seat)
     }
@@ -132,8 +134,16 @@ fn r14_a_timeout_that_outlives_a_claim_is_refused_with_both_numbers() {
         ("timeout = '60s'", Some("60s")),
         ("", Some("any time")),
     ];
-    for (pool, said) in table {
-        let config: Runner = runner(pool);
+    let own = |timeout: u64, pool: &str| {
+        let mut config = runner(pool);
+        config.pools[0].handlers[0].timeout = Some(Duration::from_secs(timeout));
+        config
+    };
+    let table = table.into_iter().map(|(pool, said)| (runner(pool), said));
+    // What a handler says for its own jobs comes before what the pool says.
+    let own = [(own(9, ""), None), (own(9, "timeout = '60s'"), None), (own(11, "timeout = '9s'"), Some("named *"))];
+    for (config, said) in table.chain(own) {
+        let pool = format!("{:?}, {:?}", config.pools[0].timeout, config.pools[0].handlers[0].timeout);
         let begun = begin_on(&server.url(), config, noting(&Notes::default()), short());
         match (said, begun) {
             (None, Ok(bench)) => drop(bench.stop()),

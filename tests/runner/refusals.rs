@@ -51,6 +51,23 @@ fn queues_that_cannot_be_worked_on_are_named_with_the_reason() {
 }
 
 #[test]
+fn a_schedule_without_any_moment_is_named() {
+    let server = TestServer::start();
+    for rule in ["cron = '0 0 30 2 *'", "cron = 'now and then'", "every = '1m'\ntimezone = 'Mars/Olympus'"] {
+        let mut config = runner("");
+        let schedule = format!("queue = 'list:mail'\nname = 'never'\n{rule}");
+        config.schedules = vec![toml::from_str(&schedule).unwrap()];
+        if rule.starts_with("every") {
+            // A zone that means nothing to an interval.
+            begin(&server.url(), config, noting(&Notes::default())).unwrap().stop();
+            continue;
+        }
+        let error = refusal(&server, config).to_string();
+        assert!(error.contains("never") && error.contains("list:mail"), "{error}");
+    }
+}
+
+#[test]
 fn a_runner_may_start_before_its_server() {
     let mut server = TestServer::start();
     server.stop();

@@ -13,8 +13,9 @@ use crate::program::{Home, wait};
 
 #[test]
 fn r25_a_moment_fires_once_with_two_runners() {
-    for (queue, named) in [("list:mail", true), ("bullmq:mail", false)] {
+    for (queue, named) in [("list:mail", true), ("bullmq:mail", false), ("stream:events/workers", false)] {
         let server = TestServer::start();
+        server.run("XGROUP CREATE events workers 0 MKSTREAM");
         let notes = Notes::default();
         let mut config = runner_on(queue, "concurrency = 2");
         let schedule = format!("queue = '{queue}'\nname = 'tick'\nevery = '1s'\ndata = {{ a = 1 }}");
@@ -35,6 +36,29 @@ fn r25_a_moment_fires_once_with_two_runners() {
         }
         assert!(ran.keys().all(|data| data.contains("\"a\":1")), "{ran:?}");
     }
+}
+
+#[test]
+fn an_entry_of_a_schedule_has_the_name_and_the_data_of_its_job() {
+    let server = TestServer::start();
+    server.run("XGROUP CREATE events workers 0 MKSTREAM");
+    let mut config = runner_on("stream:events/workers", "paused = true");
+    let schedule = "queue = 'stream:events/workers'\nname = 'tick'\nevery = '1s'\ndata = { a = 1 }";
+    config.schedules = vec![toml::from_str(schedule).unwrap()];
+    let bench = begin(&server.url(), config, noting(&Notes::default())).unwrap();
+    wait_until("two moments", Duration::from_secs(15), || server.int("XLEN events") >= 2);
+    bench.stop();
+    type Entries = Vec<(String, Vec<(String, String)>)>;
+    let entries: Entries = redis::from_redis_value(server.run("XRANGE events - +")).unwrap();
+    let mut moments = Vec::new();
+    for (_, fields) in &entries {
+        let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["id", "name", "data"], "{fields:?}");
+        assert_eq!((fields[1].1.as_str(), fields[2].1.as_str()), ("tick", "{\"a\":1}"));
+        moments.push(fields[0].1.clone());
+    }
+    moments.dedup();
+    assert!(moments.len() == entries.len() && moments[0].starts_with("tick:"), "{moments:?}");
 }
 
 /// The moments of ids such as `repeat:every-second:1760000000000` or `tick:1760000000000`, sorted.

@@ -29,7 +29,7 @@ fn seat(keep: Option<Keep>) -> Seat {
         max_deaths: 2,
         keep: Retention { done: keep, failed: None },
         names: Arc::default(),
-        attempts: None,
+        attempts: Default::default(),
         left_behind: None,
     }
 }

@@ -49,12 +49,22 @@ pub enum RunnerError {
     /// The claim ends before the job may (R14).
     #[error("{queue}: a job may take {timeout:?}, but its claim ends after {lease:?} and cannot be renewed")]
     Lease {
-        /// The pool's queue.
+        /// The pool's queue, and whose jobs if their handler has a timeout of its own.
         queue: String,
-        /// The pool's timeout; `None` is written as no limit.
+        /// The timeout; `None` is written as no limit.
         timeout: String,
         /// How long a claim holds.
         lease: String,
+    },
+    /// A schedule that never fires.
+    #[error("the schedule {name:?} of {queue} never fires: {reason}")]
+    Schedule {
+        /// The schedule's queue.
+        queue: String,
+        /// Its name.
+        name: String,
+        /// Why.
+        reason: String,
     },
     /// The server would drop jobs when its memory is full (R18).
     #[error("the server may evict jobs: its maxmemory-policy is {policy}")]
@@ -93,7 +103,8 @@ impl Remedy for RunnerError {
             Self::Unmatched { .. } => {
                 "Add a handler with match = \"*\", or unmatched = \"fail\" or \"return\" to the pool.".into()
             }
-            Self::Lease { .. } => "Give the pool a timeout below that.".into(),
+            Self::Lease { .. } => "Give the pool, or the handler, a timeout below that.".into(),
+            Self::Schedule { .. } => "Correct `cron`, `every` or `timezone` of its [[runner.schedule]] table.".into(),
             Self::Eviction { .. } => {
                 "Set maxmemory-policy noeviction on the server, or accept the loss with --allow-eviction.".into()
             }

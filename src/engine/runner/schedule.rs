@@ -85,10 +85,11 @@ pub async fn run(pool: Arc<Pool>, timetable: Timetable, over: CancellationToken)
     let mut last = None;
     loop {
         let sleep = match turn(&pool, &timetable, &rule, &mut last).await {
-            Ok(sleep) => {
+            Ok(Some(sleep)) => {
                 patience.reset();
                 sleep
             }
+            Ok(None) => return tracing::warn!(schedule = timetable.name, "its last moment has passed"),
             Err(error) => {
                 pool.parts.wire.learn(&error).await;
                 tracing::warn!(schedule = timetable.name, %error, "could not fire now");
@@ -102,13 +103,13 @@ pub async fn run(pool: Arc<Pool>, timetable: Timetable, over: CancellationToken)
     }
 }
 
-/// Fires what is due; tells how long to sleep. `last`: the last moment dealt with.
+/// Fires what is due; tells how long to sleep, `None`: there is nothing to come. `last`: the last moment dealt with.
 async fn turn(
     pool: &Pool,
     timetable: &Timetable,
     rule: &Rule,
     last: &mut Option<Timestamp>,
-) -> Result<Duration, SystemError> {
+) -> Result<Option<Duration>, SystemError> {
     let link = pool.parts.wire.control().await?;
     let now = server_time(&link.ask(cmd("TIME")).await?);
     let from = match *last {
@@ -129,8 +130,8 @@ async fn turn(
         fire(pool, timetable, tick, false).await?;
         *last = Some(tick);
     }
-    let next = rule.after(now).map_or(LOOK, |next| next.until(now));
-    Ok(next.min(LOOK) + Duration::from_millis(1))
+    let next = rule.after(now).map(|next| next.until(now));
+    Ok(next.map(|next| next.min(LOOK) + Duration::from_millis(1)))
 }
 
 async fn fire(pool: &Pool, timetable: &Timetable, tick: Timestamp, missed: bool) -> Result<(), SystemError> {

@@ -65,7 +65,6 @@ impl Arq {
     }
 
     fn claim_of(&self, seat: &Seat, job: Taken, now: Timestamp) -> Result<Claim, (Taken, String)> {
-        let most = seat.attempts.unwrap_or(MAX_TRIES);
         let read = match &job.definition {
             None => None,
             Some(stored) => match Definition::read(stored) {
@@ -80,6 +79,8 @@ impl Arq {
         if let Some(read) = &read {
             self.shift(seat, |shift| shift.serializer = Some(read.serializer));
         }
+        let allowed = read.as_ref().and_then(|read| seat.attempts.of(&read.function));
+        let most = allowed.unwrap_or(MAX_TRIES);
         let doomed = match &read {
             None => Some(EXPIRED.to_owned()),
             Some(_) if job.aborted => Some(ABORTED.to_owned()),

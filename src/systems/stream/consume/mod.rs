@@ -3,7 +3,7 @@
 //! expired; those of consumers of other makers only if that is asked for, when they have been idle for long enough.
 //!
 //! qtop's own keys stand beside the stream: `STREAM:qtop:GROUP:later`, `:facts`, `:rate`, `:runners`, `:alive:RUNNER`,
-//! `:looked`.
+//! `:fired`, `:looked`.
 //! Entries that were given up go to `STREAM:dead`, as deployments do by themselves.
 
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::domain::job::Progress;
 use crate::domain::text::first_line;
 use crate::domain::time::Timestamp;
 use crate::link::{Batch, Link, Script, Value, cmd};
-use crate::systems::consume::{Claim, Claimed, Consume, Limits, Seat, Settled, Tended, Verdict};
+use crate::systems::consume::{Claim, Claimed, Consume, Firing, Limits, Seat, Settled, Tended, Verdict};
 use crate::systems::{Answer, ReadError, SystemError, reply};
 
 macro_rules! script {
@@ -33,6 +33,7 @@ static HELD: Script = script!("held.lua");
 static TEND: Script = script!("tend.lua");
 static STRAYS: Script = script!("strays.lua");
 static LEAVE: Script = script!("leave.lua");
+static FIRE: Script = Script::new(include_str!("fire.lua"));
 
 /// Fields that hold the whole payload, if an entry has one of them.
 const PAYLOADS: [&str; 4] = ["data", "payload", "body", "message"];
@@ -193,6 +194,30 @@ impl Consume for Stream {
             let desk = Desk::of(seat)?;
             desk.run(&LEAVE, link, std::slice::from_ref(&desk.signs)).await?;
             Ok(())
+        })
+    }
+
+    fn fire<'a>(&'a self, link: &'a Link, seat: &'a Seat, firing: &'a Firing) -> Answer<'a, bool> {
+        Box::pin(async move {
+            let Place { stream, group } = Place::parse(&seat.queue.name);
+            let group = group.ok_or_else(|| SystemError::BadRequest(NO_GROUP.to_owned()))?;
+            let fired = [&stream, &b":qtop:"[..], &group, b":fired"].concat();
+            let moment = firing.tick.0.to_string();
+            let id = format!("{}:{moment}", firing.schedule);
+            // The names under which a job's id, kind and data are found again.
+            let arguments: [&[u8]; 9] = [
+                firing.schedule.as_bytes(),
+                moment.as_bytes(),
+                if firing.missed { b"1" } else { b"0" },
+                b"id",
+                id.as_bytes(),
+                NAMES[0].as_bytes(),
+                firing.name.as_bytes(),
+                PAYLOADS[0].as_bytes(),
+                &firing.data,
+            ];
+            let answer = FIRE.run(link, &[fired, stream], &arguments).await?;
+            Ok(reply::int(&answer) == Some(1))
         })
     }
 
