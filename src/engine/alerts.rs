@@ -63,7 +63,7 @@ impl Alerts {
                 tokio::spawn(async move {
                     let Ok(_permit) = room.acquire_owned().await else { return };
                     let (events, mut said) = mpsc::channel(EVENTS);
-                    let told = hook.handle(&work, Room { events, cancel: over, timeout: Some(limit) });
+                    let told = hook.handle(&work, Room::new(events, over, Some(limit)));
                     // What a hook writes is of interest to nobody here, but must be read.
                     let listen = async { while said.recv().await.is_some() {} };
                     let (ending, ()) = tokio::join!(told, listen);

@@ -10,7 +10,7 @@ use qtop::domain::ids::{JobId, QueueId};
 use qtop::domain::job::Progress;
 use qtop::domain::time::Timestamp;
 use qtop::engine::runner::handler::{Handler, HandlerError, Helper, Surroundings};
-use qtop::engine::runner::work::{EVENTS, Ending, Event, Failure, Room, Stream, Work};
+use qtop::engine::runner::work::{EVENTS, Ending, Event, Failure, Outlook, Room, Stream, Work};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -126,7 +126,8 @@ pub fn shell(script: &str, more: &str) -> Handler {
 pub fn room(timeout: Option<Duration>) -> (Room, mpsc::Receiver<Event>, CancellationToken) {
     let (events, reader) = mpsc::channel(EVENTS);
     let cancel = CancellationToken::new();
-    (Room { events, cancel: cancel.clone(), timeout }, reader, cancel)
+    let outlook = Outlook { again: Some(Duration::ZERO), asked: true, late: true };
+    (Room { outlook, ..Room::new(events, cancel.clone(), timeout) }, reader, cancel)
 }
 
 /// Runs one job to its end and reads everything it says.

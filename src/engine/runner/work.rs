@@ -1,5 +1,6 @@
 //! What passes between the pool and a handler: one job to run, what it says while it runs, how it ended.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -110,6 +111,48 @@ pub enum Ending {
     TimedOut(Failure),
 }
 
+/// Why an attempt is ended from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Somebody asked for it.
+    Person,
+    /// The claim is not ours any more; nothing may be written (R5).
+    Lost(String),
+    /// The grace time is over: it goes back.
+    Grace,
+}
+
+/// Tells why an attempt is ended; given before [`Room::cancel`] is.
+#[derive(Clone, Debug, Default)]
+pub struct Why(Arc<Mutex<Option<Cause>>>);
+
+impl Why {
+    /// Gives a cause. The first counts, but a lost claim comes before all others.
+    pub fn give(&self, cause: Cause) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.is_none() || matches!(cause, Cause::Lost(_)) {
+            *known = Some(cause);
+        }
+    }
+
+    /// The cause; `None`: nothing ends it from outside.
+    pub fn get(&self) -> Option<Cause> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// What becomes of an attempt that does not succeed, by the configuration and the job's own options. By default nothing
+/// is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Outlook {
+    /// The wait before another attempt after a failure that may pass; `None`: there is none.
+    pub again: Option<Duration>,
+    /// There is another attempt after such a failure if a time for it was asked for.
+    pub asked: bool,
+    /// There is another attempt after one that took too long.
+    pub late: bool,
+}
+
 /// What a handler is given beside the work.
 #[derive(Clone, Debug)]
 pub struct Room {
@@ -119,4 +162,15 @@ pub struct Room {
     pub cancel: CancellationToken,
     /// Longest time the attempt may take; `None`: no limit.
     pub timeout: Option<Duration>,
+    /// What becomes of the attempt if it does not succeed.
+    pub outlook: Outlook,
+    /// Why it is ended from outside.
+    pub why: Why,
+}
+
+impl Room {
+    /// For an attempt that is not repeated and that nobody ends but by its token.
+    pub fn new(events: mpsc::Sender<Event>, cancel: CancellationToken, timeout: Option<Duration>) -> Self {
+        Self { events, cancel, timeout, outlook: Outlook::default(), why: Why::default() }
+    }
 }

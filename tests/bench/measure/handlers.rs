@@ -42,7 +42,7 @@ fn build(text: &str) -> Handler {
 
 async fn handle(handler: &Handler, work: &Work) {
     let (events, mut reader) = mpsc::channel(EVENTS);
-    let room = Room { events, cancel: CancellationToken::new(), timeout: Some(Duration::from_secs(60)) };
+    let room = Room::new(events, CancellationToken::new(), Some(Duration::from_secs(60)));
     let read = async { while reader.recv().await.is_some() {} };
     let (ending, ()) = tokio::join!(handler.handle(work, room), read);
     assert!(matches!(ending, Ending::Done { .. }), "{ending:?}");

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
-use super::super::work::{Ending, Failure, Room, Work};
+use super::super::work::{Cause, Ending, Failure, Outlook, Room, Work};
 use super::command::{FOREVER, LONGEST_RESULT};
 use super::facts::Facts;
 use super::relay::Relay;
@@ -28,6 +28,11 @@ pub use address::{Lookup, SystemLookup};
 
 /// Longest time for a call that tells the status: it must not hold up the jobs.
 const STATUS_LIMIT: Duration = Duration::from_secs(10);
+
+/// What is told as the error of a job that nothing is wrong with.
+const GOES_BACK: &str = "the runner ends or rests: the job goes back and will be delivered later";
+/// Shortest wait before another delivery, whatever the service asks for.
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 
 /// A service that takes jobs.
 #[derive(Debug)]
@@ -100,14 +105,14 @@ impl Http {
                     let message = format!("{} took longer than {limit:?}", self.request.label());
                     Ending::TimedOut(Failure::new(message))
                 }
-                ending = self.deliver(work, &mut relay) => ending,
+                ending = self.deliver(work, room.outlook, &mut relay) => ending,
             }
         };
-        self.tell_after(work, &ending, &mut relay).await;
+        self.tell_after(work, &ending, &room, &mut relay).await;
         ending
     }
 
-    async fn deliver(&self, work: &Work, relay: &mut Relay) -> Ending {
+    async fn deliver(&self, work: &Work, outlook: Outlook, relay: &mut Relay) -> Ending {
         let request = match self.request.fill(&self.client, &Facts::of(work)) {
             Ok(request) => request,
             // The same data would fail the same way again.
@@ -124,10 +129,10 @@ impl Http {
                 return self.rules.judge(None, failure, super::lines::Again::AsConfigured);
             }
         };
-        self.judge(answer, relay).await
+        self.judge(answer, outlook, relay).await
     }
 
-    async fn judge(&self, answer: Answer, relay: &mut Relay) -> Ending {
+    async fn judge(&self, answer: Answer, outlook: Outlook, relay: &mut Relay) -> Ending {
         let holds = |classes: &[StatusClass]| classes.iter().any(|class| class.holds(answer.status));
         if holds(&self.success) {
             if answer.cut {
@@ -142,19 +147,31 @@ impl Http {
             return Ending::Failed(failure);
         }
         match self.rules.judge(code, failure, super::lines::Again::AsConfigured) {
-            Ending::Retry { failure, .. } => Ending::Retry { failure, after: answer.after },
+            Ending::Retry { failure, .. } => {
+                // The least wait, by RFC 9110: it comes on top of what holds without it.
+                let least = outlook.again.unwrap_or_default().max(SHORTEST_WAIT);
+                Ending::Retry { failure, after: answer.after.map(|asked| asked.max(least)) }
+            }
             ending => ending,
         }
     }
 
-    async fn tell_after(&self, work: &Work, ending: &Ending, relay: &mut Relay) {
+    async fn tell_after(&self, work: &Work, ending: &Ending, room: &Room, relay: &mut Relay) {
         let Some(status) = self.status.as_ref().filter(|status| status.after) else { return };
-        let last = work.attempts.is_some_and(|attempts| work.attempt >= attempts);
-        let again = if last { "failed" } else { "retrying" };
+        let why = room.why.get();
+        if matches!(why, Some(Cause::Lost(_))) {
+            // Whoever has the job now may have told already what became of it (R5).
+            return;
+        }
+        let Outlook { again, asked, late } = room.outlook;
+        let word = |again: bool| if again { "retrying" } else { "failed" };
         let (word, error) = match ending {
             Ending::Done { .. } => ("delivered", ""),
-            Ending::Retry { failure, .. } | Ending::TimedOut(failure) => (again, failure.message.as_str()),
+            Ending::Retry { failure, after: None } => (word(again.is_some()), failure.message.as_str()),
+            Ending::Retry { failure, after: Some(_) } => (word(asked), failure.message.as_str()),
+            Ending::TimedOut(failure) => (word(late), failure.message.as_str()),
             Ending::Failed(failure) => ("failed", failure.message.as_str()),
+            Ending::Cancelled if why == Some(Cause::Grace) => (word(true), GOES_BACK),
             // Nothing is started to deliver.
             Ending::NotStarted { .. } => return,
             Ending::Cancelled => ("cancelled", ""),
