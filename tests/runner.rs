@@ -23,6 +23,8 @@ mod bullmq_schedules;
 mod chaos;
 #[path = "runner/checked.rs"]
 mod checked;
+#[path = "runner/deliveries.rs"]
+mod deliveries;
 #[path = "runner/faults.rs"]
 mod faults;
 #[path = "runner/killed.rs"]
@@ -40,8 +42,12 @@ mod library;
 mod list_faults;
 #[path = "runner/lists.rs"]
 mod lists;
+#[path = "runner/once.rs"]
+mod once;
 #[path = "runner/options.rs"]
 mod options;
+#[path = "runner/patterns.rs"]
+mod patterns;
 #[path = "runner/policies.rs"]
 mod policies;
 #[path = "runner/private.rs"]

@@ -46,7 +46,18 @@ impl Check<'_> {
             }
             return;
         }
-        for problem in check_handler(&alert.hook, secrets) {
+        let hook = &alert.hook;
+        let of_jobs = [
+            ("timeout", hook.timeout.is_some(), "write the alert's own timeout"),
+            ("retry", hook.retry.is_some(), "take it out"),
+            ("max_crashes", hook.max_crashes.is_some(), "take it out"),
+            ("dedup", hook.dedup.is_some(), "take it out"),
+        ];
+        for (key, _, remedy) in of_jobs.into_iter().filter(|(_, given, _)| *given) {
+            let place = [at("hook"), vec![key.into()]].concat();
+            self.add(&place, format!("`{key}` has no effect here: a hook runs no job"), None, Some(remedy.to_owned()));
+        }
+        for problem in check_handler(hook, secrets) {
             let place = [table.clone(), vec!["hook".into()], steps(&problem.field)].concat();
             self.add(&place, problem.message, None, problem.remedy);
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{Check, steps};
 use crate::config::document::Step;
 use crate::config::handler::{Handler, check_handler};
-use crate::config::runner::{Backoff, Pool, Retry, Timetable, Unmatched};
+use crate::config::runner::{Backoff, Dedup, Pool, Retry, Timetable, Unmatched};
 use crate::config::schema::Config;
 use crate::config::values;
 use crate::domain::problem::nearest;
@@ -19,6 +19,15 @@ const MOST_AT_ONCE: usize = 1_000;
 const SHORTEST_LEASE: Duration = Duration::from_secs(2);
 /// Shortest time between two moments of a schedule.
 const SHORTEST_TURN: Duration = Duration::from_secs(1);
+
+/// The longest time an attempt at any of a pool's jobs may take; `None`: any time.
+fn longest(pool: &Pool) -> Option<Duration> {
+    let times = pool.handlers.iter().map(|handler| handler.timeout.or(pool.timeout));
+    match pool.handlers.is_empty() {
+        true => pool.timeout,
+        false => times.collect::<Option<Vec<_>>>()?.into_iter().max(),
+    }
+}
 
 /// A pattern of the handlers before that leaves nothing to this one; `None`: something may be left.
 fn hidden<'a>(handler: &Handler, before: &'a [Handler]) -> Option<&'a str> {
@@ -80,47 +89,62 @@ impl Check<'_> {
             let expected = Some(format!("1 to {MOST_AT_ONCE}"));
             self.add(&at(&["concurrency"]), format!("{} is not possible here", pool.concurrency), expected, None);
         }
-        if pool.timeout.is_some_and(|timeout| timeout.is_zero()) {
-            self.add(&at(&["timeout"]), "no job ends in no time", Some("a time such as \"60s\"".to_owned()), None);
-        }
-        if pool.max_crashes == 0 {
-            self.add(&at(&["max_crashes"]), "0 would give up every job unseen", Some("1 or more".to_owned()), None);
-        }
+        self.terms(&table, pool.timeout, pool.retry.as_ref(), Some(pool.max_crashes), pool.dedup.as_ref());
         self.stream(&at, pool);
         if pool.rate.is_some_and(|rate| rate.jobs == 0 || rate.per.is_zero()) {
             let expected = Some("{ jobs = 10, per = \"1s\" }".to_owned());
             self.add(&at(&["rate"]), "this rate lets nothing through", expected, None);
-        }
-        if let Some(dedup) = &pool.dedup {
-            if let Err(error) = Template::parse(&dedup.key, template::ARGUMENT) {
-                self.add(&at(&["dedup", "key"]), error.to_string(), None, None);
-            } else if !dedup.key.contains('{') {
-                let remedy = Some("name a field, for example key = \"{data.message_id}\"".to_owned());
-                self.add(&at(&["dedup", "key"]), "all jobs would have the same key", None, remedy);
-            }
-            if dedup.ttl.is_zero() {
-                self.add(&at(&["dedup", "ttl"]), "no time", Some("a time such as \"1h\"".to_owned()), None);
-            }
-        }
-        if let Some(retry) = &pool.retry {
-            self.retry(&at(&["retry"]), retry);
         }
         if pool.handlers.is_empty() && !self.document.lost_from(&table) {
             let remedy = "add [[runner.pool.handler]] with command = [\"PROGRAM\", …], process or http".to_owned();
             self.add(&table, "a pool without a handler cannot run anything", None, Some(remedy));
         }
         for (number, handler) in pool.handlers.iter().enumerate() {
+            let table = [table.clone(), vec!["handler".into(), number.into()]].concat();
             for problem in check_handler(handler, secrets) {
-                let place = [table.clone(), vec!["handler".into(), number.into()], steps(&problem.field)].concat();
+                let place = [table.clone(), steps(&problem.field)].concat();
                 self.add(&place, problem.message, None, problem.remedy);
             }
+            let Handler { timeout, retry, max_crashes, dedup, .. } = handler;
+            self.terms(&table, *timeout, retry.as_ref(), *max_crashes, dedup.as_ref());
             if let Some(pattern) = hidden(handler, &pool.handlers[..number]) {
-                let place = [table.clone(), vec!["handler".into(), number.into()]].concat();
+                let place = table.clone();
                 let message = format!("this handler is never reached: the pattern {pattern:?} stands before it");
                 let remedy =
                     Some("handlers are asked in their order: put it before that one, or leave it out".to_owned());
                 self.add(&place, message, None, remedy);
             }
+        }
+    }
+
+    /// What a pool says of all its jobs, or a handler of those it takes.
+    fn terms(
+        &mut self,
+        table: &[Step],
+        timeout: Option<Duration>,
+        retry: Option<&Retry>,
+        max_crashes: Option<u32>,
+        dedup: Option<&Dedup>,
+    ) {
+        let at = |keys: &[&str]| [table.to_vec(), keys.iter().copied().map(Step::from).collect()].concat();
+        if timeout.is_some_and(|timeout| timeout.is_zero()) {
+            self.add(&at(&["timeout"]), "no job ends in no time", Some("a time such as \"60s\"".to_owned()), None);
+        }
+        if max_crashes == Some(0) {
+            self.add(&at(&["max_crashes"]), "0 would give up every job unseen", Some("1 or more".to_owned()), None);
+        }
+        if let Some(retry) = retry {
+            self.retry(&at(&["retry"]), retry);
+        }
+        let Some(dedup) = dedup else { return };
+        if let Err(error) = Template::parse(&dedup.key, template::ARGUMENT) {
+            self.add(&at(&["dedup", "key"]), error.to_string(), None, None);
+        } else if !dedup.key.contains('{') {
+            let remedy = Some("name a field, for example key = \"{data.message_id}\"".to_owned());
+            self.add(&at(&["dedup", "key"]), "all jobs would have the same key", None, remedy);
+        }
+        if dedup.ttl.is_zero() {
+            self.add(&at(&["dedup", "ttl"]), "no time", Some("a time such as \"1h\"".to_owned()), None);
         }
     }
 
@@ -140,9 +164,12 @@ impl Check<'_> {
         if system != "stream" {
             let remedy = Some("leave it out: only streams leave entries with consumers that died".to_owned());
             self.add(&at(&["claim_idle"]), format!("{} has no idle entries", pool.queue), None, remedy);
-        } else if pool.timeout.is_none_or(|timeout| timeout >= idle) {
+        } else if longest(pool).is_none_or(|timeout| timeout >= idle) {
             let message = "entries that are still being worked on would be taken, and run twice";
-            let remedy = match pool.timeout {
+            let remedy = match longest(pool) {
+                Some(timeout) if Some(timeout) != pool.timeout => {
+                    format!("make it longer than a handler's timeout of {}", values::time::write(timeout))
+                }
                 Some(timeout) => format!("make it longer than the pool's timeout of {}", values::time::write(timeout)),
                 None => "give the pool a timeout below it: an attempt may take any time now".to_owned(),
             };
@@ -212,9 +239,18 @@ impl Check<'_> {
                 self.add(&at("every"), "`cron` says already when", None, Some("keep one of them".to_owned()));
             }
             (Some(cron), None) => {
-                if let Err(error) = croner::Cron::from_str(cron) {
-                    let expected = "five fields such as \"0 2 * * *\", or six with seconds".to_owned();
-                    self.add(&at("cron"), format!("no cron pattern: {error}"), Some(expected), None);
+                let zone = timetable.timezone.as_deref().and_then(|zone| jiff::tz::TimeZone::get(zone).ok());
+                let now = jiff::Timestamp::now().to_zoned(zone.unwrap_or(jiff::tz::TimeZone::UTC));
+                match croner::Cron::from_str(cron) {
+                    Err(error) => {
+                        let expected = "five fields such as \"0 2 * * *\", or six with seconds".to_owned();
+                        self.add(&at("cron"), format!("no cron pattern: {error}"), Some(expected), None);
+                    }
+                    Ok(pattern) if pattern.find_next_occurrence(&now, false).is_err() => {
+                        let remedy = "name a day that the month has: minute, hour, day, month, day of the week";
+                        self.add(&at("cron"), "no moment to come matches this", None, Some(remedy.to_owned()));
+                    }
+                    Ok(_) => {}
                 }
             }
             (None, Some(every)) if every < SHORTEST_TURN => {

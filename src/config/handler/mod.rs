@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::runner::{Dedup, Retry};
 use super::values;
 use crate::domain::address::glob;
 use crate::domain::described::Paths;
@@ -35,6 +36,18 @@ pub struct Handler {
     /// A service to which the job is delivered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub http: Option<Http>,
+    /// Longest time an attempt at its jobs may take; `None`: as the pool says.
+    #[serde(with = "values::optional_time", skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Duration>,
+    /// Attempts at its jobs and the waits between them, in place of the pool's table; `None`: as the pool says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
+    /// One of its jobs that has killed its worker so often is given up (R15); `None`: as the pool says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_crashes: Option<u32>,
+    /// Its jobs with the same key run once in a time; `None`: as the pool says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dedup: Option<Dedup>,
     /// What a program finds on its standard input.
     #[serde(skip_serializing_if = "is_default")]
     pub input: Input,
@@ -92,6 +105,10 @@ impl Default for Handler {
             command: None,
             process: None,
             http: None,
+            timeout: None,
+            retry: None,
+            max_crashes: None,
+            dedup: None,
             input: Input::default(),
             env: BTreeMap::new(),
             pass_env: Vec::new(),

@@ -57,8 +57,7 @@ impl Pool {
             return Err(format!("its data has {} bytes, more than max_payload", job.payload.total));
         }
         let name = job.row.name.clone().unwrap_or_default();
-        let handler =
-            self.parts.handlers.choose(&name).ok_or_else(|| format!("no handler takes jobs named {name:?}"))?;
+        let entry = self.parts.handlers.choose(&name).ok_or_else(|| format!("no handler takes jobs named {name:?}"))?;
         let consumer = self.parts.system.consumer().ok_or("jobs of this queue cannot be run here")?;
         let payload = consumer.handed(&job.payload.bytes)?;
         let made = job.row.attempts_made.and_then(|made| u32::try_from(made).ok()).unwrap_or(0);
@@ -75,8 +74,8 @@ impl Pool {
         };
         let (events, mut inbox) = mpsc::channel(EVENTS);
         let cancel: CancellationToken = self.cut.child_token();
-        let room = Room { events, cancel, timeout: self.parts.config.timeout.or(Some(LIMIT)) };
-        let handler = Arc::clone(handler);
+        let room = Room::new(events, cancel, entry.terms.timeout.or(Some(LIMIT)));
+        let handler = Arc::clone(&entry.execute);
         let mut running = tokio::spawn(async move { handler.handle(&work, room).await });
         let ending = loop {
             tokio::select! {

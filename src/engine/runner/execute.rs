@@ -7,6 +7,7 @@ use futures_util::future::BoxFuture;
 
 use super::handler::{Handler, Surroundings};
 use super::plan::Build;
+use super::policy::Terms;
 use super::work::{Ending, Room, Work};
 use crate::link::Remedy;
 
@@ -17,6 +18,11 @@ pub trait Execute: Send + Sync {
 
     /// Starts anew what it keeps running between jobs, each after its present job.
     fn renew(&self) {}
+
+    /// No more jobs than this come at once from now on: ends what it keeps running for more.
+    fn resize(&self, most: usize) {
+        let _ = most;
+    }
 
     /// Ends what it keeps running between jobs.
     fn close(&self) -> BoxFuture<'_, ()> {
@@ -31,6 +37,10 @@ impl Execute for Handler {
 
     fn renew(&self) {
         Handler::renew(self);
+    }
+
+    fn resize(&self, most: usize) {
+        Handler::resize(self, most);
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
@@ -59,6 +69,8 @@ pub struct Entry {
     pub label: String,
     /// What runs the job.
     pub execute: Arc<dyn Execute>,
+    /// What holds for its jobs.
+    pub terms: Arc<Terms>,
 }
 
 /// The handlers of a pool in the order in which they are asked.
@@ -67,13 +79,18 @@ pub struct Handlers(pub Vec<Entry>);
 
 impl Handlers {
     /// The first that takes jobs of this name.
-    pub fn choose(&self, name: &str) -> Option<&Arc<dyn Execute>> {
-        self.0.iter().find(|entry| (entry.takes)(name)).map(|entry| &entry.execute)
+    pub fn choose(&self, name: &str) -> Option<&Entry> {
+        self.0.iter().find(|entry| (entry.takes)(name))
     }
 
     /// Starts anew what they keep running.
     pub fn renew(&self) {
         self.0.iter().for_each(|entry| entry.execute.renew());
+    }
+
+    /// No more jobs than this come at once from now on.
+    pub fn resize(&self, most: usize) {
+        self.0.iter().for_each(|entry| entry.execute.resize(most));
     }
 
     /// Ends what they keep running.

@@ -1,21 +1,24 @@
 //! From the configuration to pools that can be started; everything that cannot work is said before a job is taken.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::error::RunnerError;
 use super::execute::{Entry, Execute, Handlers};
 use super::gate::Gate;
 use super::once::Once;
-use super::policy;
+use super::policy::{self, Terms};
 use super::pool::{Parts, Pool};
+use super::schedule::Rule;
+use super::slot::wall;
 use super::wire::Wire;
-use crate::config::{self, Kept, Runner, Unmatched};
+use crate::config::{self, Kept, Runner, Timetable, Unmatched};
 use crate::domain::address::decode;
 use crate::domain::ids::{Name, QueueId};
 use crate::engine::Systems;
 use crate::link::ConnectOptions;
 use crate::systems::System;
-use crate::systems::consume::{Keep, LeftBehind, Retention, Seat};
+use crate::systems::consume::{Allowed, Keep, LeftBehind, Retention, Seat};
 
 /// Makes a handler of its table; the error says which setting cannot be used and why, and what to do.
 pub type Build = dyn Fn(&config::Handler) -> Result<Arc<dyn Execute>, (String, Option<String>)> + Send + Sync;
@@ -96,21 +99,23 @@ pub fn pool(common: &Common, runner: &Runner, config: &config::Pool) -> Result<A
     let (queue, system) = find(&common.systems, &config.queue)?;
     alone(&common.systems, runner, config, &queue)?;
     let consumer = system.consumer().expect("an address is only found in a system with a consumer");
+    runner.schedules.iter().filter(|timetable| timetable.queue == config.queue).try_for_each(fires)?;
     let everything = config.handlers.iter().any(|handler| handler.takes(""));
     if !everything && config.unmatched.is_none() && !consumer.picks_by_name() {
         let patterns = config.handlers.iter().flat_map(|handler| handler.matches.iter()).collect::<Vec<_>>().join(", ");
         return Err(RunnerError::Unmatched { queue: config.queue.clone(), patterns });
     }
     let fixed = consumer.fixed_lease(&queue);
-    if let Some(lease) = fixed
-        && config.timeout.is_none_or(|timeout| timeout >= lease)
-    {
-        let timeout = config.timeout.map_or_else(|| "any time (no timeout)".to_owned(), |time| format!("{time:?}"));
-        return Err(RunnerError::Lease { queue: config.queue.clone(), timeout, lease: format!("{lease:?}") });
+    if let Some(lease) = fixed {
+        config.handlers.iter().try_for_each(|handler| fits(config, handler, lease))?;
     }
-    let handlers = config.handlers.iter().map(|handler| entry(common, config, handler)).collect::<Result<_, _>>()?;
-    let once = config.dedup.as_ref().map(|dedup| Once::of(dedup, &common.name)).transpose();
-    let once = once.map_err(|reason| RunnerError::Queue { queue: config.queue.clone(), reason })?;
+    let terms = terms(common, config, None, &config::Handler::default())?;
+    let entry = |handler| entry(common, config, terms.once.as_ref(), handler);
+    let handlers = config.handlers.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
+    let said = |terms: &Terms| terms.retry.as_ref().and_then(policy::said);
+    let by_name = config.handlers.iter().zip(&handlers);
+    let by_name = by_name.map(|(handler, entry)| (handler.globs().collect(), said(&entry.terms))).collect();
+    let crashes = handlers.iter().map(|entry| entry.terms.max_crashes).max();
     let keep = |kept: Option<Kept>| kept.map(|kept| Keep { count: kept.count, age: kept.age });
     let seat = Seat {
         queue,
@@ -120,10 +125,10 @@ pub fn pool(common: &Common, runner: &Runner, config: &config::Pool) -> Result<A
         host: Arc::from(host().as_str()),
         lease: fixed.unwrap_or(runner.lease),
         rate: config.rate.map(|rate| (rate.jobs, rate.per)),
-        max_deaths: config.max_crashes,
+        max_deaths: crashes.unwrap_or(config.max_crashes),
         keep: Retention { done: keep(config.keep_done), failed: keep(config.keep_failed) },
         names: if consumer.picks_by_name() { names(config) } else { Arc::default() },
-        attempts: config.retry.as_ref().and_then(policy::said),
+        attempts: Allowed { by_name, others: said(&terms) },
         left_behind: config.claim_idle.map(|idle| LeftBehind { idle, most_deliveries: config.max_deliveries }),
     };
     Ok(Pool::new(Parts {
@@ -133,14 +138,19 @@ pub fn pool(common: &Common, runner: &Runner, config: &config::Pool) -> Result<A
         wire: Arc::clone(&common.wire),
         handlers: Handlers(handlers),
         config: config.clone(),
-        once,
+        terms: Arc::new(terms),
         max_payload: runner.max_payload,
         gate: Arc::clone(&common.gate),
     }))
 }
 
-fn entry(common: &Common, pool: &config::Pool, handler: &config::Handler) -> Result<Entry, RunnerError> {
-    let pattern = handler.matches.iter().collect::<Vec<_>>().join(", ");
+fn entry(
+    common: &Common,
+    pool: &config::Pool,
+    once: Option<&Arc<Once>>,
+    handler: &config::Handler,
+) -> Result<Entry, RunnerError> {
+    let pattern = pattern(handler);
     let execute = (common.build)(handler).map_err(|(reason, remedy)| RunnerError::Handler {
         queue: pool.queue.clone(),
         handler: pattern.clone(),
@@ -152,7 +162,54 @@ fn entry(common: &Common, pool: &config::Pool, handler: &config::Handler) -> Res
         takes: Arc::new(move |name| takes.takes(name)),
         label: format!("{pattern} → {}", handler.label()),
         execute,
+        terms: Arc::new(terms(common, pool, once, handler)?),
     })
+}
+
+/// Refuses a schedule that never fires.
+fn fires(timetable: &Timetable) -> Result<(), RunnerError> {
+    let refused = |reason: String| {
+        let (queue, name) = (timetable.queue.clone(), timetable.name.clone());
+        RunnerError::Schedule { queue, name, reason }
+    };
+    let next = Rule::of(timetable).map_err(refused)?.after(wall());
+    next.map(drop).ok_or_else(|| refused("no moment to come matches it".to_owned()))
+}
+
+/// What holds for the jobs of a handler. `once`: the pool's, which its handlers share.
+fn terms(
+    common: &Common,
+    pool: &config::Pool,
+    once: Option<&Arc<Once>>,
+    handler: &config::Handler,
+) -> Result<Terms, RunnerError> {
+    let dedup = handler.dedup.as_ref().or(pool.dedup.as_ref().filter(|_| once.is_none()));
+    let own = dedup.map(|dedup| Once::of(dedup, &common.name).map(Arc::new)).transpose();
+    let own = own.map_err(|reason| RunnerError::Queue { queue: pool.queue.clone(), reason })?;
+    Ok(Terms {
+        timeout: handler.timeout.or(pool.timeout),
+        retry: handler.retry.clone().or_else(|| pool.retry.clone()),
+        max_crashes: handler.max_crashes.unwrap_or(pool.max_crashes),
+        once: own.or_else(|| once.cloned()),
+    })
+}
+
+/// Refuses jobs that could outlast a claim which cannot be renewed (R14).
+fn fits(pool: &config::Pool, handler: &config::Handler, lease: Duration) -> Result<(), RunnerError> {
+    let timeout = handler.timeout.or(pool.timeout);
+    if timeout.is_some_and(|timeout| timeout < lease) {
+        return Ok(());
+    }
+    let queue = match handler.timeout {
+        Some(_) => format!("{}, jobs named {}", pool.queue, pattern(handler)),
+        None => pool.queue.clone(),
+    };
+    let timeout = timeout.map_or_else(|| "any time (no timeout)".to_owned(), |time| format!("{time:?}"));
+    Err(RunnerError::Lease { queue, timeout, lease: format!("{lease:?}") })
+}
+
+fn pattern(handler: &config::Handler) -> String {
+    handler.matches.iter().collect::<Vec<_>>().join(", ")
 }
 
 /// What jobs may be called that are taken from a queue which is shared with others; empty: anything.

@@ -1,11 +1,26 @@
 //! What becomes of a job after an attempt: again, when, or never.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::work::{Ending, Failure};
+use super::once::Once;
+use super::work::{Ending, Failure, Outlook};
 use crate::config::{Backoff, Retry};
 use crate::domain::runner::Ended;
 use crate::systems::consume::{Claim, Fate, OwnBackoff, Verdict};
+
+/// What holds for jobs: as the handler that takes them says, else as the pool does.
+#[derive(Debug)]
+pub struct Terms {
+    /// Longest time an attempt may take.
+    pub timeout: Option<Duration>,
+    /// Attempts and waits; `None`: what the job's own options say.
+    pub retry: Option<Retry>,
+    /// A job that has killed its worker so often is given up (R15).
+    pub max_crashes: u32,
+    /// Jobs with the same key run once in a time.
+    pub once: Option<Arc<Once>>,
+}
 
 /// The wait before the attempt after `attempt` (from 1). `random` is from 0 to 1.
 pub fn wait(retry: &Retry, attempt: u32, random: f64) -> Duration {
@@ -49,12 +64,12 @@ pub fn used_up(retry: Option<&Retry>, claim: &Claim) -> Option<String> {
     })
 }
 
-/// Attempts allowed in all: what the pool says, else the job, else as many as there are waits, else one.
+/// Attempts allowed in all: what the configuration says, else the job, else as many as there are waits, else one.
 pub fn allowed(retry: Option<&Retry>, claim: &Claim) -> u32 {
     retry.and_then(|retry| retry.attempts).or(claim.attempts).or(retry.and_then(listed)).unwrap_or(1).max(1)
 }
 
-/// Attempts a pool's configuration allows, if it says.
+/// Attempts that a table of the configuration allows, if it says.
 pub fn said(retry: &Retry) -> Option<u32> {
     retry.attempts.or(listed(retry))
 }
@@ -78,7 +93,8 @@ pub struct Decision {
 }
 
 /// Decides. An interruption that is the runner's own (lost lease, end of the grace time) never gets here.
-pub fn decide(ending: Ending, claim: &Claim, retry: Option<&Retry>, max_crashes: u32, random: f64) -> Decision {
+pub fn decide(ending: Ending, claim: &Claim, terms: &Terms, random: f64) -> Decision {
+    let retry = terms.retry.as_ref();
     let (failure, after, fate) = match ending {
         Ending::Done { result } => {
             let message = result.as_deref().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
@@ -99,7 +115,7 @@ pub fn decide(ending: Ending, claim: &Claim, retry: Option<&Retry>, max_crashes:
         Ending::Retry { failure, after } => (failure, after, Fate::Failed),
     };
     let deaths = claim.deaths + u32::from(failure.crashed);
-    if failure.crashed && deaths >= max_crashes {
+    if failure.crashed && deaths >= terms.max_crashes {
         let message = format!("it killed its worker {deaths} times; last: {}", failure.message);
         return dead(Failure { message, ..failure });
     }
@@ -112,7 +128,7 @@ pub fn decide(ending: Ending, claim: &Claim, retry: Option<&Retry>, max_crashes:
         (None, Some(retry), _) => wait(retry, attempt, random),
         (None, None, Some(OwnBackoff::Foreign(kind))) => {
             let message = format!(
-                "{} (not tried again: the job's backoff {kind:?} is known to its application only; give the pool a retry)",
+                "{} (not tried again: the job's backoff {kind:?} is known to its application only; give the pool or the handler a retry)",
                 failure.message
             );
             return dead(Failure { message, ..failure });
@@ -124,6 +140,20 @@ pub fn decide(ending: Ending, claim: &Claim, retry: Option<&Retry>, max_crashes:
     let Failure { message, stack, crashed } = failure;
     let verdict = Verdict::Retry { message: message.clone(), stack, delay, crashed };
     Decision { verdict, ended: Ended::Retried, message }
+}
+
+/// What would become of an attempt that does not succeed.
+pub fn outlook(claim: &Claim, terms: &Terms, random: f64) -> Outlook {
+    let wait = |ending| match decide(ending, claim, terms, random).verdict {
+        Verdict::Retry { delay, .. } => Some(delay),
+        _ => None,
+    };
+    let failed = |after| Ending::Retry { failure: Failure::default(), after };
+    Outlook {
+        again: wait(failed(None)),
+        asked: wait(failed(Some(Duration::ZERO))).is_some(),
+        late: wait(Ending::TimedOut(Failure::default())).is_some(),
+    }
 }
 
 /// Given up.

@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::execute::Handlers;
 use super::gate::Gate;
-use super::once::Once;
 use super::outbox::Outbox;
+use super::policy::Terms;
 use super::slot::Slot;
 use super::standstill::Standstill;
 use super::stats::Stats;
@@ -48,8 +48,8 @@ pub struct Parts {
     pub handlers: Handlers,
     /// The pool's table.
     pub config: config::Pool,
-    /// Jobs with the same key run once in a time.
-    pub once: Option<Once>,
+    /// What holds for jobs that no handler takes.
+    pub terms: Arc<Terms>,
     /// Jobs with more data are given up unseen.
     pub max_payload: u64,
     /// Whether the machine has room.
@@ -407,7 +407,9 @@ impl Pool {
 
     /// Changes how many jobs may run at once.
     pub fn resize(&self, concurrency: usize) {
-        self.state().concurrency = concurrency.max(1);
+        let concurrency = concurrency.max(1);
+        self.state().concurrency = concurrency;
+        self.parts.handlers.resize(concurrency);
         self.changed.notify_one();
     }
 

@@ -10,11 +10,12 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::execute::Execute;
-use super::policy::{self, Decision};
+use super::execute::Entry;
+use super::once::Turn;
+use super::policy::{self, Decision, Terms};
 use super::pool::Pool;
 use super::wire::{Patience, uncertain};
-use super::work::{EVENTS, Ending, Event, Failure, Room, Stream, Work};
+use super::work::{EVENTS, Ending, Event, Failure, Room, Stream, Why, Work};
 use crate::config::Unmatched;
 use crate::domain::ids::JobRef;
 use crate::domain::job::Progress;
@@ -22,6 +23,8 @@ use crate::domain::runner::{Ended, OutputKind, OutputLine, ResultView, SlotView}
 use crate::domain::text::first_line;
 use crate::domain::time::Timestamp;
 use crate::systems::consume::{Claim, Fate, Settled, Verdict};
+
+pub use super::work::Cause;
 
 /// Lines of output that are kept of a job.
 const LINES: usize = 200;
@@ -36,17 +39,6 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// When a job for which there is no handler here is looked at again.
 const UNMATCHED: Duration = Duration::from_secs(30);
 
-/// Why a running job is ended from outside.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Cause {
-    /// Somebody asked for it.
-    Person,
-    /// The claim is not ours any more; nothing may be written (R5).
-    Lost(String),
-    /// The grace time is over: it goes back.
-    Grace,
-}
-
 /// A running job.
 pub struct Slot {
     /// What proves that it is ours.
@@ -57,7 +49,7 @@ pub struct Slot {
     progress: Option<Progress>,
     output: VecDeque<OutputLine>,
     cancel: CancellationToken,
-    cause: Option<Cause>,
+    why: Why,
     storing: bool,
 }
 
@@ -72,16 +64,14 @@ impl Slot {
             progress: None,
             output: VecDeque::new(),
             cancel: CancellationToken::new(),
-            cause: None,
+            why: Why::default(),
             storing: false,
         }
     }
 
     /// Ends it. The first cause counts, but a lost claim comes before all others.
     pub fn end(&mut self, cause: Cause) {
-        if self.cause.is_none() || matches!(cause, Cause::Lost(_)) {
-            self.cause = Some(cause);
-        }
+        self.why.give(cause);
         self.cancel.cancel();
     }
 
@@ -103,7 +93,7 @@ impl Slot {
             elapsed,
             progress: self.progress.clone(),
             eta,
-            stopping: self.cause.is_some(),
+            stopping: self.why.get().is_some(),
             storing: self.storing,
             output: self.output.iter().cloned().collect(),
         }
@@ -145,34 +135,23 @@ impl Pool {
     async fn attempt(self: &Arc<Self>, number: usize, claim: Claim) -> Option<Claim> {
         let started = Instant::now();
         let claim = Arc::new(claim);
-        let retry = self.parts.config.retry.as_ref();
-        let cancel = CancellationToken::new();
+        let entry = self.parts.handlers.choose(&claim.name);
+        let terms = entry.map_or(&self.parts.terms, |entry| &entry.terms);
+        let (cancel, why) = (CancellationToken::new(), Why::default());
         {
             let mut state = self.state();
             let waited = claim.ready_at.map(|ready| ready.age(claim.claimed_at));
             state.stats.began(waited);
-            let slot = Slot { cancel: cancel.clone(), ..Slot::new(Claim::clone(&claim)) };
-            let slot = Slot { attempts: policy::allowed(retry, &claim), ..slot };
+            let slot = Slot { cancel: cancel.clone(), why: why.clone(), ..Slot::new(Claim::clone(&claim)) };
+            let slot = Slot { attempts: policy::allowed(terms.retry.as_ref(), &claim), ..slot };
             state.slots.insert(number, slot);
         }
         let prepared = self.prepared(number, &claim, &cancel).await;
-        let decision = match prepared.and_then(|()| self.chosen(&claim).map_err(Some)) {
+        let decision = match prepared.and_then(|()| self.chosen(&claim, entry, terms).map_err(Some)) {
             Err(decision) => decision,
-            Ok(handler) => {
-                let work = self.work_of(&claim);
-                let turn = self.turn(&work).await;
-                match turn.as_ref().and_then(|(_, turn)| turn.refusal()) {
-                    Some(refusal) => Some(refusal),
-                    None => {
-                        let ending = self.execute(number, &claim, work, handler, cancel).await;
-                        let decision = self.decided(number, &claim, ending);
-                        if let Some((mark, _)) = &turn {
-                            let succeeded = decision.as_ref().is_some_and(|decision| decision.ended == Ended::Done);
-                            self.end_turn(mark, succeeded).await;
-                        }
-                        decision
-                    }
-                }
+            Ok(entry) => {
+                let work = self.work_of(&claim, terms);
+                self.in_turn(number, &claim, work, entry, (cancel, why)).await
             }
         };
         let (ended, message, next) = match decision {
@@ -183,11 +162,38 @@ impl Pool {
         next
     }
 
+    /// Runs a job that has its turn; what becomes of it, `None`: its claim is lost.
+    async fn in_turn(
+        self: &Arc<Self>,
+        number: usize,
+        claim: &Arc<Claim>,
+        work: Work,
+        entry: &Entry,
+        (cancel, why): (CancellationToken, Why),
+    ) -> Option<Decision> {
+        let terms = &entry.terms;
+        let (hold, known) = match self.turn(&work, terms, &cancel).await {
+            Turn::Refused(decision) => return Some(decision),
+            Turn::Free => (None, true),
+            Turn::Own(hold) => (Some(hold), true),
+            Turn::Unknown(hold) => (Some(hold), false),
+        };
+        let ending = match known {
+            true => self.execute(number, claim, work, entry, (cancel, why)).await,
+            false => Ending::Cancelled,
+        };
+        let decision = self.decided(number, claim, terms, ending);
+        if let Some(hold) = hold {
+            let succeeded = decision.as_ref().is_some_and(|decision| decision.ended == Ended::Done);
+            self.end_turn(number, hold, succeeded).await;
+        }
+        decision
+    }
+
     /// What becomes of an attempt; `None`: its claim is lost.
-    fn decided(&self, number: usize, claim: &Claim, ending: Ending) -> Option<Decision> {
-        let retry = self.parts.config.retry.as_ref();
+    fn decided(&self, number: usize, claim: &Claim, terms: &Terms, ending: Ending) -> Option<Decision> {
         let unbegun = self.learn(number, claim, &ending);
-        let decide = |ending| policy::decide(ending, claim, retry, self.parts.config.max_crashes, fastrand::f64());
+        let decide = |ending| policy::decide(ending, claim, terms, fastrand::f64());
         match (self.cause(number), ending) {
             (Some(Cause::Lost(_)), _) => None,
             (Some(Cause::Grace), Ending::Cancelled) => Some(Decision {
@@ -206,7 +212,7 @@ impl Pool {
         }
     }
 
-    fn work_of(&self, claim: &Claim) -> Work {
+    fn work_of(&self, claim: &Claim, terms: &Terms) -> Work {
         Work {
             queue: self.parts.seat.queue.clone(),
             address: self.parts.address.clone(),
@@ -214,22 +220,22 @@ impl Pool {
             name: claim.name.clone(),
             payload: claim.payload.clone(),
             attempt: claim.attempts_made + 1,
-            attempts: Some(policy::allowed(self.parts.config.retry.as_ref(), claim)),
+            attempts: Some(policy::allowed(terms.retry.as_ref(), claim)),
             created_at: claim.created_at,
             claimed_at: claim.claimed_at,
         }
     }
 
     /// Who runs it, or why nobody does.
-    fn chosen(&self, claim: &Claim) -> Result<Arc<dyn Execute>, Decision> {
+    fn chosen<'a>(&self, claim: &Claim, entry: Option<&'a Entry>, terms: &Terms) -> Result<&'a Entry, Decision> {
         let failed = |message: String| Err(policy::dead(Failure::new(message)));
         if let Some(reason) = &claim.doomed {
             return failed(reason.clone());
         }
-        if let Some(reason) = policy::used_up(self.parts.config.retry.as_ref(), claim) {
+        if let Some(reason) = policy::used_up(terms.retry.as_ref(), claim) {
             return failed(reason);
         }
-        if claim.deaths >= self.parts.config.max_crashes {
+        if claim.deaths >= terms.max_crashes {
             return failed(format!("it killed its worker {} times", claim.deaths));
         }
         let size = claim.payload.len() as u64;
@@ -237,8 +243,8 @@ impl Pool {
             let most = self.parts.max_payload;
             return failed(format!("its data has {size} bytes, more than the {most} of max_payload"));
         }
-        match (self.parts.handlers.choose(&claim.name), self.parts.config.unmatched) {
-            (Some(handler), _) => Ok(Arc::clone(handler)),
+        match (entry, self.parts.config.unmatched) {
+            (Some(entry), _) => Ok(entry),
             (None, Some(Unmatched::Return)) => Err(Decision {
                 verdict: Verdict::Postpone(UNMATCHED),
                 ended: Ended::Returned,
@@ -254,14 +260,15 @@ impl Pool {
         number: usize,
         claim: &Arc<Claim>,
         work: Work,
-        handler: Arc<dyn Execute>,
-        cancel: CancellationToken,
+        entry: &Entry,
+        (cancel, why): (CancellationToken, Why),
     ) -> Ending {
         let (events, mut inbox) = mpsc::channel(EVENTS);
-        let timeout = [self.parts.config.timeout, claim.limits.timeout].into_iter().flatten().min();
-        let room = Room { events, cancel, timeout };
+        let timeout = [entry.terms.timeout, claim.limits.timeout].into_iter().flatten().min();
+        let outlook = policy::outlook(claim, &entry.terms, fastrand::f64());
+        let room = Room { events, cancel, timeout, outlook, why };
         // A handler that panics ends its job, not the pool.
-        let mut running = AssertUnwindSafe(handler.handle(&work, room)).catch_unwind();
+        let mut running = AssertUnwindSafe(entry.execute.handle(&work, room)).catch_unwind();
         let mut words = Words::default();
         let result = loop {
             tokio::select! {
@@ -355,9 +362,7 @@ impl Pool {
                     self.suspect(&error);
                     self.parts.wire.learn(&error).await;
                     tracing::warn!(queue = self.parts.address, job = %claim.id, %error, "an outcome waits to be stored");
-                    if let Some(slot) = self.state().slots.get_mut(&number) {
-                        slot.storing = true;
-                    }
+                    self.waits_to_be_stored(number);
                     tokio::select! {
                         () = tokio::time::sleep(patience.failed()) => {}
                         () = self.cut.cancelled() => {
@@ -366,6 +371,13 @@ impl Pool {
                     }
                 }
             }
+        }
+    }
+
+    /// Notes that the job has ended and the server has not been told.
+    pub(super) fn waits_to_be_stored(&self, number: usize) {
+        if let Some(slot) = self.state().slots.get_mut(&number) {
+            slot.storing = true;
         }
     }
 
@@ -393,7 +405,7 @@ impl Pool {
     }
 
     pub(super) fn cause(&self, number: usize) -> Option<Cause> {
-        self.state().slots.get(&number).and_then(|slot| slot.cause.clone())
+        self.state().slots.get(&number).and_then(|slot| slot.why.get())
     }
 
     fn why_lost(&self, number: usize) -> String {

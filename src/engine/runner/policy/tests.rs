@@ -8,6 +8,10 @@ fn retry(toml: &str) -> Retry {
     toml::from_str(toml).expect("a retry table")
 }
 
+fn terms(retry: Option<&Retry>) -> Terms {
+    Terms { timeout: None, retry: retry.cloned(), max_crashes: 2, once: None }
+}
+
 fn claim(made: u32) -> Claim {
     Claim {
         id: "1".into(),
@@ -67,18 +71,18 @@ fn attempts_come_from_the_pool_then_the_job_then_the_list() {
 fn an_ending_becomes_a_verdict() {
     let pool = retry("attempts = 3\nbase = '5s'");
     let failed = || Ending::Retry { failure: Failure::new("no route"), after: None };
-    let first = decide(failed(), &claim(0), Some(&pool), 2, 0.5);
+    let first = decide(failed(), &claim(0), &terms(Some(&pool)), 0.5);
     assert_eq!(first.ended, Ended::Retried);
     assert!(matches!(first.verdict, Verdict::Retry { delay, .. } if delay == Duration::from_secs(5)));
-    assert_eq!(decide(failed(), &claim(2), Some(&pool), 2, 0.5).ended, Ended::Failed);
+    assert_eq!(decide(failed(), &claim(2), &terms(Some(&pool)), 0.5).ended, Ended::Failed);
     let asked = Ending::Retry { failure: Failure::new("busy"), after: Some(Duration::from_secs(77)) };
-    let asked = decide(asked, &claim(0), Some(&pool), 2, 0.5);
+    let asked = decide(asked, &claim(0), &terms(Some(&pool)), 0.5);
     assert!(matches!(asked.verdict, Verdict::Retry { delay, .. } if delay == Duration::from_secs(77)));
-    let never = decide(Ending::Failed(Failure::new("bad address")), &claim(0), Some(&pool), 2, 0.5);
+    let never = decide(Ending::Failed(Failure::new("bad address")), &claim(0), &terms(Some(&pool)), 0.5);
     assert_eq!((never.ended, never.message.as_str()), (Ended::Failed, "bad address"));
-    assert_eq!(decide(Ending::Cancelled, &claim(0), Some(&pool), 2, 0.5).ended, Ended::Cancelled);
+    assert_eq!(decide(Ending::Cancelled, &claim(0), &terms(Some(&pool)), 0.5).ended, Ended::Cancelled);
     let foreign = Claim { attempts: Some(5), backoff: Some(OwnBackoff::Foreign("mine".into())), ..claim(0) };
-    let foreign = decide(failed(), &foreign, None, 2, 0.5);
+    let foreign = decide(failed(), &foreign, &terms(None), 0.5);
     assert!(foreign.message.contains("\"mine\""), "{}", foreign.message);
 }
 
@@ -89,8 +93,8 @@ fn r15_a_job_that_kills_its_worker_is_given_up() {
         failure: Failure { message: "signal 11".into(), crashed: true, ..Failure::default() },
         after: None,
     };
-    assert_eq!(decide(crash(), &claim(0), Some(&pool), 2, 0.5).ended, Ended::Retried);
-    let again = decide(crash(), &Claim { deaths: 1, ..claim(1) }, Some(&pool), 2, 0.5);
+    assert_eq!(decide(crash(), &claim(0), &terms(Some(&pool)), 0.5).ended, Ended::Retried);
+    let again = decide(crash(), &Claim { deaths: 1, ..claim(1) }, &terms(Some(&pool)), 0.5);
     assert_eq!(again.ended, Ended::Failed);
     assert!(again.message.contains("2 times") && again.message.contains("signal 11"), "{}", again.message);
 }
@@ -100,7 +104,7 @@ fn a_list_of_waits_in_the_job_is_gone_through_and_its_last_repeats() {
     let waits = OwnBackoff::Listed([10, 30].map(Duration::from_secs).to_vec());
     let waited = |made: u32| {
         let failing = Claim { attempts: Some(9), backoff: Some(waits.clone()), ..claim(made) };
-        match decide(Ending::Retry { failure: Failure::new("x"), after: None }, &failing, None, 2, 0.5).verdict {
+        match decide(Ending::Retry { failure: Failure::new("x"), after: None }, &failing, &terms(None), 0.5).verdict {
             Verdict::Retry { delay, .. } => delay.as_secs(),
             other => panic!("{other:?}"),
         }
@@ -125,22 +129,22 @@ fn a_job_may_say_that_its_first_timeout_is_the_end() {
     let limits = Limits { fail_on_timeout: true, ..Limits::default() };
     let strict = Claim { attempts: Some(5), limits, ..claim(0) };
     let late = || Ending::TimedOut(Failure::new("late"));
-    assert_eq!(decide(late(), &strict, None, 2, 0.5).ended, Ended::Failed);
-    assert_eq!(decide(late(), &Claim { attempts: Some(5), ..claim(0) }, None, 2, 0.5).ended, Ended::Retried);
+    assert_eq!(decide(late(), &strict, &terms(None), 0.5).ended, Ended::Failed);
+    assert_eq!(decide(late(), &Claim { attempts: Some(5), ..claim(0) }, &terms(None), 0.5).ended, Ended::Retried);
 }
 
 #[test]
 fn where_a_failure_is_final_only_a_job_that_asks_is_tried_again() {
     let own = Claim { attempts: Some(5), backoff: Some(OwnBackoff::OnRequest), ..claim(0) };
     let failed = |after| Ending::Retry { failure: Failure::new("no"), after };
-    let dead = decide(failed(None), &own, None, 2, 0.5);
+    let dead = decide(failed(None), &own, &terms(None), 0.5);
     assert!(matches!(dead.verdict, Verdict::Dead { fate: Fate::Failed, .. }), "{dead:?}");
-    let again = decide(failed(Some(Duration::from_secs(7))), &own, None, 2, 0.5);
+    let again = decide(failed(Some(Duration::from_secs(7))), &own, &terms(None), 0.5);
     assert!(matches!(again.verdict, Verdict::Retry { delay, .. } if delay.as_secs() == 7), "{again:?}");
-    let again = decide(failed(None), &own, Some(&retry("attempts = 2\nbase = '3s'")), 2, 0.5);
+    let again = decide(failed(None), &own, &terms(Some(&retry("attempts = 2\nbase = '3s'"))), 0.5);
     assert!(matches!(again.verdict, Verdict::Retry { delay, .. } if delay.as_secs() == 3), "{again:?}");
-    let late = decide(Ending::TimedOut(Failure::new("late")), &own, None, 2, 0.5);
+    let late = decide(Ending::TimedOut(Failure::new("late")), &own, &terms(None), 0.5);
     assert!(matches!(late.verdict, Verdict::Dead { fate: Fate::TimedOut, .. }), "{late:?}");
-    let ended = decide(Ending::Cancelled, &own, None, 2, 0.5);
+    let ended = decide(Ending::Cancelled, &own, &terms(None), 0.5);
     assert!(matches!(ended.verdict, Verdict::Dead { fate: Fate::Cancelled, .. }), "{ended:?}");
 }
