@@ -1,120 +1,63 @@
--- What few jobs need.
-
--- An outcome as a table: `id`, `job` (its key), `value`, `token`, `kind`, `trace`, `first` and `second` as the kind wants
--- them, attempts `allowed`.
-local function spell_out(id, job, value, rest)
-  return {
-    id = id, job = job, value = value, token = ARGV[rest], kind = ARGV[rest + 1], trace = ARGV[rest + 2],
-    first = tonumber(ARGV[rest + 3]), second = tonumber(ARGV[rest + 4]), allowed = tonumber(ARGV[rest + 5]),
-  }
-end
-
--- The deduplication id is free again, unless it has a time of its own; what came meanwhile may run now.
-local function end_deduplication(one, dedup)
-  local owner = at('de:' .. dedup)
-  common().parents().free_deduplication(nil, one.id, dedup)
-  local later = at('dn:' .. dedup)
-  local found = call('HMGET', later, 'name', 'data', 'opts', 'pk', 'pd', 'pdk', 'rjk', 'jid')
-  if not found[3] then
-    return
+-- Ends a job for good. Its value is the result or the reason; `first`: jobs to keep, `second`: seconds to keep them, both -1
+-- for no bound.
+local function finish(id, job, lock, holder, value, rest)
+  local kind = ARGV[rest + 1]
+  local made_field = queue_settings().made
+  local found = call('HMGET', job, made_field, 'deid', 'parent', 'timestamp')
+  local wrong = trouble(job, ARGV[rest], holder, found[1] or found[4])
+  if wrong then
+    return wrong
   end
-  local options = cjson.decode(found[3])
-  local own = options.de or {}
-  local new = tostring(call('INCR', at('id')))
-  new = found[8] or new
-  if own.keepLastIfActive or not own.ttl then
-    call('SET', owner, new)
-  else
-    call('SET', owner, new, 'PX', own.ttl)
-  end
-  local delay, priority = tonumber(options.delay) or 0, tonumber(options.priority) or 0
-  call('HSET', at(new), 'name', found[1] or '', 'data', found[2] or '{}', 'opts', found[3], 'timestamp', time,
-    'delay', delay, 'priority', priority, 'deid', dedup)
-  for index, field in pairs({ [4] = 'parentKey', [5] = 'parent', [7] = 'rjk' }) do
-    if found[index] then
-      call('HSET', at(new), field, found[index])
+  if kind == 'completed' and anything_rare then
+    if call('SCARD', job .. ':dependencies') > 0 then
+      return -4
+    end
+    if call('ZCARD', job .. ':unsuccessful') > 0 then
+      return -9
     end
   end
-  say('event', 'added', 'jobId', new, 'name', found[1] or '')
-  if delay > 0 then
-    call('ZADD', at('delayed'), score_text(common().delayed_score(nil, time + delay)), new)
-    say('event', 'delayed', 'jobId', new, 'delay', time + delay)
-    common().wake_for_delayed()
-  else
-    common().to_wait(nil, new, priority, options.lifo == true)
-    say('event', 'waiting', 'jobId', new)
+  local members = ended[kind]
+  if not members then
+    -- An error before anything is written, if the set in which jobs end is none.
+    call('ZCARD', at(kind))
+    members = {}
+    ended[kind] = members
   end
-  if found[6] then
-    call('SADD', found[6], at(new))
+  if found[2] or found[3] then
+    -- Others read what was only gathered until now.
+    write_gathered()
+    members = ended[kind]
   end
-  call('DEL', later)
-end
-
--- Deletes a finished job with what belongs to it. Its place in a parent's results stays, but no parent waits for it any
--- longer; a deduplication id with a time of its own outlives the job.
-local function delete(old, has_parent)
-  local record = at(old)
-  if has_parent then
-    common().release_parent(record)
+  if not let_go(id, lock) then
+    return -3
   end
-  call('DEL', record, record .. ':logs', record .. ':dependencies', record .. ':processed', record .. ':failed',
-    record .. ':unsuccessful')
-end
-
--- Deletes the ended jobs that are beyond the bounds: jobs to keep and seconds to keep them, -1 for no bound.
-local function delete_beyond(set, count, age)
-  local function delete_all(olds)
-    for _, old in ipairs(olds) do
-      call('ZREM', set, old)
-      delete(old, call('HEXISTS', at(old), 'parent') == 1)
-    end
+  if ARGV[rest + 2] ~= '' then
+    rare().keep_trace(rare().spell_out(id, job, value, rest))
   end
-  if age >= 0 then
-    delete_all(call('ZRANGEBYSCORE', set, '-inf', time - age * 1000, 'LIMIT', 0, 1000))
+  if found[2] then
+    rare().end_deduplication(rare().spell_out(id, job, value, rest), found[2])
   end
-  if count > 0 then
-    -- The newest stay. In steps, so that a new bound on an old queue does not hold up the server.
-    delete_all(call('ZREVRANGE', set, count, count + 999))
+  if found[3] then
+    common().parents().tell_parent({ job = job, kind = kind, value = value }, found[3], time)
   end
-end
-
--- One number a minute, for those who have these figures on.
-local function count_minute(target, more)
-  local key = at('metrics:' .. target)
-  if call('EXISTS', key) == 0 then
-    return
+  local made = '1'
+  if found[1] and found[1] ~= '0' then
+    made = string.format('%d', (tonumber(found[1]) or 0) + 1)
   end
-  local before = call('HINCRBY', key, 'count', more) - more
-  local found = call('HMGET', key, 'prevTS', 'prevCount')
-  local last = tonumber(found[1])
-  if not last then
-    call('HSET', key, 'prevTS', time, 'prevCount', 0)
-    return
+  local field = kind == 'completed' and 'returnvalue' or 'failedReason'
+  say('event', kind, 'jobId', id, field, value, 'prev', 'active')
+  if kind == 'failed' and tonumber(made) >= tonumber(ARGV[rest + 5]) then
+    say('event', 'retries-exhausted', 'jobId', id, 'attemptsMade', made)
   end
-  local minutes = math.min(math.floor(time / 60000) - math.floor(last / 60000), 20160)
-  if minutes > 0 then
-    call('LPUSH', key .. ':data', before - (tonumber(found[2]) or 0))
-    for _ = 2, minutes do
-      call('LPUSH', key .. ':data', 0)
-    end
-    call('LTRIM', key .. ':data', 0, 20159)
-    call('HSET', key, 'prevCount', before, 'prevTS', time)
+  if ARGV[rest + 3] == '0' then
+    rare().delete(id, found[3])
+    return 1
   end
-end
-
--- Keeps the trace of one more failed attempt, as many as the job's options allow.
-local function keep_trace(one)
-  if one.trace == '' then
-    return
+  call('HSET', job, made_field, made, field, value, 'finishedOn', moment)
+  if kind == 'failed' then
+    call('HDEL', job, 'defa')
   end
-  local ok, traces = pcall(cjson.decode, call('HGET', one.job, 'stacktrace') or '[]')
-  if not ok or type(traces) ~= 'table' then
-    traces = {}
-  end
-  traces[#traces + 1] = one.trace
-  local most = tonumber(option(one.job, 'stackTraceLimit')) or 20
-  while #traces > most do
-    table.remove(traces, 1)
-  end
-  call('HSET', one.job, 'stacktrace', #traces > 0 and cjson.encode(traces) or '[]')
+  members[#members + 1] = moment
+  members[#members + 1] = id
+  return 1
 end

@@ -51,10 +51,10 @@ macro_rules! script {
 static CLAIM: Script = script!("take.lua", "claim.lua");
 static SETTLE: Script = script!(
     "take.lua", "held.lua";
-    rarely "finish.lua", "again.lua", "tidy.lua" =>
+    rarely "seldom.lua", "again.lua", "tidy.lua" =>
         "again = again, delete = delete, end_deduplication = end_deduplication, keep_trace = keep_trace, \
          spell_out = spell_out, tidy = tidy";
-    "outcome.lua", "settle.lua"
+    "finish.lua", "settle.lua"
 );
 static EXTEND: Script = script!("extend.lua");
 static STALLED: Script = script!("stalled.lua");
