@@ -31,6 +31,9 @@ const LOOK: Duration = Duration::from_secs(5);
 /// Shortest such wait.
 const SOON: Duration = Duration::from_millis(200);
 
+/// How long one job waits for the answer that another with its key is about to get.
+const ASKING: Duration = Duration::from_millis(10);
+
 /// The same where the server refuses to tell anything of keys.
 const REFUSED: Duration = Duration::from_secs(1);
 
@@ -209,9 +212,13 @@ impl Pool {
     pub(super) async fn turn(&self, work: &Work, terms: &Terms, cancel: &CancellationToken) -> Turn {
         let Some(once) = &terms.once else { return Turn::Free };
         let Some(mark) = once.mark(work) else { return Turn::Free };
-        let hold = match once.hold(mark) {
-            Ok(hold) => hold,
-            Err(left) => return Turn::refused(Refusal::Busy(look(left))),
+        let hold = loop {
+            match once.hold(mark.clone()) {
+                Ok(hold) => break hold,
+                // Another asks just now, and soon knows.
+                Err(Duration::ZERO) if !cancel.is_cancelled() => tokio::time::sleep(ASKING).await,
+                Err(left) => return Turn::refused(Refusal::Busy(look(left))),
+            }
         };
         let mut patience = Patience::default();
         let mut unsure = false;
