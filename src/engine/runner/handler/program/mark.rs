@@ -79,7 +79,8 @@ mod tests {
 
     #[test]
     fn what_a_child_has_started_before_is_marked_too() {
-        let script = "setsid sh -c 'echo $$; read -r _ <&3' 3<&0 & wait";
+        // In the background its standard input is empty, so the one that stays open has another number.
+        let script = "exec 3<&0; setsid sh -c 'echo $$; read -r _ <&3' & wait";
         let mut child = Command::new("sh");
         child.args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = child.spawn().expect("it starts");
