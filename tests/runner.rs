@@ -25,8 +25,12 @@ mod chaos;
 mod checked;
 #[path = "runner/deliveries.rs"]
 mod deliveries;
+#[path = "runner/ending.rs"]
+mod ending;
 #[path = "runner/faults.rs"]
 mod faults;
+#[path = "runner/health.rs"]
+mod health;
 #[path = "runner/killed.rs"]
 mod killed;
 #[path = "runner/laravel.rs"]
@@ -56,6 +60,8 @@ mod private;
 mod program;
 #[path = "runner/refusals.rs"]
 mod refusals;
+#[path = "runner/reloading.rs"]
+mod reloading;
 #[path = "runner/scene.rs"]
 mod scene;
 #[path = "runner/schedules.rs"]

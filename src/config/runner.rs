@@ -75,6 +75,25 @@ impl Default for Runner {
     }
 }
 
+impl Runner {
+    /// Settings that are looked at only when a runner starts, and differ in another configuration.
+    fn of_the_start(&self, other: &Self) -> Vec<&'static str> {
+        let differ = [
+            ("name", self.name != other.name),
+            ("metrics", self.metrics != other.metrics),
+            ("allow_eviction", self.allow_eviction != other.allow_eviction),
+        ];
+        differ.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
+    }
+
+    /// What a person is told when a runner is given another configuration.
+    pub fn words_of_change(&self, other: &Self) -> String {
+        let told = "the runner takes over its new configuration".to_owned();
+        let late = self.of_the_start(other);
+        if late.is_empty() { told } else { format!("{told}; of {} it hears at the next start", late.join(", ")) }
+    }
+}
+
 /// What becomes of jobs when the terminal is closed: nobody can be asked then (U2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

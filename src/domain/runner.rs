@@ -33,7 +33,7 @@ pub enum PoolState {
     /// Not connected yet, or not again.
     #[default]
     Connecting,
-    /// Waits for jobs or runs some.
+    /// Waits for jobs or runs some; what ends is stored, and claims are renewed.
     Consuming,
     /// A person told it to take none.
     Paused,
@@ -64,6 +64,8 @@ pub struct RunnerView {
     pub pools: Vec<PoolView>,
     /// The latest results of all pools, newest first, at most 100.
     pub recent: Arc<[ResultView]>,
+    /// What pools have done that are gone.
+    pub past: RunnerCounts,
     /// What is wrong with the runner as a whole.
     pub problem: Option<String>,
     /// Address of the metrics listener, if there is one.
@@ -140,6 +142,19 @@ pub struct RunnerCounts {
     pub lost: u64,
     /// Jobs put back unfinished.
     pub returned: u64,
+}
+
+impl std::ops::AddAssign for RunnerCounts {
+    fn add_assign(&mut self, other: Self) {
+        let Self { taken, done, failed, retried, cancelled, lost, returned } = other;
+        self.taken += taken;
+        self.done += done;
+        self.failed += failed;
+        self.retried += retried;
+        self.cancelled += cancelled;
+        self.lost += lost;
+        self.returned += returned;
+    }
 }
 
 /// One running job.
@@ -243,7 +258,8 @@ pub enum RunnerCommand {
     Resize(QueueId, usize),
     /// End a running job: its process group dies and the outcome is recorded.
     Cancel(JobRef),
-    /// Take no more jobs at all, and end when the last has ended.
+    /// Take no more jobs at all, and end when the last has ended, however long that takes. Said again: within the grace
+    /// time.
     Drain,
     /// Take no more jobs until woken, so that this process can be stopped; `put_back`: those that run go back now.
     Rest {

@@ -152,6 +152,7 @@ impl EngineTasks {
             }
         };
         let changes = Changes::between(&self.config, &config);
+        let of_runner = self.config.runner.words_of_change(&config.runner);
         self.config = config;
         let (look, problem) = Look::of(&self.config, &self.environment);
         self.waiting.push_back(Told::Look(Box::new(look)));
@@ -173,8 +174,8 @@ impl EngineTasks {
         }
         if changes.runner && self.runner.is_some() {
             let order = Order::Reload(Box::new(self.config.runner.clone()));
-            let notice = self.tell_runner(order);
-            self.waiting.extend(notice.map(Told::Message));
+            let notice = self.tell_runner(order).unwrap_or(Message::Notice { text: of_runner, bad: false });
+            self.waiting.push_back(Told::Message(notice));
         }
         if self.has_moved(&self.begun.origin.chosen) && changes.servers.contains(&self.begun.origin.chosen) {
             let text = "the runner goes on with the server it began with; another takes effect at the next start";

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -68,6 +68,7 @@ struct Shared {
     stalled: AtomicBool,
     refusing: AtomicBool,
     ended: AtomicBool,
+    server_port: AtomicU16,
     record: Mutex<Record>,
 }
 
@@ -88,6 +89,18 @@ struct Record {
     doomed: Vec<u64>,
     /// What commands are refused with instead of reaching the server.
     refusal: Option<String>,
+    /// A command that is on its way longer than others, and how much longer.
+    late: Option<(String, Duration)>,
+}
+
+impl Record {
+    /// How much longer is on its way what a connection has sent after the first `before` commands.
+    fn late(&self, connection: u64, before: usize) -> Duration {
+        let Some((name, span)) = &self.late else { return Duration::ZERO };
+        let new = self.sent.get(before..).unwrap_or_default();
+        let slow = new.iter().any(|sent| sent.connection == connection && sent.name == *name);
+        if slow { *span } else { Duration::ZERO }
+    }
 }
 
 /// Commands that also a server answers that refuses all others.
@@ -118,8 +131,9 @@ impl Proxy {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback port can be bound");
         let port = listener.local_addr().expect("a bound socket has an address").port();
         let shared = Arc::new(Shared::default());
+        shared.server_port.store(server_port, Ordering::SeqCst);
         let of_thread = Arc::clone(&shared);
-        thread::spawn(move || accept(&listener, server_port, &of_thread));
+        thread::spawn(move || accept(&listener, &of_thread));
         Self { port, shared }
     }
 
@@ -136,6 +150,16 @@ impl Proxy {
     /// Holds every byte back for this long, each way; the throughput stays.
     pub fn delay(&self, each_way: Duration) {
         self.shared.delay_micros.store(each_way.as_micros() as u64, Ordering::SeqCst);
+    }
+
+    /// Holds back a command of this name (upper case), and what its connection sends after it; others overtake it.
+    pub fn hold_up(&self, name: &str, span: Duration) {
+        self.shared.record().late = Some((name.to_owned(), span));
+    }
+
+    /// Connects whoever comes from now on with the server on this port; open connections stay where they are.
+    pub fn redirect(&self, server_port: u16) {
+        self.shared.server_port.store(server_port, Ordering::SeqCst);
     }
 
     /// Passes nothing any more while sockets stay open, as when packets are dropped; `false` lets go what was held.
@@ -218,7 +242,7 @@ impl Drop for Proxy {
     }
 }
 
-fn accept(listener: &TcpListener, server_port: u16, shared: &Arc<Shared>) {
+fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     for client in listener.incoming() {
         if shared.ended.load(Ordering::SeqCst) {
             return;
@@ -227,6 +251,7 @@ fn accept(listener: &TcpListener, server_port: u16, shared: &Arc<Shared>) {
         if shared.refusing.load(Ordering::SeqCst) {
             continue;
         }
+        let server_port = shared.server_port.load(Ordering::SeqCst);
         let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, server_port)) else { continue };
         // A proxy that collects small writes would add a delay nobody asked for.
         let _ = client.set_nodelay(true);
@@ -261,8 +286,11 @@ fn pump(connection: u64, from: &TcpStream, to: &TcpStream, from_client: bool, sh
                 }
                 continue;
             }
+            let before = reading.record().sent.len();
             let passing = if from_client { note_sent(connection, bytes, &mut commands, &reading) } else { count };
-            let due = Instant::now() + Duration::from_micros(reading.delay_micros.load(Ordering::SeqCst));
+            let delay = Duration::from_micros(reading.delay_micros.load(Ordering::SeqCst));
+            let late = if from_client { reading.record().late(connection, before) } else { Duration::ZERO };
+            let due = Instant::now() + delay + late;
             if send.send((due, bytes[..passing].to_vec())).is_err() || passing < count {
                 break;
             }

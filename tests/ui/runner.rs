@@ -117,6 +117,7 @@ fn state() -> State {
             pool(QueueId::new("bullmq", "bull", "cleanup"), PoolState::Paused, 3, vec![], 12),
         ],
         recent: Arc::new(recent),
+        past: RunnerCounts::default(),
         problem: None,
         metrics: Some("127.0.0.1:9100".to_owned()),
     };

@@ -12,7 +12,7 @@ use super::question::{Deed, Question, Way};
 use super::runner;
 use super::state::State;
 use crate::domain::ids::{JobRef, QueueId};
-use crate::domain::runner::RunnerCommand;
+use crate::domain::runner::{RunnerCommand, RunnerState};
 use crate::domain::text;
 
 /// How a fact is meant.
@@ -179,6 +179,11 @@ fn runner_facts(state: &State, place: Fact, command: &RunnerCommand) -> Vec<Fact
             queue(job),
             fact("happens", "Its handler runs here with the job's data, outside the queue; the job stays where it is."),
             fact("passes", "A failed job that passes is put back into its queue to be run again."),
+        ],
+        _ if state.runner.as_ref().is_some_and(|view| view.state == RunnerState::Draining) => vec![
+            place,
+            fact("running", plural(state.running_here() as u64, "job")),
+            fact("happens", "It drains already. Now what runs may take the grace time, then it is put back."),
         ],
         _ => vec![
             place,

@@ -4,6 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Asked, CUT, Local, Read, Signals, attend, begin, failure, hang_up, reader, summary};
 use crate::cli::args::Cli;
@@ -40,7 +41,7 @@ pub fn beside_screens(
     let output = Output::new(cli.options.ascii);
     let handle = begin(&config)?;
     let port = RunnerPort { view: handle.view.clone(), orders: handle.orders.clone(), front, show: false };
-    let hangup = config.runner.hangup;
+    let (hangup, grace) = (config.runner.hangup, config.runner.grace);
     let read = || reader(cli, environment);
     let shown = handle.beside(|| show(config.clone(), port, read()));
     let hung_up = matches!(shown, Ok(run::Exit::Signal(Signal::Hangup, _)));
@@ -53,11 +54,13 @@ pub fn beside_screens(
         words.map_err(|error| Failure::new(Exit::Refused, format!("the screens cannot be left behind: {error}")))?;
         runtime.block_on(attend(&handle, Arc::new(config), read(), None, &output))?
     } else {
-        match hung_up {
-            true => hang_up(&handle, hangup),
-            false => handle.stop.cancel(),
+        match &shown {
+            _ if hung_up => hang_up(&handle, hangup),
+            // A person chose to wait for what runs, and is not hurried.
+            Ok(run::Exit::Quit) => handle.drain.cancel(),
+            _ => handle.stop.cancel(),
         }
-        runtime.block_on(see_off(&handle, &output))?
+        runtime.block_on(see_off(&handle, grace, &output))?
     };
     drop(runtime);
     let end = handle.join().map_err(failure)?;
@@ -66,18 +69,26 @@ pub fn beside_screens(
     Ok(if end.cut > 0 { CUT } else { shown?.code() })
 }
 
-/// Waits for the last jobs; a further signal puts them back.
-async fn see_off(handle: &RunnerHandle, output: &Output) -> Result<Arc<RunnerView>, Failure> {
+/// Waits for the last jobs. A signal gives them no longer than the grace time, a further one puts them back.
+async fn see_off(handle: &RunnerHandle, grace: Duration, output: &Output) -> Result<Arc<RunnerView>, Failure> {
     let mut signals = Signals::new()?;
     let active: usize = handle.view.borrow().pools.iter().map(|pool| pool.slots.len()).sum();
     if active > 0 && !handle.hurry.is_cancelled() {
         let jobs = if active == 1 { "1 job" } else { &format!("{active} jobs") };
-        output.note(&format!("waiting for {jobs} to end (Ctrl-C: put back)"));
+        let key = if handle.stop.is_cancelled() { "put back".to_owned() } else { format!("no longer than {grace:?}") };
+        output.note(&format!("waiting for {jobs} to end (Ctrl-C: {key})"));
     }
     loop {
         tokio::select! {
             () = handle.over.cancelled() => return Ok(Arc::clone(&handle.view.borrow())),
-            asked = signals.next() => if asked == Asked::End { handle.hurry.cancel() },
+            asked = signals.next() => match asked {
+                Asked::Hangup => {}
+                Asked::End if handle.stop.is_cancelled() => handle.hurry.cancel(),
+                Asked::End => {
+                    output.note(&format!("what runs may take {grace:?} more (Ctrl-C: put back)"));
+                    handle.stop.cancel();
+                }
+            },
         }
     }
 }

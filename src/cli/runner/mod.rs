@@ -216,7 +216,7 @@ async fn attend(
                         say_more(log, &changed, output);
                     }
                     if changes.runner {
-                        output.note("the runner takes over its new configuration");
+                        output.note(&current.runner.words_of_change(&changed.runner));
                         // Full: the runner is busy ending.
                         drop(handle.orders.try_send(Order::Reload(Box::new(changed.runner.clone()))));
                     }
@@ -292,7 +292,7 @@ impl Said {
 /// The last line: what happened. `afterwards`: what became of a private server.
 fn summary(view: &RunnerView, cut: u64, afterwards: Option<String>) -> String {
     let sum = |of: fn(&crate::domain::runner::RunnerCounts) -> u64| -> u64 {
-        view.pools.iter().map(|pool| of(&pool.counts)).sum()
+        view.pools.iter().map(|pool| of(&pool.counts)).sum::<u64>() + of(&view.past)
     };
     let after = crate::domain::text::age(view.since.age(view.at));
     let (taken, afterwards) = (sum(|counts| counts.taken), afterwards.map(|text| format!("; {text}")));

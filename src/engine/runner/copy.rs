@@ -50,7 +50,7 @@ impl Pool {
         let told = |error: SystemError| error.to_string();
         let link = self.parts.wire.control().await.map_err(|error| error.to_string())?;
         let queue = &self.parts.seat.queue;
-        let most = self.parts.max_payload;
+        let most = self.parts.basis.max_payload;
         let job = self.parts.system.job(&link, queue, id, most).await.map_err(told)?;
         let job = job.ok_or("it is gone")?;
         if job.payload.is_cut() {
@@ -73,7 +73,7 @@ impl Pool {
             claimed_at: wall(),
         };
         let (events, mut inbox) = mpsc::channel(EVENTS);
-        let cancel: CancellationToken = self.cut.child_token();
+        let cancel: CancellationToken = self.ending.child_token();
         let room = Room::new(events, cancel, entry.terms.timeout.or(Some(LIMIT)));
         let handler = Arc::clone(&entry.execute);
         let mut running = tokio::spawn(async move { handler.handle(&work, room).await });

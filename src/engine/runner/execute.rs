@@ -1,6 +1,5 @@
 //! Who runs a job: the handlers of a pool, chosen by the job's name.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -48,15 +47,11 @@ impl Execute for Handler {
     }
 }
 
-/// Makes the handlers of the configuration. `directory`: where jobs get their folders unless a handler says it.
-pub fn builder(surroundings: Surroundings, directory: Option<PathBuf>) -> Arc<Build> {
-    Arc::new(move |config| {
-        let mut config = config.clone();
-        config.scratch = config.scratch.or_else(|| directory.clone());
-        match Handler::build(&config, &surroundings) {
-            Ok(handler) => Ok(Arc::new(handler) as Arc<dyn Execute>),
-            Err(error) => Err((error.to_string(), error.remedy().map(std::borrow::Cow::into_owned))),
-        }
+/// Makes the handlers of the configuration.
+pub fn builder(surroundings: Surroundings) -> Arc<Build> {
+    Arc::new(move |config| match Handler::build(config, &surroundings) {
+        Ok(handler) => Ok(Arc::new(handler) as Arc<dyn Execute>),
+        Err(error) => Err((error.to_string(), error.remedy().map(std::borrow::Cow::into_owned))),
     })
 }
 

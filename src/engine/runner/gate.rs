@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Runner;
@@ -62,17 +63,16 @@ impl Gate {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Looks at the machine until cancelled.
-    pub async fn watch(self: Arc<Self>, needs: Needs, over: CancellationToken) {
-        if needs == Needs::default() {
-            return;
-        }
+    /// Looks at the machine until cancelled; at once when it must have something else.
+    pub async fn watch(self: Arc<Self>, mut needs: watch::Receiver<Needs>, over: CancellationToken) {
         loop {
-            let missing = needs.missing().await;
+            let now = needs.borrow_and_update().clone();
+            let missing = now.missing().await;
             *self.0.lock().unwrap_or_else(PoisonError::into_inner) = missing;
             tokio::select! {
                 () = over.cancelled() => return,
-                () = tokio::time::sleep(EVERY) => {}
+                changed = needs.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep(EVERY), if now != Needs::default() => {}
             }
         }
     }

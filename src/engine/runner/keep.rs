@@ -13,6 +13,8 @@ use crate::systems::SystemError;
 const A_LEASE: u32 = 6;
 /// Longest and shortest time between two.
 const EVERY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_millis(200));
+/// The same after one that failed: the server may be back soon, and that is to be noticed.
+const SOON: Duration = Duration::from_secs(1);
 /// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(2);
 
@@ -22,13 +24,16 @@ impl Pool {
         let mut generation = None;
         let every = (self.parts.seat.lease / A_LEASE).clamp(EVERY.1, EVERY.0);
         loop {
-            if let Err(error) = self.renew(&mut generation).await {
+            let result = self.renew(&mut generation).await;
+            self.renewed(result.as_ref().map(|()| ()));
+            let mut rest = every;
+            if let Err(error) = result {
                 self.parts.wire.learn(&error).await;
-                tracing::debug!(queue = self.parts.address, %error, "claims could not be renewed now");
+                rest = every.min(SOON);
             }
             tokio::select! {
                 () = over.cancelled() => break,
-                () = self.rest_and_heed(every) => {}
+                () = self.rest_and_heed(rest) => {}
             }
         }
         let goodbye = async {

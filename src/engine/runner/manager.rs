@@ -1,6 +1,7 @@
 //! Keeps the pools: starts them once the server may be worked on, hears orders, shows what goes on, ends everything in
 //! good order.
 
+mod ending;
 mod reach;
 mod reload;
 mod sign;
@@ -21,10 +22,10 @@ use super::schedule;
 use super::slot::wall;
 use super::stats::RECENT;
 use super::{Order, RunnerConfig, RunnerEnd};
-use crate::config::Runner;
-use crate::domain::runner::{RunnerCommand, RunnerState, RunnerView};
+use crate::config::{self, Runner, Timetable};
+use crate::domain::ids::QueueId;
+use crate::domain::runner::{RunnerCommand, RunnerCounts, RunnerState, RunnerView};
 use crate::domain::time::Timestamp;
-use crate::link::cmd;
 
 /// Between two views.
 const SHOW: Duration = Duration::from_millis(250);
@@ -32,8 +33,6 @@ const SHOW: Duration = Duration::from_millis(250);
 const NAP: Duration = Duration::from_millis(20);
 /// Between two signs of life of the runner as a whole, and how long one holds.
 const SIGN: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(20));
-/// After the grace time: for handlers to end and for jobs to be put back.
-const LAST: Duration = Duration::from_secs(10);
 
 /// The manager's ends of the channels.
 pub struct Told {
@@ -41,19 +40,82 @@ pub struct Told {
     pub view: watch::Sender<Arc<RunnerView>>,
     /// What is asked.
     pub orders: mpsc::Receiver<Order>,
-    /// Take no more jobs, and end.
+    /// Take no more jobs, and end with the last.
+    pub drain: CancellationToken,
+    /// The same within the grace time.
     pub stop: CancellationToken,
     /// End now.
     pub hurry: CancellationToken,
 }
 
+impl Told {
+    /// True once somebody wants the end.
+    fn is_over(&self) -> bool {
+        self.drain.is_cancelled() || self.stop.is_cancelled() || self.hurry.is_cancelled()
+    }
+
+    /// The next order; `None`: somebody wants the end.
+    async fn order(&mut self) -> Option<Order> {
+        tokio::select! {
+            () = self.drain.cancelled() => None,
+            () = self.stop.cancelled() => None,
+            () = self.hurry.cancelled() => None,
+            Some(order) = self.orders.recv() => Some(order),
+        }
+    }
+
+    /// The same within this time.
+    async fn next(&mut self, within: Duration) -> Option<Order> {
+        tokio::time::timeout(within, self.order()).await.ok().flatten()
+    }
+}
+
 /// A pool with its tasks.
 struct Running {
     pool: Arc<Pool>,
+    /// Its table as it was last taken over: what differs from it in the next was changed there, not by a person here.
+    config: config::Pool,
     work: JoinHandle<()>,
     keep: JoinHandle<()>,
-    /// Ends the keeper, and the schedules.
+    /// Ends the keeper.
     over: CancellationToken,
+}
+
+impl Running {
+    /// Takes over what can be changed while it works.
+    fn adopt(&mut self, config: &config::Pool) {
+        if config.concurrency != self.config.concurrency {
+            self.pool.resize(config.concurrency);
+        }
+        if config.paused != self.config.paused {
+            self.pool.pause(config.paused);
+        }
+        self.config.clone_from(config);
+    }
+
+    /// Another pool takes over its queue, and what a person has set here.
+    fn hand_over(&self, heir: &Arc<Pool>) {
+        let (concurrency, paused) = {
+            let state = self.pool.state();
+            (state.concurrency, state.paused)
+        };
+        if heir.parts.config.concurrency == self.config.concurrency {
+            heir.resize(concurrency);
+        }
+        if heir.parts.config.paused == self.config.paused {
+            heir.pause(paused);
+        }
+        heir.succeed(&self.pool);
+    }
+}
+
+/// A schedule that fires.
+struct Ticking {
+    timetable: Timetable,
+    /// Through this pool.
+    pool: Arc<Pool>,
+    over: CancellationToken,
+    last: schedule::Last,
 }
 
 /// The pools and what they share.
@@ -65,9 +127,19 @@ pub struct Manager {
     pools: Vec<Running>,
     /// The same pools, for the metrics.
     shown: Arc<Mutex<Vec<Arc<Pool>>>>,
+    ticking: Vec<Ticking>,
+    /// What the machine must have, for its gate.
+    needs: watch::Sender<Needs>,
+    /// What pools have done that are gone, and have no successor.
+    past: RunnerCounts,
     since: Timestamp,
+    /// When the runner last gave a sign of life.
+    signed: Option<Instant>,
     metrics: Option<String>,
+    /// What is wrong with the server.
     problem: Option<String>,
+    /// What was wanted last and cannot be done.
+    refused: Option<String>,
     /// No pool may take jobs until woken.
     resting: bool,
 }
@@ -80,14 +152,19 @@ impl Manager {
         let planned = plan::pools(&common, &runner)?;
         let manager = Self {
             common,
+            needs: watch::Sender::new(Needs::of(&runner)),
             runner,
             server,
             needs_check: true,
             pools: Vec::new(),
             shown: Arc::new(Mutex::new(planned)),
+            ticking: Vec::new(),
+            past: RunnerCounts::default(),
             since: wall(),
+            signed: None,
             metrics: None,
             problem: None,
+            refused: None,
             resting: false,
         };
         Ok(manager)
@@ -97,7 +174,7 @@ impl Manager {
     pub async fn run(mut self, mut told: Told) -> Result<RunnerEnd, RunnerError> {
         let over = CancellationToken::new();
         let _ends = over.clone().drop_guard();
-        tokio::spawn(Arc::clone(&self.common.gate).watch(Needs::of(&self.runner), over.clone()));
+        tokio::spawn(Arc::clone(&self.common.gate).watch(self.needs.subscribe(), over.clone()));
         if let Some(address) = &self.runner.metrics {
             let (listener, bound) = metrics::listen(address).await?;
             self.metrics = Some(bound.to_string());
@@ -108,22 +185,16 @@ impl Manager {
         if self.reach(&mut told).await? {
             self.begin();
         }
-        let mut sign = Instant::now();
-        while !told.stop.is_cancelled() {
+        while !told.is_over() {
             self.show(&told, self.word());
-            if sign <= Instant::now() {
-                sign = Instant::now() + SIGN.0;
-                self.sign();
-            }
-            tokio::select! {
-                () = told.stop.cancelled() => break,
-                () = told.hurry.cancelled() => break,
-                () = tokio::time::sleep(if self.resting { NAP } else { SHOW }) => {}
-                Some(order) = told.orders.recv() => self.obey(order, &told),
+            self.sign();
+            let nap = if self.resting { NAP } else { SHOW };
+            if let Some(order) = told.next(nap).await {
+                self.obey(order, &told);
             }
             self.bury();
         }
-        Ok(self.end(&told).await)
+        Ok(self.end(&mut told).await)
     }
 
     /// Starts the planned pools.
@@ -132,17 +203,15 @@ impl Manager {
         for pool in planned {
             self.launch(pool);
         }
+        self.tick();
     }
 
     fn launch(&mut self, pool: Arc<Pool>) {
         pool.doze(self.resting);
         let over = CancellationToken::new();
-        for timetable in self.runner.schedules.iter().filter(|timetable| timetable.queue == pool.parts.address) {
-            tokio::spawn(schedule::run(Arc::clone(&pool), timetable.clone(), pool.stop.clone()));
-        }
         let work = tokio::spawn(Arc::clone(&pool).run());
         let keep = tokio::spawn(Arc::clone(&pool).keep(over.clone()));
-        self.pools.push(Running { pool, work, keep, over });
+        self.pools.push(Running { config: pool.parts.config.clone(), pool, work, keep, over });
         self.list();
     }
 
@@ -152,26 +221,31 @@ impl Manager {
         *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = pools;
     }
 
-    /// Lets go of pools that were drained and have ended.
+    /// Lets go of pools that were drained and have ended. What they did is not forgotten.
     fn bury(&mut self) {
-        let before = self.pools.len();
-        self.pools.retain(|running| {
-            let gone = running.pool.stop.is_cancelled() && running.work.is_finished();
-            if gone {
-                running.over.cancel();
-                let handlers = running.pool.parts.handlers.clone();
-                tokio::spawn(async move { handlers.close().await });
+        let over = |running: &mut Running| running.pool.stop.is_cancelled() && running.work.is_finished();
+        let gone: Vec<Running> = self.pools.extract_if(.., over).collect();
+        for Running { pool, over, .. } in &gone {
+            over.cancel();
+            self.pools.iter().chain(&gone).for_each(|running| running.pool.bury(pool));
+            let stats = std::mem::take(&mut pool.state().stats);
+            let heir = pool.state().heir.clone();
+            match heir {
+                Some(heir) => heir.state().stats.absorb(stats),
+                None => self.past += stats.counts,
             }
-            !gone
-        });
-        if self.pools.len() != before {
+            let handlers = pool.parts.handlers.clone();
+            tokio::spawn(async move { handlers.close().await });
+        }
+        if !gone.is_empty() {
             self.list();
         }
     }
 
-    fn find(&self, queue: &crate::domain::ids::QueueId) -> Option<&Arc<Pool>> {
-        let alive = self.pools.iter().map(|running| &running.pool);
-        alive.filter(|pool| !pool.stop.is_cancelled()).find(|pool| pool.parts.seat.queue == *queue)
+    /// The pool of this queue: the one that takes jobs, else one that ends.
+    fn find(&self, queue: &QueueId) -> Option<&Arc<Pool>> {
+        let of = || self.pools.iter().map(|running| &running.pool).filter(|pool| pool.parts.seat.queue == *queue);
+        of().find(|pool| !pool.stop.is_cancelled()).or_else(|| of().next())
     }
 
     /// What the runner as a whole does while nothing ends it.
@@ -191,7 +265,7 @@ impl Manager {
     fn obey(&mut self, order: Order, told: &Told) {
         match order {
             Order::Reload(runner) => self.reload(*runner),
-            Order::Command(RunnerCommand::Drain) => told.stop.cancel(),
+            Order::Command(RunnerCommand::Drain) => told.drain.cancel(),
             Order::Command(RunnerCommand::PutBack) => told.hurry.cancel(),
             Order::Command(RunnerCommand::Rest { put_back }) => {
                 self.doze(true);
@@ -221,12 +295,15 @@ impl Manager {
                 }
             }
             Order::Command(RunnerCommand::RunCopy(job)) => match self.find(&job.queue) {
+                Some(pool) if pool.stop.is_cancelled() => {
+                    self.refused = Some(format!("the pool of {} ends: no copy is run", job.queue.short_address()));
+                }
                 Some(pool) => {
                     tokio::spawn(Arc::clone(pool).run_copy(job.id));
                 }
                 None => {
-                    self.problem =
-                        Some(format!("no pool works on {}: add one to run its jobs", job.queue.short_address()))
+                    self.refused =
+                        Some(format!("no pool works on {}: add one to run its jobs", job.queue.short_address()));
                 }
             },
         }
@@ -249,7 +326,8 @@ impl Manager {
             at: wall(),
             pools,
             recent: recent.into(),
-            problem: self.problem.clone(),
+            past: self.past,
+            problem: self.refused.clone().or_else(|| self.problem.clone()),
             metrics: self.metrics.clone(),
         };
         // Nobody need draw what looks the same.
@@ -260,58 +338,5 @@ impl Manager {
             }
             changed
         });
-    }
-
-    /// Lets the jobs end within the grace time and puts back the rest (R8).
-    async fn end(mut self, told: &Told) -> RunnerEnd {
-        for running in &self.pools {
-            running.pool.stop.cancel();
-        }
-        let counted =
-            |pools: &[Running]| -> u64 { pools.iter().map(|running| running.pool.state().stats.counts.returned).sum() };
-        let deadline = Instant::now() + self.runner.grace;
-        while !self.ended() && Instant::now() < deadline && !told.hurry.is_cancelled() {
-            self.show(told, RunnerState::Draining);
-            self.pause_for(told).await;
-        }
-        let before = counted(&self.pools);
-        if !self.ended() {
-            for running in &self.pools {
-                running.pool.end_all();
-            }
-            let last = Instant::now() + LAST;
-            while !self.ended() && Instant::now() < last {
-                self.show(told, RunnerState::Draining);
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        }
-        let cut = counted(&self.pools) - before;
-        let unfinished = self.pools.iter().map(|running| running.pool.state().slots.len() as u64).sum::<u64>();
-        for running in &self.pools {
-            running.over.cancel();
-            running.pool.parts.handlers.close().await;
-        }
-        for running in &mut self.pools {
-            // The keeper says goodbye within its own limit.
-            drop((&mut running.keep).await);
-        }
-        if let Ok(link) = tokio::time::timeout(Duration::from_secs(1), self.common.wire.control()).await
-            && let Ok(link) = link
-        {
-            drop(link.ask(cmd("DEL").arg(format!("qtop:runner:{}", self.common.name)).to_owned()).await);
-        }
-        self.show(told, RunnerState::Stopped);
-        RunnerEnd { cut: cut + unfinished }
-    }
-
-    fn ended(&self) -> bool {
-        self.pools.iter().all(|running| running.work.is_finished())
-    }
-
-    async fn pause_for(&self, told: &Told) {
-        tokio::select! {
-            () = told.hurry.cancelled() => {}
-            () = tokio::time::sleep(Duration::from_millis(20)) => {}
-        }
     }
 }

@@ -96,25 +96,29 @@ fn answer<B>(request: &Request<B>, pools: &Pools) -> Response<Full<Bytes>> {
     response
 }
 
-/// Healthy while every pool that should take jobs can.
+/// Healthy while every pool that should take jobs can, and there are some.
 fn health(pools: &[Arc<Pool>]) -> (StatusCode, String) {
     let now = std::time::Instant::now();
-    let mut healthy = true;
     let mut told = Vec::new();
+    let (mut there, mut unable) = (false, false);
     for pool in pools {
         let view = pool.view(now);
-        healthy &= !matches!(view.state, PoolState::Connecting | PoolState::Stuck | PoolState::Stopped);
+        // One that has ended is about to be forgotten: its queue is another's now, or nobody's.
+        there |= view.state != PoolState::Stopped;
+        unable |= matches!(view.state, PoolState::Connecting | PoolState::Stuck);
         let word: &'static str = view.state.into();
         told.push(
             serde_json::json!({ "queue": view.address, "state": word, "active": view.slots.len(), "note": view.note }),
         );
     }
+    let healthy = there && !unable;
     let status = if healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let word = if healthy { "ok" } else { "not taking jobs" };
     (status, format!("{}\n", serde_json::json!({ "status": word, "pools": told })))
 }
 
-/// What one pool tells, taken while its state was held for a moment.
+/// What the pools of one queue tell together: while its configuration changes there may be several.
+#[derive(Default)]
 struct Told {
     queue: String,
     taken: u64,
@@ -131,7 +135,15 @@ struct Told {
 }
 
 fn text(pools: &[Arc<Pool>]) -> String {
-    let told: Vec<Told> = pools.iter().map(|pool| tell(pool)).collect();
+    let mut told: Vec<Told> = Vec::new();
+    for pool in pools {
+        let address = &pool.parts.address;
+        let at = told.iter().position(|told| told.queue == *address).unwrap_or_else(|| {
+            told.push(Told { queue: address.clone(), ..Told::default() });
+            told.len() - 1
+        });
+        told[at].add(pool);
+    }
     let mut out = String::new();
     type Of = fn(&Told) -> u64;
     let counters: [(&str, &str, Of); 7] = [
@@ -180,22 +192,25 @@ fn text(pools: &[Arc<Pool>]) -> String {
     out
 }
 
-fn tell(pool: &Pool) -> Told {
-    let state = pool.state();
-    let counts = state.stats.counts;
-    Told {
-        queue: pool.parts.address.clone(),
-        taken: counts.taken,
-        done: counts.done,
-        failed: counts.failed + counts.cancelled,
-        retried: counts.retried,
-        lost: counts.lost,
-        returned: counts.returned,
-        active: state.slots.len(),
-        concurrency: state.concurrency,
-        consuming: state.consuming && !state.paused && state.standstill.is_none(),
-        ran: state.stats.ran.clone(),
-        waited: state.stats.waited.clone(),
+impl Told {
+    /// Adds a pool, whose state is held for a moment.
+    fn add(&mut self, pool: &Pool) {
+        let state = pool.state();
+        let counts = state.stats.counts;
+        self.taken += counts.taken;
+        self.done += counts.done;
+        self.failed += counts.failed + counts.cancelled;
+        self.retried += counts.retried;
+        self.lost += counts.lost;
+        self.returned += counts.returned;
+        self.active += state.slots.len();
+        // Beside a predecessor that ends, a pool runs no more jobs than it may alone.
+        if self.concurrency == 0 || !pool.stop.is_cancelled() {
+            self.concurrency = state.concurrency;
+        }
+        self.consuming |= pool.word(&state) == PoolState::Consuming;
+        self.ran.add(&state.stats.ran);
+        self.waited.add(&state.stats.waited);
     }
 }
 

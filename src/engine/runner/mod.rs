@@ -20,9 +20,13 @@ mod pool;
 mod prepare;
 mod schedule;
 mod slot;
+mod standing;
 mod standstill;
 mod stats;
+mod succession;
+mod waiting;
 mod wire;
+mod words;
 pub mod work;
 
 use std::sync::Arc;
@@ -82,7 +86,7 @@ impl RunnerConfig {
             connect,
             server: name.to_owned(),
             systems: Arc::new(systems::all(&config.described().for_server(name))),
-            build: execute::builder(Surroundings::of_process().with_helper(), config.runner.directory.clone()),
+            build: execute::builder(Surroundings::of_process().with_helper()),
             runner: config.runner.clone(),
         })
     }
@@ -109,7 +113,8 @@ pub fn check(config: &Config, name: &str) -> Result<Vec<RunnerError>, RunnerErro
 /// How a runner ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct RunnerEnd {
-    /// Jobs that had to be put back because the grace time was over.
+    /// Jobs that were put back unfinished because the grace time was over or a person wanted it, and those of which
+    /// nothing could be stored any more.
     pub cut: u64,
 }
 
@@ -128,6 +133,8 @@ pub struct RunnerHandle {
     pub view: watch::Receiver<Arc<RunnerView>>,
     /// What it is asked; full means that it is far behind.
     pub orders: mpsc::Sender<Order>,
+    /// Take no more jobs and end when the last has ended, however long that takes.
+    pub drain: CancellationToken,
     /// Take no more jobs and end when the last has ended, within the grace time.
     pub stop: CancellationToken,
     /// End now: what runs goes back.
@@ -183,9 +190,15 @@ pub fn start(config: RunnerConfig) -> Result<RunnerHandle, RunnerError> {
     };
     let (view_sender, view) = watch::channel(Arc::new(RunnerView::default()));
     let (orders, order_receiver) = mpsc::channel(16);
-    let (stop, hurry, over) = (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
+    let [drain, stop, hurry, over] = std::array::from_fn(|_| CancellationToken::new());
     let ends = over.clone().drop_guard();
-    let told = manager::Told { view: view_sender, orders: order_receiver, stop: stop.clone(), hurry: hurry.clone() };
+    let told = manager::Told {
+        view: view_sender,
+        orders: order_receiver,
+        drain: drain.clone(),
+        stop: stop.clone(),
+        hurry: hurry.clone(),
+    };
     let thread = std::thread::Builder::new()
         .name("qtop-runner".to_owned())
         .spawn(move || {
@@ -196,5 +209,5 @@ pub fn start(config: RunnerConfig) -> Result<RunnerHandle, RunnerError> {
             end
         })
         .map_err(|error| RunnerError::Threads(error.to_string()))?;
-    Ok(RunnerHandle { view, orders, stop, hurry, over, thread })
+    Ok(RunnerHandle { view, orders, drain, stop, hurry, over, thread })
 }

@@ -1,5 +1,6 @@
 //! From the configuration to pools that can be started; everything that cannot work is said before a job is taken.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,6 +43,24 @@ impl Common {
     pub fn new(connect: ConnectOptions, systems: Systems, runner: &Runner, build: Arc<Build>) -> Self {
         let (name, wire, gate) = (unique(&runner.name), Wire::new(connect), Arc::new(Gate::default()));
         Self { name, systems, wire, gate, build }
+    }
+}
+
+/// What pools take from the table of the whole runner: another value means another pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Basis {
+    /// How long a claim holds where it can be renewed.
+    pub lease: Duration,
+    /// Jobs with more data are given up unseen.
+    pub max_payload: u64,
+    /// Where jobs get their folders unless a handler says it.
+    pub directory: Option<PathBuf>,
+}
+
+impl Basis {
+    /// As configured.
+    pub fn of(runner: &Runner) -> Self {
+        Self { lease: runner.lease, max_payload: runner.max_payload, directory: runner.directory.clone() }
     }
 }
 
@@ -109,8 +128,9 @@ pub fn pool(common: &Common, runner: &Runner, config: &config::Pool) -> Result<A
     if let Some(lease) = fixed {
         config.handlers.iter().try_for_each(|handler| fits(config, handler, lease))?;
     }
+    let basis = Basis::of(runner);
     let terms = terms(common, config, None, &config::Handler::default())?;
-    let entry = |handler| entry(common, config, terms.once.as_ref(), handler);
+    let entry = |handler| entry(common, config, &basis, terms.once.as_ref(), handler);
     let handlers = config.handlers.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
     let said = |terms: &Terms| terms.retry.as_ref().and_then(policy::said);
     let by_name = config.handlers.iter().zip(&handlers);
@@ -123,7 +143,7 @@ pub fn pool(common: &Common, runner: &Runner, config: &config::Pool) -> Result<A
         worker: Name::from(format!("{}-{:04x}", common.name, fastrand::u16(..))),
         process: std::process::id(),
         host: Arc::from(host().as_str()),
-        lease: fixed.unwrap_or(runner.lease),
+        lease: fixed.unwrap_or(basis.lease),
         rate: config.rate.map(|rate| (rate.jobs, rate.per)),
         max_deaths: crashes.unwrap_or(config.max_crashes),
         keep: Retention { done: keep(config.keep_done), failed: keep(config.keep_failed) },
@@ -139,7 +159,7 @@ pub fn pool(common: &Common, runner: &Runner, config: &config::Pool) -> Result<A
         handlers: Handlers(handlers),
         config: config.clone(),
         terms: Arc::new(terms),
-        max_payload: runner.max_payload,
+        basis,
         gate: Arc::clone(&common.gate),
     }))
 }
@@ -147,9 +167,12 @@ pub fn pool(common: &Common, runner: &Runner, config: &config::Pool) -> Result<A
 fn entry(
     common: &Common,
     pool: &config::Pool,
+    basis: &Basis,
     once: Option<&Arc<Once>>,
     handler: &config::Handler,
 ) -> Result<Entry, RunnerError> {
+    let scratch = handler.scratch.clone().or_else(|| basis.directory.clone());
+    let handler = &config::Handler { scratch, ..handler.clone() };
     let pattern = pattern(handler);
     let execute = (common.build)(handler).map_err(|(reason, remedy)| RunnerError::Handler {
         queue: pool.queue.clone(),

@@ -15,20 +15,20 @@ use tokio_util::sync::CancellationToken;
 use super::execute::Handlers;
 use super::gate::Gate;
 use super::outbox::Outbox;
+use super::plan::Basis;
 use super::policy::Terms;
 use super::slot::Slot;
 use super::standstill::Standstill;
 use super::stats::Stats;
+use super::waiting::Waiting;
 use super::wire::{Patience, Wire, uncertain};
 use crate::config;
 use crate::domain::ids::JobId;
-use crate::domain::runner::{PoolState, PoolView};
-use crate::link::{Link, cmd};
 use crate::systems::consume::{Claim, Claimed, Consume, Seat, Settled};
 use crate::systems::{System, SystemError};
 
 /// Longest blocking read; well below the limit for its reply (R3).
-const BLOCK: Duration = Duration::from_secs(5);
+pub(super) const BLOCK: Duration = Duration::from_secs(5);
 /// How often a pool that takes nothing looks whether it may again.
 const LOOK: Duration = Duration::from_millis(500);
 /// Most jobs taken by one request: a large batch would hold up the server and the other runners.
@@ -50,8 +50,8 @@ pub struct Parts {
     pub config: config::Pool,
     /// What holds for jobs that no handler takes.
     pub terms: Arc<Terms>,
-    /// Jobs with more data are given up unseen.
-    pub max_payload: u64,
+    /// What it has of the whole runner's table.
+    pub basis: Basis,
     /// Whether the machine has room.
     pub gate: Arc<Gate>,
 }
@@ -64,6 +64,8 @@ pub struct Pool {
     pub(super) changed: Notify,
     /// No more jobs are taken.
     pub(super) stop: CancellationToken,
+    /// What runs goes back.
+    pub(super) ending: CancellationToken,
     /// Outcomes that cannot be stored are given up.
     pub(super) cut: CancellationToken,
     /// Held for reading while a request that may bring a job has not delivered it; for writing by the search for jobs
@@ -94,10 +96,18 @@ pub struct State {
     pub standstill: Option<Standstill>,
     /// What went wrong last.
     pub trouble: Option<String>,
+    /// Why claims cannot be renewed.
+    pub unrenewed: Option<String>,
+    /// Why outcomes cannot be stored.
+    pub unstored: Option<String>,
     /// When the first job becomes due that was put off here: a wait that began before knows nothing of it.
     pub due: Option<Instant>,
     /// A request was lost that may have brought jobs.
     pub strays: bool,
+    /// The pool whose queue this one has taken over, while that has jobs.
+    pub elder: Option<Arc<Pool>>,
+    /// The pool that has taken over this one's queue.
+    pub heir: Option<Arc<Pool>>,
     /// The pool has ended.
     pub ended: bool,
 }
@@ -116,8 +126,12 @@ impl Pool {
             hold: None,
             standstill: None,
             trouble: None,
+            unrenewed: None,
+            unstored: None,
             due: None,
             strays: false,
+            elder: None,
+            heir: None,
             ended: false,
         };
         Arc::new(Self {
@@ -125,6 +139,7 @@ impl Pool {
             state: Mutex::new(state),
             changed: Notify::new(),
             stop: CancellationToken::new(),
+            ending: CancellationToken::new(),
             cut: CancellationToken::new(),
             taking: RwLock::new(()),
             outbox: Outbox::default(),
@@ -197,70 +212,6 @@ impl Pool {
         Ok(())
     }
 
-    /// Waits for jobs on the pool's own connection.
-    async fn wait(self: &Arc<Self>, own: &mut Option<Waiting>, limit: Duration) -> Result<Claimed, SystemError> {
-        let waiting = match own.take().filter(|waiting| waiting.link.is_usable()) {
-            Some(waiting) => waiting,
-            None => {
-                let (link, id) = self.parts.wire.waiting().await?;
-                Waiting { link, id }
-            }
-        };
-        let (pool, link) = (Arc::clone(self), waiting.link.clone());
-        let mut read = tokio::spawn(async move { pool.consumer().wait(&link, &pool.parts.seat, limit).await });
-        let mut told = false;
-        let result = loop {
-            tokio::select! {
-                result = &mut read => break result,
-                () = self.interrupted(), if !told => {
-                    told = true;
-                    self.unblock(waiting.id).await;
-                }
-            }
-        };
-        *own = Some(waiting);
-        result.unwrap_or_else(|panic| Err(SystemError::BadRequest(format!("waiting for jobs broke: {panic}"))))
-    }
-
-    /// Until no job must be taken any more, or one is due that nothing else tells of.
-    async fn interrupted(&self) {
-        loop {
-            let changed = self.changed.notified();
-            if !self.may_take() {
-                return;
-            }
-            let due = self.state().due;
-            tokio::select! {
-                () = self.stop.cancelled() => return,
-                () = changed => {}
-                () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => {
-                    self.state().due = None;
-                    return;
-                }
-            }
-        }
-    }
-
-    /// Notes that a job was put off for so long.
-    pub(super) fn put_off(&self, delay: Duration) {
-        if delay < BLOCK {
-            let due = Instant::now() + delay;
-            let mut state = self.state();
-            state.due = Some(state.due.map_or(due, |known| known.min(due)));
-            drop(state);
-            self.changed.notify_one();
-        }
-    }
-
-    /// Asks the server to end the blocking read; it answers as if its time were over.
-    async fn unblock(&self, id: Option<i64>) {
-        let Some(id) = id else { return };
-        if let Ok(link) = self.parts.wire.control().await {
-            // A server that refuses lets the read end by itself.
-            drop(link.ask(cmd("CLIENT").arg("UNBLOCK").arg(id).to_owned()).await);
-        }
-    }
-
     /// Starts what was taken; what came too late goes back.
     async fn admit(self: &Arc<Self>, claims: Vec<Claim>, tasks: &mut JoinSet<()>) {
         for claim in claims {
@@ -300,6 +251,7 @@ impl Pool {
     /// think in between that the pool sleeps.
     fn free(&self) -> usize {
         let closed = self.parts.gate.closed();
+        let elders = self.elders();
         let mut state = self.state();
         if state.paused || state.resting {
             state.hold = None;
@@ -309,7 +261,7 @@ impl Pool {
             state.hold = Some(reason);
             return 0;
         }
-        let free = state.concurrency.saturating_sub(state.slots.len()).min(state.room());
+        let free = state.concurrency.saturating_sub(state.slots.len() + elders).min(state.room());
         state.asking = free > 0;
         free
     }
@@ -342,13 +294,14 @@ impl Pool {
     /// True if a slot that has ended its job may take the next in the same step.
     pub(super) fn may_chain(&self) -> bool {
         let closed = self.parts.gate.closed().is_some();
+        let elders = self.elders();
         let state = self.state();
         !self.stop.is_cancelled()
             && !state.paused
             && !state.resting
             && !closed
             && state.standstill.is_none()
-            && state.slots.len() <= state.concurrency
+            && state.slots.len() + elders <= state.concurrency
     }
 
     async fn rest(&self, span: Duration) {
@@ -357,25 +310,6 @@ impl Pool {
             () = self.changed.notified() => {}
             () = tokio::time::sleep(span) => {}
         }
-    }
-
-    fn answered(&self, hold: Option<String>) {
-        let mut state = self.state();
-        if !state.consuming {
-            tracing::info!(queue = self.parts.address, "taking jobs");
-        }
-        state.consuming = true;
-        state.trouble = None;
-        state.hold = hold;
-    }
-
-    fn troubled(&self, error: &SystemError) {
-        let mut state = self.state();
-        if state.consuming || state.trouble.is_none() {
-            tracing::warn!(queue = self.parts.address, %error, "taking no jobs");
-        }
-        state.consuming = false;
-        state.trouble = Some(error.to_string());
     }
 
     /// Remembers that a lost answer may have brought jobs.
@@ -432,55 +366,19 @@ impl Pool {
         true
     }
 
-    /// Ends all running jobs so that they go back.
+    /// Ends all running jobs and copies, so that the jobs go back.
     pub fn end_all(&self) {
         self.put_back();
+        self.end_copies();
+    }
+
+    /// Ends the copies that run.
+    pub fn end_copies(&self) {
+        self.ending.cancel();
+    }
+
+    /// Outcomes that still wait to be stored are given up.
+    pub fn give_up(&self) {
         self.cut.cancel();
     }
-
-    /// For the screen.
-    pub fn view(&self, now: Instant) -> PoolView {
-        let state = self.state();
-        let mean = state.stats.mean();
-        PoolView {
-            queue: self.parts.seat.queue.clone(),
-            address: self.parts.address.clone(),
-            state: self.word(&state),
-            concurrency: state.concurrency,
-            slots: state.slots.iter().map(|(number, slot)| slot.view(*number, mean, now)).collect(),
-            counts: state.stats.counts,
-            per_second: state.stats.per_second(),
-            history: state.stats.history(),
-            mean,
-            run: state.stats.run(),
-            wait: state.stats.wait(),
-            handlers: self.parts.handlers.0.iter().map(|entry| entry.label.clone()).collect(),
-            note: state
-                .standstill
-                .as_ref()
-                .map(Standstill::note)
-                .or_else(|| state.hold.clone())
-                .or_else(|| state.trouble.clone())
-                .or_else(|| self.consumer().remark(&self.parts.seat)),
-        }
-    }
-
-    fn word(&self, state: &State) -> PoolState {
-        match () {
-            () if state.ended => PoolState::Stopped,
-            () if self.stop.is_cancelled() => PoolState::Draining,
-            () if state.paused || state.resting => PoolState::Paused,
-            () if state.standstill.is_some() => PoolState::Stuck,
-            () if state.hold.is_some() => PoolState::Holding,
-            () if state.consuming => PoolState::Consuming,
-            () => PoolState::Connecting,
-        }
-    }
-}
-
-/// The connection on which a pool waits.
-struct Waiting {
-    link: Link,
-    /// By which the server can be told to end the wait.
-    id: Option<i64>,
 }

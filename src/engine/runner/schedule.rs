@@ -2,7 +2,7 @@
 //! because the queue itself remembers the last that did (R25). Moments are those of the server's clock.
 
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -75,16 +75,24 @@ impl Rule {
     }
 }
 
+/// The last moment that was dealt with; kept when a schedule goes on through another pool.
+pub type Last = Arc<Mutex<Option<Timestamp>>>;
+
 /// Fires one schedule until cancelled.
-pub async fn run(pool: Arc<Pool>, timetable: Timetable, over: CancellationToken) {
+pub async fn run(pool: Arc<Pool>, timetable: Timetable, over: CancellationToken, last: Last) {
     let rule = match Rule::of(&timetable) {
         Ok(rule) => rule,
         Err(error) => return tracing::error!(schedule = timetable.name, %error, "this schedule never fires"),
     };
     let mut patience = Patience::default();
-    let mut last = None;
-    loop {
-        let sleep = match turn(&pool, &timetable, &rule, &mut last).await {
+    while !over.is_cancelled() {
+        let known = || last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut moment = *known();
+        let turned = turn(&pool, &timetable, &rule, &mut moment).await;
+        // Its successor may be further already.
+        let moment = moment.max(*known());
+        *known() = moment;
+        let sleep = match turned {
             Ok(Some(sleep)) => {
                 patience.reset();
                 sleep

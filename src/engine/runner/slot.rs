@@ -1,5 +1,6 @@
 //! One slot: runs a job, tells what it says, stores how it ended, and goes on with the next.
 
+use std::any::Any;
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -7,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::execute::Entry;
@@ -15,6 +15,7 @@ use super::once::Turn;
 use super::policy::{self, Decision, Terms};
 use super::pool::Pool;
 use super::wire::{Patience, uncertain};
+use super::words::{TELL_EVERY, Words};
 use super::work::{EVENTS, Ending, Event, Failure, Room, Stream, Why, Work};
 use crate::config::Unmatched;
 use crate::domain::ids::JobRef;
@@ -22,6 +23,7 @@ use crate::domain::job::Progress;
 use crate::domain::runner::{Ended, OutputKind, OutputLine, ResultView, SlotView};
 use crate::domain::text::first_line;
 use crate::domain::time::Timestamp;
+use crate::systems::SystemError;
 use crate::systems::consume::{Claim, Fate, Settled, Verdict};
 
 pub use super::work::Cause;
@@ -30,12 +32,6 @@ pub use super::work::Cause;
 const LINES: usize = 200;
 /// Characters of a result or error that are kept for the screen.
 const MESSAGE: usize = 500;
-/// Log lines that wait to be told; more are told in several steps.
-const LOGS: usize = 100;
-/// Between two reports of a job's progress.
-const TELL_EVERY: Duration = Duration::from_millis(200);
-/// How long the last report may hold up the storing of the outcome.
-const LAST_WORDS: Duration = Duration::from_secs(2);
 /// When a job for which there is no handler here is looked at again.
 const UNMATCHED: Duration = Duration::from_secs(30);
 
@@ -75,6 +71,18 @@ impl Slot {
         self.cancel.cancel();
     }
 
+    /// From now on it stands for another job: whoever wants an end means that one. What the old one wrote is still there.
+    fn hand_over(&mut self, next: &Claim) {
+        self.claim = Arc::new(next.clone());
+        (self.cancel, self.why, self.storing) = (CancellationToken::new(), Why::default(), false);
+    }
+
+    /// Its job begins. Whoever wanted its end before was heard.
+    fn begin(&mut self, attempts: u32) {
+        let Self { claim, cancel, why, .. } = self;
+        *self = Self { attempts, cancel: cancel.clone(), why: why.clone(), ..Self::new(Claim::clone(claim)) };
+    }
+
     /// For the screen.
     pub fn view(&self, number: usize, mean: Option<Duration>, now: Instant) -> SlotView {
         let elapsed = now.saturating_duration_since(self.started);
@@ -112,6 +120,12 @@ impl Slot {
     }
 }
 
+/// The words of a panic.
+fn said(panic: &(dyn Any + Send)) -> &str {
+    let words = panic.downcast_ref::<&str>().copied();
+    words.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or_default()
+}
+
 /// This machine's clock.
 pub(super) fn wall() -> Timestamp {
     Timestamp(jiff::Timestamp::now().as_millisecond())
@@ -128,7 +142,7 @@ impl Pool {
             }
         }
         self.state().slots.remove(&number);
-        self.changed.notify_one();
+        self.freed();
     }
 
     /// One attempt at one job; the next job if one was taken with the outcome.
@@ -137,16 +151,18 @@ impl Pool {
         let claim = Arc::new(claim);
         let entry = self.parts.handlers.choose(&claim.name);
         let terms = entry.map_or(&self.parts.terms, |entry| &entry.terms);
-        let (cancel, why) = (CancellationToken::new(), Why::default());
-        {
+        let (cancel, why) = {
             let mut state = self.state();
             let waited = claim.ready_at.map(|ready| ready.age(claim.claimed_at));
             state.stats.began(waited);
-            let slot = Slot { cancel: cancel.clone(), why: why.clone(), ..Slot::new(Claim::clone(&claim)) };
-            let slot = Slot { attempts: policy::allowed(terms.retry.as_ref(), &claim), ..slot };
-            state.slots.insert(number, slot);
-        }
-        let prepared = self.prepared(number, &claim, &cancel).await;
+            let slot = state.slots.entry(number).or_insert_with(|| Slot::new(Claim::clone(&claim)));
+            slot.begin(policy::allowed(terms.retry.as_ref(), &claim));
+            (slot.cancel.clone(), slot.why.clone())
+        };
+        let prepared = match why.get() {
+            Some(_) => Err(self.unwanted(number, &claim, terms)),
+            None => self.prepared(number, &claim, &cancel).await,
+        };
         let decision = match prepared.and_then(|()| self.chosen(&claim, entry, terms).map_err(Some)) {
             Err(decision) => decision,
             Ok(entry) => {
@@ -188,6 +204,15 @@ impl Pool {
             self.end_turn(number, hold, succeeded).await;
         }
         decision
+    }
+
+    /// What becomes of a job whose end was wanted before it began; `None`: its claim is lost.
+    fn unwanted(&self, number: usize, claim: &Claim, terms: &Terms) -> Option<Decision> {
+        let decision = self.decided(number, claim, terms, Ending::Cancelled)?;
+        Some(match decision.verdict {
+            Verdict::Return => Decision { verdict: self.consumer().unbegun(), ..decision },
+            _ => decision,
+        })
     }
 
     /// What becomes of an attempt; `None`: its claim is lost.
@@ -239,8 +264,8 @@ impl Pool {
             return failed(format!("it killed its worker {} times", claim.deaths));
         }
         let size = claim.payload.len() as u64;
-        if size > self.parts.max_payload {
-            let most = self.parts.max_payload;
+        if size > self.parts.basis.max_payload {
+            let most = self.parts.basis.max_payload;
             return failed(format!("its data has {size} bytes, more than the {most} of max_payload"));
         }
         match (entry, self.parts.config.unmatched) {
@@ -283,9 +308,7 @@ impl Pool {
         }
         words.finish(self, claim).await;
         result.unwrap_or_else(|panic| {
-            let words = panic.downcast_ref::<&str>().map(|words| (*words).to_owned());
-            let words = words.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-            let message = format!("the handler broke: {words}");
+            let message = format!("the handler broke: {}", said(&*panic));
             Ending::Retry { failure: Failure { message, crashed: true, ..Failure::default() }, after: None }
         })
     }
@@ -308,9 +331,7 @@ impl Pool {
                 if let Some(slot) = slot {
                     slot.add(OutputKind::Log, line.clone());
                 }
-                if words.logs.len() < LOGS * 10 {
-                    words.logs.push_back(line);
-                }
+                words.log(line);
             }
             Event::Output { stream, line } => {
                 let kind = if stream == Stream::Out { OutputKind::Out } else { OutputKind::Err };
@@ -337,7 +358,11 @@ impl Pool {
                 return (Ended::Lost, reason, None);
             }
             let next = !unsure && ended != Ended::Returned && self.may_chain();
-            let result = self.settle(number, claim, &verdict, next).await;
+            // What breaks in storing must not leave the slot behind, nor the outcomes that gathered: it is tried again.
+            let result = AssertUnwindSafe(self.settle(number, claim, &verdict, next)).catch_unwind().await;
+            let result = result
+                .unwrap_or_else(|panic| Err(SystemError::BadRequest(format!("storing it broke: {}", said(&*panic)))));
+            self.stored(result.as_ref().map(|_| ()));
             match result {
                 Ok(Settled::Stored(next)) => {
                     if let Verdict::Retry { delay, .. } | Verdict::Postpone(delay) = &*verdict {
@@ -387,7 +412,7 @@ impl Pool {
         claim: &Arc<Claim>,
         verdict: &Arc<Verdict>,
         next: bool,
-    ) -> Result<Settled, crate::systems::SystemError> {
+    ) -> Result<Settled, SystemError> {
         // Until the next job is known to be held, nobody may look for jobs that nobody holds.
         let _on_its_way = if next { Some(self.taking.read().await) } else { None };
         let settled = if self.consumer().stores_at_once() > 1 {
@@ -399,7 +424,7 @@ impl Pool {
         if let Settled::Stored(Some(next)) = &settled
             && let Some(slot) = self.state().slots.get_mut(&number)
         {
-            slot.claim = Arc::new(Claim::clone(next));
+            slot.hand_over(next);
         }
         Ok(settled)
     }
@@ -431,61 +456,5 @@ impl Pool {
             message: first_line(message, MESSAGE),
             output: output.unwrap_or_else(|| Arc::from([])),
         });
-    }
-}
-
-/// What a job has said and the queue has not been told.
-#[derive(Default)]
-struct Words {
-    progress: Option<Progress>,
-    logs: VecDeque<String>,
-    telling: Option<JoinHandle<()>>,
-    told: Option<Instant>,
-}
-
-impl Words {
-    fn wait_to_be_told(&self) -> bool {
-        self.progress.is_some() || !self.logs.is_empty()
-    }
-
-    /// Tells in the background, one report at a time and not too often: a server that does not answer must not hold up
-    /// the job.
-    fn tell(&mut self, pool: &Arc<Pool>, claim: &Arc<Claim>, at_once: bool) {
-        let busy = self.telling.as_ref().is_some_and(|telling| !telling.is_finished());
-        let young = !at_once && self.told.is_some_and(|told| told.elapsed() < TELL_EVERY);
-        if !self.wait_to_be_told() || busy || young {
-            return;
-        }
-        let progress = self.progress.take();
-        let count = self.logs.len().min(LOGS);
-        let lines: Vec<String> = self.logs.drain(..count).collect();
-        let (pool, claim) = (Arc::clone(pool), Arc::clone(claim));
-        self.told = Some(Instant::now());
-        self.telling = Some(tokio::spawn(async move {
-            let told = async {
-                let link = pool.parts.wire.control().await?;
-                pool.consumer().tell(&link, &pool.parts.seat, &claim, progress.as_ref(), &lines).await
-            };
-            if let Err(error) = told.await {
-                tracing::debug!(queue = pool.parts.address, job = %claim.id, %error, "progress was not told");
-            }
-        }));
-    }
-
-    /// Tells the rest, within limits.
-    async fn finish(mut self, pool: &Arc<Pool>, claim: &Arc<Claim>) {
-        let end = Instant::now() + LAST_WORDS;
-        loop {
-            if let Some(telling) = self.telling.take() {
-                let left = end.saturating_duration_since(Instant::now());
-                if tokio::time::timeout(left, telling).await.is_err() {
-                    return;
-                }
-            }
-            if !self.wait_to_be_told() || Instant::now() >= end {
-                return;
-            }
-            self.tell(pool, claim, true);
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! What a pool has done: counts, times, the last results.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -39,6 +39,13 @@ impl Histogram {
         }
         self.total += 1;
         self.sum += seconds;
+    }
+
+    /// Adds all of another's.
+    pub fn add(&mut self, other: &Self) {
+        self.counts.iter_mut().zip(other.counts).for_each(|(own, more)| *own += more);
+        self.total += other.total;
+        self.sum += other.sum;
     }
 }
 
@@ -109,6 +116,28 @@ impl Stats {
         }
         self.recent.push_front(result);
         self.recent.truncate(RECENT);
+    }
+
+    /// Adds what a pool has done whose queue this one has taken over.
+    pub fn absorb(&mut self, elder: Self) {
+        self.counts += elder.counts;
+        self.ran.add(&elder.ran);
+        self.waited.add(&elder.waited);
+        self.recent.extend(elder.recent);
+        self.recent.make_contiguous().sort_by_key(|result| std::cmp::Reverse(result.at));
+        self.recent.truncate(RECENT);
+        for (own, more) in [(&mut self.times, elder.times), (&mut self.waits, elder.waits)] {
+            let room = TIMES.saturating_sub(own.len());
+            more.into_iter().rev().take(room).for_each(|time| own.push_front(time));
+        }
+        // Seconds are counted from the earlier of the two starts.
+        let start = self.started.min(elder.started);
+        let mut ended = BTreeMap::new();
+        for (started, seconds) in [(self.started, &self.ended), (elder.started, &elder.ended)] {
+            let before = started.duration_since(start).as_secs();
+            seconds.iter().for_each(|(at, count)| *ended.entry(at + before).or_default() += count);
+        }
+        (self.started, self.ended) = (start, ended.into_iter().collect());
     }
 
     /// A copy has ended: it is shown, and counts for nothing.

@@ -75,6 +75,15 @@ pub fn passing(error: &SystemError) -> bool {
     }
 }
 
+/// True if it says something of the server or the way to it, not of one command and its keys.
+pub fn of_server(error: &SystemError) -> bool {
+    match refusal(error) {
+        Some(RefusalKind::Data | RefusalKind::Command) => false,
+        Some(_) => true,
+        None => matches!(error, SystemError::Link(_)),
+    }
+}
+
 /// True if the command may have been carried out although no answer came, or none that helps.
 pub fn uncertain(error: &SystemError) -> bool {
     match error {

@@ -69,7 +69,7 @@ fn begin(server: &TestServer, pool: &str, handler: &str, build: Arc<Build>) -> R
 /// runner tells of itself only now and then.
 fn run(server: &TestServer, queue: &str, concurrency: usize, handler: &str, jobs: usize) -> Run {
     let ended = Arc::new(AtomicUsize::new(0));
-    let (real, none, count) = (builder(Surroundings::of_process(), None), handler.is_empty(), Arc::clone(&ended));
+    let (real, none, count) = (builder(Surroundings::of_process()), handler.is_empty(), Arc::clone(&ended));
     let build: Arc<Build> = Arc::new(move |config| {
         let handler = if none { None } else { Some(real(config)?) };
         Ok(Arc::new(Counting { handler, ended: Arc::clone(&count) }) as Arc<dyn Execute>)

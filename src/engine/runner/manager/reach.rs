@@ -15,16 +15,20 @@ impl Manager {
     pub(super) async fn reach(&mut self, told: &mut Told) -> Result<bool, RunnerError> {
         let mut patience = Patience::default();
         while self.needs_check {
+            if told.is_over() {
+                return Ok(false);
+            }
             let wire = Arc::clone(&self.common.wire);
             let mut answer = pin!(async move { eviction(&wire.control().await?).await });
             let result = loop {
                 tokio::select! {
                     result = &mut answer => break result,
-                    () = told.stop.cancelled() => return Ok(false),
-                    () = told.hurry.cancelled() => return Ok(false),
-                    Some(order) = told.orders.recv() => {
-                        self.obey(order, told);
-                        self.show(told, self.first_word());
+                    order = told.order() => match order {
+                        Some(order) => {
+                            self.obey(order, told);
+                            self.show(told, self.first_word());
+                        }
+                        None => return Ok(false),
                     }
                 }
             };
@@ -45,12 +49,13 @@ impl Manager {
                     let mut pause = pin!(tokio::time::sleep(patience.failed()));
                     loop {
                         tokio::select! {
-                            () = told.stop.cancelled() => return Ok(false),
-                            () = told.hurry.cancelled() => return Ok(false),
                             () = &mut pause => break,
-                            Some(order) = told.orders.recv() => {
-                                self.obey(order, told);
-                                self.show(told, self.first_word());
+                            order = told.order() => match order {
+                                Some(order) => {
+                                    self.obey(order, told);
+                                    self.show(told, self.first_word());
+                                }
+                                None => return Ok(false),
                             }
                         }
                     }

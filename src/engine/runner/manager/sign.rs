@@ -10,8 +10,12 @@ use super::{Manager, SIGN};
 use crate::link::cmd;
 
 impl Manager {
-    /// Tells other qtops that this runner is there.
-    pub(super) fn sign(&self) {
+    /// Tells other qtops that this runner is there, as often as is needed for them to believe it.
+    pub(super) fn sign(&mut self) {
+        if self.signed.is_some_and(|at| at.elapsed() < SIGN.0) {
+            return;
+        }
+        self.signed = Some(Instant::now());
         let wire = Arc::clone(&self.common.wire);
         let now = Instant::now();
         let pools: Vec<_> = self
