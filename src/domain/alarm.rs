@@ -45,6 +45,9 @@ pub struct Alarm {
     /// Number of its rule.
     #[serde(skip)]
     pub rule: usize,
+    /// The queue it is about.
+    #[serde(skip)]
+    pub id: Option<QueueId>,
     /// The server's name.
     pub server: String,
     /// Address of the queue; `None`: it is about the server.
@@ -73,6 +76,10 @@ struct Seen {
     since: Instant,
     last: Instant,
     told: Option<Instant>,
+    /// Nobody heard it when it was told last: to be told again then.
+    retry: Option<Instant>,
+    /// Somebody has heard it.
+    heard: bool,
 }
 
 /// A condition that holds now.
@@ -103,18 +110,23 @@ impl Alarms {
             let several =
                 |id: &QueueId| snapshot.instances.iter().filter(|one| one.id.system == id.instance.system).count() > 1;
             let address = queue.as_ref().map(|id| id.address(several(id)));
-            let seen =
-                self.seen.entry((rule, queue, code.clone())).or_insert(Seen { since: now, last: now, told: None });
+            let first = Seen { since: now, last: now, told: None, retry: None, heard: false };
+            let seen = self.seen.entry((rule, queue.clone(), code.clone())).or_insert(first);
             seen.last = now;
             let lasted = now.saturating_duration_since(seen.since);
             let due = match seen.told {
                 None => lasted >= spec.lasting,
-                Some(told) => spec.repeat.is_some_and(|repeat| now.saturating_duration_since(told) >= repeat),
+                Some(told) => {
+                    spec.repeat.is_some_and(|repeat| now.saturating_duration_since(told) >= repeat)
+                        || seen.retry.is_some_and(|retry| now >= retry)
+                }
             };
             if due {
-                let again = seen.told.replace(now).is_some();
+                let again = std::mem::replace(&mut seen.heard, true);
+                (seen.told, seen.retry) = (Some(now), None);
                 alarms.push(Alarm {
                     rule,
+                    id: queue,
                     server: snapshot.server.to_string(),
                     queue: address,
                     code,
@@ -130,6 +142,13 @@ impl Alarms {
             (!up && !of_link) || now.saturating_duration_since(seen.last) < TREMBLE
         });
         alarms
+    }
+
+    /// Nobody heard this alarm: while its condition lasts it is told again from `retry` on.
+    pub fn unheard(&mut self, alarm: &Alarm, retry: Instant) {
+        if let Some(seen) = self.seen.get_mut(&(alarm.rule, alarm.id.clone(), alarm.code.clone())) {
+            (seen.retry, seen.heard) = (Some(retry), alarm.again);
+        }
     }
 
     fn found(&self, snapshot: &Snapshot) -> Vec<Found> {

@@ -115,3 +115,25 @@ fn a_server_that_does_not_answer_is_told_and_keeps_what_was_told_before() {
     assert_eq!(codes(&alarms.look(&fine, at(112))), []);
     assert_eq!(codes(&alarms.look(&down, at(120))), [("unreachable", false)], "gone for the second time");
 }
+
+#[test]
+fn what_nobody_heard_is_told_again_while_it_lasts() {
+    let start = Instant::now();
+    let at = |seconds| start + Duration::from_secs(seconds);
+    let rules = || Alarms::new(vec![Rule { waiting: Some(10), ..Rule::default() }]);
+    let look = |alarms: &mut Alarms, seconds, waiting| {
+        alarms.look(&snapshot(at(seconds), Count::Exact(waiting), &[]), at(seconds))
+    };
+    let mut alarms = rules();
+    let told = look(&mut alarms, 0, 11);
+    assert_eq!(codes(&told), [("waiting", false)]);
+    alarms.unheard(&told[0], at(5));
+    assert_eq!(look(&mut alarms, 4, 11).len(), 0, "not at once");
+    assert_eq!(codes(&look(&mut alarms, 5, 11)), [("waiting", false)], "nobody has heard it yet");
+    assert_eq!(look(&mut alarms, 9, 11).len(), 0, "somebody has now");
+    // Over before it could be told.
+    let mut alarms = rules();
+    let told = look(&mut alarms, 0, 11);
+    alarms.unheard(&told[0], at(15));
+    assert_eq!(look(&mut alarms, 20, 1).len(), 0);
+}

@@ -2,6 +2,7 @@
 //! configuration has `[[alert]]` tables. A hook that hangs or fails holds up neither the screens nor the jobs (R13).
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use serde_json::json;
@@ -16,8 +17,12 @@ use crate::domain::ids::{JobId, QueueId};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Timestamp;
 
-/// Hooks that run at once; what comes beyond waits for the next snapshot that still shows it.
+/// Hooks that run at once; the others wait for their turn.
 const AT_ONCE: usize = 4;
+/// After so long a hook that failed is tried again, if what it was to tell of lasts.
+const RETRY: Duration = Duration::from_secs(10);
+/// Failed hooks that may wait to be noted; what comes beyond is not tried again before its time.
+const FAILED: usize = 64;
 
 /// The hooks of a configuration, ready to be run.
 #[derive(Debug)]
@@ -45,13 +50,18 @@ impl Alerts {
     pub async fn watch(self, mut snapshots: watch::Receiver<Arc<Snapshot>>, over: CancellationToken) {
         let mut alarms = Alarms::new(self.alerts.iter().map(Alert::rule).collect());
         let room = Arc::new(Semaphore::new(AT_ONCE));
+        let (failed, mut failures) = mpsc::channel(FAILED);
         loop {
             tokio::select! {
                 () = over.cancelled() => return,
                 changed = snapshots.changed() => if changed.is_err() { return },
+                Some(alarm) = failures.recv() => {
+                    alarms.unheard(&alarm, Instant::now() + RETRY);
+                    continue;
+                }
             }
             let snapshot = Arc::clone(&snapshots.borrow_and_update());
-            for alarm in alarms.look(&snapshot, std::time::Instant::now()) {
+            for alarm in alarms.look(&snapshot, Instant::now()) {
                 let (Some(alert), Some(hook)) = (self.alerts.get(alarm.rule), self.hooks.get(alarm.rule)) else {
                     continue;
                 };
@@ -59,7 +69,7 @@ impl Alerts {
                 tracing::warn!(alert = alert.name, place, code = alarm.code, "{}", alarm.text);
                 let (work, limit) = (work(&alert.name, &alarm), alert.timeout);
                 let (hook, room, over) = (Arc::clone(hook), Arc::clone(&room), over.child_token());
-                let name = alert.name.clone();
+                let (name, failed) = (alert.name.clone(), failed.clone());
                 tokio::spawn(async move {
                     let Ok(_permit) = room.acquire_owned().await else { return };
                     let (events, mut said) = mpsc::channel(EVENTS);
@@ -75,6 +85,7 @@ impl Alerts {
                         Ending::Done { .. } | Ending::Cancelled => return,
                     };
                     tracing::error!(alert = name, reason, "nobody was told");
+                    drop(failed.try_send(alarm));
                 });
             }
         }

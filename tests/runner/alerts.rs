@@ -95,6 +95,24 @@ fn a_threshold_that_is_crossed_is_told_once_by_qtop_run() {
 }
 
 #[test]
+fn a_hook_that_failed_is_tried_again_while_it_lasts() {
+    let server = TestServer::start();
+    let home = Home::new(&server, "echo $2 >> $1", "paused = true");
+    let (port, _bodies) = service();
+    with_alerts(&home, port);
+    let script = "#!/bin/sh\n[ -e $1.tried ] || { touch $1.tried; exit 1; }\ncat >> $1; echo >> $1\n";
+    fs::write(home.path().join("tell"), script).unwrap();
+    fill(&server, 0, 5);
+    let mut child = home.run();
+    wait_until("the alert", Duration::from_secs(30), || told(&home).len() == 1);
+    assert_eq!(told(&home)[0]["again"], false, "nobody has heard it before: {:?}", told(&home));
+    std::thread::sleep(Duration::from_secs(12));
+    assert_eq!(told(&home).len(), 1, "told once");
+    signal(child.id(), "TERM");
+    assert_eq!(wait(&mut child, Duration::from_secs(10)), 0);
+}
+
+#[test]
 fn the_screens_tell_too() {
     let server = TestServer::start();
     let home = Home::new(&server, "true", "");
