@@ -52,7 +52,7 @@ fn loop_beside_a_runner() {
     let config = config(&path);
     let runner = RunnerConfig::of(&config, "test").expect("a runner");
     // Without the helpers, which are other arguments of the program: this is another program.
-    let handle = start(RunnerConfig { build: builder(Surroundings::of_process(), None), ..runner }).expect("a runner");
+    let handle = start(RunnerConfig { build: builder(Surroundings::of_process()), ..runner }).expect("a runner");
     handle.beside(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let clock = || Clock { mono: Instant::now(), wall: Timestamp(0) };

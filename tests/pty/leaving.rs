@@ -189,6 +189,32 @@ fn u2_q_offers_to_wait_and_to_put_back() {
 }
 
 #[test]
+fn u2_q_and_d_wait_longer_than_the_grace_time_unless_a_signal_asks_for_it() {
+    let server = TestServer::start();
+    for (script, interrupt, code, done, left) in [("sleep 4", false, 0, 2, 1), ("exec sleep 600", true, 3, 0, 3)] {
+        server.run("FLUSHALL");
+        fill(&server, 0..3);
+        let home = Home::new(&server, script, 2, "");
+        let text = fs::read_to_string(home.config()).expect("the configuration");
+        fs::write(home.config(), text.replace("grace = \"20s\"", "grace = \"1s\"")).expect("a file");
+        let mut terminal = home.alone();
+        home.until_ran(2);
+        terminal.wait_for_text("2/2 slots", LIMIT);
+        terminal.send("q");
+        terminal.wait_for_text("d drain", LIMIT);
+        terminal.send("d");
+        terminal.wait_for_text("waiting for 2 jobs to end", LIMIT);
+        if interrupt {
+            std::thread::sleep(Duration::from_secs(2));
+            terminal.send("\x03");
+        }
+        assert_eq!(terminal.wait_exit(LIMIT).code, code, "{script}: {}", terminal.text());
+        assert_eq!((held(&server), server.int("LLEN mail")), (0, left), "{script}");
+        terminal.wait_for_text(&format!("{done} done"), LIMIT);
+    }
+}
+
+#[test]
 fn u1_u2_a_closed_terminal_drains_as_the_configuration_says() {
     let server = TestServer::start();
     for (hangup, left) in [("drain", 2), ("return", 4), ("background", 0)] {
