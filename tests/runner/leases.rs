@@ -1,29 +1,45 @@
-//! Systems whose claims cannot be renewed: a job must not be allowed to outlive its claim.
+//! Systems whose claims cannot be renewed: a job must not be allowed to outlive its claim. Systems that break: no job must
+//! be left lying.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use qtop::domain::ids::{JobId, QueueId};
 use qtop::domain::job::{Job, JobRow, Page, PageRequest, Progress, Schedule, Search, SearchStep};
-use qtop::domain::mutation::{Mutation, Outcome};
+use qtop::domain::mutation::{self, Mutation};
 use qtop::domain::reason::Reason;
 use qtop::domain::snapshot::InstanceSample;
 use qtop::domain::state::StateId;
 use qtop::domain::worker::Worker;
 use qtop::engine::runner::error::RunnerError;
 use qtop::link::{Batch, Link, Replies};
-use qtop::systems::consume::{Claim, Claimed, Consume, Firing, Seat, Settled, Tended, Verdict};
-use qtop::systems::{Answer, Instance, Memo, ReadError, Sighting, System, SystemSpec};
+use qtop::systems::consume::{Claim, Claimed, Consume, Firing, Outcome, Seat, Settled, Tended, Verdict};
+use qtop::systems::{Answer, Instance, Memo, ReadError, Sighting, System, SystemError, SystemSpec};
 use qtop_testkit::TestServer;
 
 use crate::bench::{Notes, begin_on, described, noting, runner};
 
-/// Plain lists, but for their claims, which end after ten seconds.
-struct Short(Arc<dyn System>);
+/// Plain lists, but for one thing.
+struct Short(Arc<dyn System>, But);
+
+/// What is different.
+enum But {
+    /// Claims end after ten seconds.
+    Lease,
+    /// Outcomes are stored together, which breaks so often.
+    Breaks(AtomicUsize),
+}
 
 impl Short {
     fn inner(&self) -> &dyn Consume {
         self.0.consumer().unwrap()
+    }
+
+    fn systems(but: But) -> Vec<Arc<dyn System>> {
+        let lists = qtop::systems::all(&described()).into_iter().find(|system| system.spec().name == "list").unwrap();
+        vec![Arc::new(Self(lists, but))]
     }
 }
 
@@ -65,7 +81,7 @@ impl System for Short {
     fn why<'a>(&'a self, link: &'a Link, of: &'a QueueId, job: Option<&'a JobId>) -> Answer<'a, Vec<Reason>> {
         self.0.why(link, of, job)
     }
-    fn mutate<'a>(&'a self, link: &'a Link, mutation: &'a Mutation) -> Answer<'a, Outcome> {
+    fn mutate<'a>(&'a self, link: &'a Link, mutation: &'a Mutation) -> Answer<'a, mutation::Outcome> {
         self.0.mutate(link, mutation)
     }
     fn consumer(&self) -> Option<&dyn Consume> {
@@ -78,7 +94,28 @@ impl Consume for Short {
         self.inner().check(queue)
     }
     fn fixed_lease(&self, _: &QueueId) -> Option<Duration> {
-        Some(Duration::from_secs(10))
+        matches!(self.1, But::Lease).then_some(Duration::from_secs(10))
+    }
+    fn stores_at_once(&self) -> usize {
+        if matches!(self.1, But::Lease) { 1 } else { 8 }
+    }
+    fn settle_all<'a>(
+        &'a self,
+        link: &'a Link,
+        seat: &'a Seat,
+        outcomes: &'a [Outcome<'a>],
+    ) -> Answer<'a, Vec<Result<Settled, SystemError>>> {
+        let left = |left: &AtomicUsize| left.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok();
+        let breaks = matches!(&self.1, But::Breaks(count) if left(count));
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_millis(30)).await;
+            assert!(!breaks, "it breaks now");
+            let mut answers = Vec::new();
+            for Outcome { claim, verdict, next } in outcomes {
+                answers.push(self.inner().settle(link, seat, claim, verdict, *next).await);
+            }
+            Ok(answers)
+        })
     }
     fn claim<'a>(&'a self, link: &'a Link, seat: &'a Seat, want: usize) -> Answer<'a, Claimed> {
         self.inner().claim(link, seat, want)
@@ -123,10 +160,7 @@ impl Consume for Short {
 #[test]
 fn r14_a_timeout_that_outlives_a_claim_is_refused_with_both_numbers() {
     let server = TestServer::start();
-    let short = || -> Vec<Arc<dyn System>> {
-        let lists = qtop::systems::all(&described()).into_iter().find(|system| system.spec().name == "list").unwrap();
-        vec![Arc::new(Short(lists))]
-    };
+    let short = || Short::systems(But::Lease);
     // Which timeout is fine for claims of ten seconds, and what is said of the others.
     let table = [
         ("timeout = '9s'", None),
@@ -161,4 +195,18 @@ fn r14_a_timeout_that_outlives_a_claim_is_refused_with_both_numbers() {
             .unwrap()
             .stop();
     }
+}
+
+#[test]
+fn r12_what_breaks_while_outcomes_are_stored_leaves_none_lying() {
+    let server = TestServer::start();
+    crate::lists::fill(&server, 24);
+    let notes = Notes::default();
+    let systems = Short::systems(But::Breaks(AtomicUsize::new(5)));
+    let bench = begin_on(&server.url(), runner("concurrency = 6"), noting(&notes), systems).unwrap();
+    bench.until_pool("every outcome", |pool| pool.counts.done == 24 && pool.slots.is_empty());
+    assert_eq!(notes.all().len(), 24, "each ran once");
+    assert_eq!(bench.stop().cut, 0);
+    let left: Vec<String> = redis::from_redis_value(server.run("KEYS mail*")).unwrap();
+    assert_eq!(left, Vec::<String>::new());
 }

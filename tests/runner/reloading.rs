@@ -1,6 +1,7 @@
 //! Another configuration while a runner works: what works goes on, nothing is started twice, nothing a person set is
 //! forgotten.
 
+use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -11,10 +12,11 @@ use qtop::domain::runner::{PoolState, RunnerCommand};
 use qtop::engine::runner::Order;
 use qtop::engine::runner::error::RunnerError;
 use qtop::engine::runner::work::Ending;
-use qtop_testkit::{Proxy, TestServer, wait_until};
+use qtop_testkit::{Proxy, TestServer, signal, wait_until};
 
-use crate::bench::{Bench, Job, Notes, begin, noting, runner, slow};
+use crate::bench::{Bench, Job, Notes, begin, begin_with, described, noting, runner, runner_on, slow};
 use crate::lists::fill;
+use crate::program::{self, Home};
 
 /// Longer than any test.
 const LONG: Duration = Duration::from_secs(600);
@@ -198,5 +200,80 @@ fn what_the_machine_must_have_is_taken_over_while_jobs_go_on() {
     thread::sleep(Duration::from_millis(500));
     fill(&server, 1);
     bench.until("a job that is too large", |view| view.pools.iter().any(|pool| pool.counts.failed == 1));
+    bench.stop();
+}
+
+/// Changes the configuration of a program that runs.
+fn rewrite(home: &Home, changes: &[(&str, &str)]) {
+    let file = home.path().join("config.toml");
+    let text = changes.iter().fold(fs::read_to_string(&file).unwrap(), |text, (old, new)| {
+        assert!(text.contains(old), "{old} is not in {text}");
+        text.replace(old, new)
+    });
+    fs::write(&file, text).unwrap();
+}
+
+fn until_said(home: &Home, words: &str) {
+    let said = || fs::read_to_string(home.path().join("log")).unwrap_or_default().contains(words);
+    wait_until(words, Duration::from_secs(10), said);
+}
+
+#[test]
+fn a_program_that_is_not_there_stops_nothing_that_works() {
+    let server = TestServer::start();
+    let home = Home::new(&server, "echo $2 >> $1; sleep 0.2", "concurrency = 1");
+    program::fill(&server, 0, 1);
+    let mut child = home.run();
+    wait_until("one run", Duration::from_secs(20), || home.ran().len() == 1);
+    rewrite(&home, &[("/job\"", "/jib\""), ("concurrency = 1", "concurrency = 2")]);
+    until_said(&home, "its pool goes on as it was");
+    program::fill(&server, 1, 3);
+    wait_until("the others", Duration::from_secs(10), || home.ran().len() == 4);
+    rewrite(&home, &[("/jib\"", "/job\"")]);
+    until_said(&home, "list:mail (2 at once)");
+    signal(child.id(), "TERM");
+    assert_eq!(program::wait(&mut child, Duration::from_secs(10)), 0);
+    let log = fs::read_to_string(home.path().join("log")).unwrap();
+    assert!(log.contains("jib") && log.contains("4 done"), "{log}");
+    assert!(!log.contains("draining"), "nothing was ever stopped: {log}");
+}
+
+#[test]
+fn what_needs_a_new_start_is_named_and_the_folder_of_jobs_does_not() {
+    let server = TestServer::start();
+    let home = Home::new(&server, "echo $2 >> $1; pwd >> $1", "concurrency = 1");
+    program::fill(&server, 0, 1);
+    let mut child = home.run();
+    wait_until("one run", Duration::from_secs(20), || home.ran().len() == 2);
+    let folder = home.path().join("elsewhere");
+    fs::create_dir(&folder).unwrap();
+    let more = format!("name = \"other\"\nmetrics = \"127.0.0.1:0\"\ndirectory = {:?}", folder.display().to_string());
+    rewrite(&home, &[("[runner]\nname = \"test\"", &format!("[runner]\n{more}"))]);
+    until_said(&home, "of name, metrics it hears at the next start");
+    thread::sleep(Duration::from_millis(600));
+    program::fill(&server, 1, 1);
+    wait_until("another folder", Duration::from_secs(10), || {
+        home.ran().keys().any(|line| line.starts_with(&folder.display().to_string()))
+    });
+    signal(child.id(), "TERM");
+    assert_eq!(program::wait(&mut child, Duration::from_secs(10)), 0);
+    let log = fs::read_to_string(home.path().join("log")).unwrap();
+    assert!(log.contains("2 done"), "what the old pool did is counted: {log}");
+}
+
+#[test]
+fn a_pool_that_is_gone_is_remembered_in_the_last_line() {
+    let server = TestServer::start();
+    let mut described = described();
+    let other = toml::from_str(&crate::bench::LIST.replace("mail", "other")).unwrap();
+    described.lists.push(other);
+    let notes = noting(&Notes::default());
+    let bench = begin_with(&server.url(), runner("concurrency = 2"), notes, &described).unwrap();
+    fill(&server, 3);
+    bench.until_pool("three results", |pool| pool.counts.done == 3);
+    reload(&bench, runner_on("list:other", ""));
+    bench.until("the other pool alone", |view| view.pools.len() == 1 && view.pools[0].address == "list:other");
+    let view = bench.view();
+    assert_eq!((view.past.done, view.pools[0].counts.done), (3, 0));
     bench.stop();
 }

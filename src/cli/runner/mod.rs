@@ -259,7 +259,8 @@ fn say_more(log: Option<&LogGuard>, changed: &Config, output: &Output) {
 struct Said {
     began: bool,
     problem: Option<String>,
-    pools: Vec<(String, PoolState)>,
+    /// Queue, state and size of each.
+    pools: Vec<(String, PoolState, usize)>,
 }
 
 impl Said {
@@ -277,7 +278,7 @@ impl Said {
                 output.note(&format!("metrics: http://{metrics}/metrics"));
             }
         }
-        let now: Vec<_> = view.pools.iter().map(|pool| (pool.address.clone(), pool.state)).collect();
+        let now: Vec<_> = view.pools.iter().map(|pool| (pool.address.clone(), pool.state, pool.concurrency)).collect();
         for (pool, view) in now.iter().zip(&view.pools) {
             if !self.pools.contains(pool) {
                 let word: &'static str = pool.1.into();

@@ -458,3 +458,47 @@ impl Pool {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::domain::ids::JobId;
+    use crate::systems::consume::Limits;
+
+    fn claim(id: &str) -> Claim {
+        Claim {
+            id: JobId::from(id),
+            name: String::new(),
+            payload: Bytes::new(),
+            attempts_made: 0,
+            attempts: None,
+            backoff: None,
+            created_at: None,
+            ready_at: None,
+            claimed_at: wall(),
+            deaths: 0,
+            limits: Limits::default(),
+            doomed: None,
+            token: Bytes::new(),
+            receipt: Bytes::new(),
+        }
+    }
+
+    #[test]
+    fn r8_an_end_that_is_wanted_before_a_job_begins_is_not_forgotten() {
+        let mut slot = Slot::new(claim("1"));
+        slot.end(Cause::Grace);
+        slot.begin(3);
+        assert!(slot.cancel.is_cancelled() && slot.why.get() == Some(Cause::Grace) && slot.attempts == 3);
+        // The next one's, if it stands there already; the last one's does not concern it.
+        slot.hand_over(&claim("2"));
+        assert!(!slot.cancel.is_cancelled() && slot.why.get().is_none());
+        slot.end(Cause::Person);
+        slot.begin(1);
+        assert!(
+            slot.cancel.is_cancelled() && slot.why.get() == Some(Cause::Person) && slot.claim.id == JobId::from("2")
+        );
+    }
+}
