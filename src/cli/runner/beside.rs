@@ -60,7 +60,7 @@ pub fn beside_screens(
             Ok(run::Exit::Quit) => handle.drain.cancel(),
             _ => handle.stop.cancel(),
         }
-        runtime.block_on(see_off(&handle, grace, &output))?
+        runtime.block_on(see_off(&handle, hangup, grace, &output))?
     };
     drop(runtime);
     let end = handle.join().map_err(failure)?;
@@ -70,7 +70,12 @@ pub fn beside_screens(
 }
 
 /// Waits for the last jobs. A signal gives them no longer than the grace time, a further one puts them back.
-async fn see_off(handle: &RunnerHandle, grace: Duration, output: &Output) -> Result<Arc<RunnerView>, Failure> {
+async fn see_off(
+    handle: &RunnerHandle,
+    hangup: Hangup,
+    grace: Duration,
+    output: &Output,
+) -> Result<Arc<RunnerView>, Failure> {
     let mut signals = Signals::new()?;
     let active: usize = handle.view.borrow().pools.iter().map(|pool| pool.slots.len()).sum();
     if active > 0 && !handle.hurry.is_cancelled() {
@@ -82,7 +87,8 @@ async fn see_off(handle: &RunnerHandle, grace: Duration, output: &Output) -> Res
         tokio::select! {
             () = handle.over.cancelled() => return Ok(Arc::clone(&handle.view.borrow())),
             asked = signals.next() => match asked {
-                Asked::Hangup => {}
+                // Nobody is there any more who could hurry them.
+                Asked::Hangup => hang_up(handle, hangup),
                 Asked::End if handle.stop.is_cancelled() => handle.hurry.cancel(),
                 Asked::End => {
                     output.note(&format!("what runs may take {grace:?} more (Ctrl-C: put back)"));

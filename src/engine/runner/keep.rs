@@ -25,7 +25,7 @@ impl Pool {
         let every = (self.parts.seat.lease / A_LEASE).clamp(EVERY.1, EVERY.0);
         loop {
             let result = self.renew(&mut generation).await;
-            self.renewed(result.as_ref().map(|()| ()));
+            self.renewed(result.as_ref().copied());
             let mut rest = every;
             if let Err(error) = result {
                 self.parts.wire.learn(&error).await;
