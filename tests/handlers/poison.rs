@@ -81,7 +81,8 @@ async fn what_a_job_leaves_behind_is_killed_with_it() {
 async fn a_daemon_that_holds_the_output_is_killed() {
     for clear in ["", "env -i"] {
         for limit in ["", "memory = \"512MiB\"\nnice = 1"] {
-            let script = format!("setsid {clear} sh -c 'echo $$; exec sleep 60' & sleep 0.3");
+            let begun = "until [ -e begun ]; do sleep 0.05; done";
+            let script = format!("setsid {clear} sh -c 'echo $$; : > begun; exec sleep 60' & {begun}");
             let told = run(&shell(&script, limit), "{}").await;
             assert!(matches!(told.ending, Ending::Done { .. }), "{:?}", told.ending);
             told.output(Stream::Out).into_iter().map(pid).for_each(gone);
