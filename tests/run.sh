@@ -150,6 +150,18 @@ python_packages() {
   fi
 }
 
+all_tests() {
+  local suite suites=() code=0
+  for suite in tests/*.rs tests/*/main.rs; do
+    suite=${suite#tests/} suite=${suite%/main.rs} suite=${suite%.rs}
+    if [[ $suite != runner ]]; then suites+=(--test "$suite"); fi
+  done
+  cargo test --locked --no-fail-fast --lib --bins "${suites[@]}" || code=$?
+  # These wait most of the time, so more of them may do so at once.
+  RUST_TEST_THREADS=$((2 * $(nproc))) cargo test --locked --no-fail-fast --test runner || code=$?
+  return "$code"
+}
+
 step "tools" tools
 if [[ -f tests/interop/package-lock.json ]]; then step "packages for interop" interop_packages; fi
 if [[ -f tests/interop/requirements.txt ]]; then step "Python packages for interop" python_packages; fi
@@ -160,4 +172,8 @@ if have cargo-deny; then
 else
   printf '\n==> licences and advisories: left out, cargo-deny is not installed (cargo install cargo-deny)\n'
 fi
-step "tests" cargo test --locked --no-fail-fast "$@"
+if (($#)); then
+  step "tests" cargo test --locked --no-fail-fast "$@"
+else
+  step "tests" all_tests
+fi
