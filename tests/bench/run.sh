@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures the release build and writes the figures to assets/measurements.md.
 #
-#   tests/bench/run.sh                 everything, about eight minutes
+#   tests/bench/run.sh                 everything, about a quarter of an hour
 #   tests/bench/run.sh refresh keys    some sections, printed only
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
