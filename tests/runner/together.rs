@@ -61,6 +61,14 @@ async fn settle_all(link: &Link, seat: &Seat, outcomes: &[Outcome<'_>]) -> Vec<R
     BullMq.settle_all(link, seat, outcomes).await.expect("the server answers")
 }
 
+/// The job that was taken with an outcome.
+fn next_of(stored: Result<Settled, SystemError>) -> Claim {
+    match stored {
+        Ok(Settled::Stored(Some(claim))) => *claim,
+        other => panic!("{other:?}"),
+    }
+}
+
 /// All that the queue consists of; times and locks are left out.
 fn content(server: &TestServer) -> BTreeMap<String, String> {
     let keys: Vec<String> = redis::from_redis_value(server.run("KEYS bull:mail:*")).expect("keys");
@@ -135,6 +143,66 @@ async fn many_outcomes_at_once_leave_what_one_by_one_leaves() {
 }
 
 #[tokio::test]
+async fn plain_outcomes_leave_what_special_ones_leave() {
+    let mut left = Vec::new();
+    // What each queue has that makes none, all or one of the outcomes special; then it is as the others are.
+    for (special, undone) in [
+        ("PING", "PING"),
+        ("HSET bull:mail:metrics:completed count 0", "DEL bull:mail:metrics:completed"),
+        ("HSET bull:mail:2 deid once", "HDEL bull:mail:2 deid"),
+    ] {
+        let server = TestServer::start();
+        fill(&server, 9);
+        server.run("HSET bull:mail:3 atm 1 ats 2 stc 1");
+        server.run("SADD bull:mail:stalled 1 4");
+        server.run(special);
+        let (link, seat) = (link(&server).await, seat(None));
+        let claims = take(&link, &seat, 4).await;
+        let stored = settle_all(&link, &seat, &outcomes(&claims, &[done(), done(), done(), done()], true)).await;
+        let next: Vec<Claim> = stored.into_iter().map(next_of).collect();
+        let past = next.iter().map(|claim| (claim.id.to_text(), claim.attempts_made, claim.deaths));
+        let past: Vec<_> = past.collect();
+        let stored = settle_all(&link, &seat, &outcomes(&next[..1], &[done()], true)).await;
+        let last = stored.into_iter().map(next_of).map(|claim| claim.id.to_text()).next();
+        server.run(undone);
+        assert_eq!(server.int("EXISTS bull:mail:1:lock bull:mail:stalled"), 0);
+        assert_eq!(server.int("ZCARD bull:mail:completed"), 5);
+        let mut content = content(&server);
+        // The order of the running ones means nothing, and what is special is told of last.
+        for unordered in ["bull:mail:active", "bull:mail:events"] {
+            let mut words: Vec<char> = content.remove(unordered).expect("it is there").chars().collect();
+            words.sort_unstable();
+            content.insert(unordered.to_owned(), words.into_iter().collect());
+        }
+        left.push((past, last, content));
+    }
+    assert_eq!(left[0], left[1]);
+    assert_eq!(left[0], left[2]);
+    assert_eq!(left[0].1.as_deref(), Some("9"));
+    assert!(left[0].2["bull:mail:3"].contains(r#""atm": "2""#), "{:?}", left[0].2);
+}
+
+#[tokio::test]
+async fn a_job_whose_children_are_unfinished_or_have_failed_is_not_completed() {
+    let server = TestServer::start();
+    fill(&server, 4);
+    let (link, seat) = (link(&server).await, seat(None));
+    let claims = take(&link, &seat, 3).await;
+    server.run("SADD bull:mail:1:dependencies bull:mail:child");
+    server.run("ZADD bull:mail:2:unsuccessful 1 bull:mail:child");
+    server.run("HSET bull:mail:2 defa child");
+    let stored = settle_all(&link, &seat, &outcomes(&claims, &[done(), done(), done()], true)).await;
+    assert!(matches!(&stored[0], Ok(Settled::Refused(why)) if why.contains("unfinished")), "{:?}", stored[0]);
+    assert!(matches!(&stored[1], Ok(Settled::Refused(why)) if why.contains("failed")), "{:?}", stored[1]);
+    assert!(matches!(&stored[2], Ok(Settled::Stored(Some(_)))), "{:?}", stored[2]);
+    assert_eq!(server.int("EXISTS bull:mail:1:lock bull:mail:2:lock"), 2, "both can be ended otherwise");
+    // Without another among them.
+    server.run("DEL bull:mail:1:dependencies");
+    let stored = settle_all(&link, &seat, &outcomes(&claims[1..2], &[done()], false)).await;
+    assert!(matches!(&stored[0], Ok(Settled::Refused(why)) if why.contains("failed")), "{:?}", stored[0]);
+}
+
+#[tokio::test]
 async fn r5_an_outcome_that_cannot_be_stored_is_in_nobodys_way() {
     let server = TestServer::start();
     fill(&server, 8);
@@ -147,11 +215,8 @@ async fn r5_an_outcome_that_cannot_be_stored_is_in_nobodys_way() {
     let before = content(&server);
     let verdicts = [done(), done(), done(), done()];
     let stored = settle_all(&link, &seat, &outcomes(&claims, &verdicts, true)).await;
-    let next = |stored: &Result<Settled, SystemError>| match stored {
-        Ok(Settled::Stored(Some(claim))) => claim.id.to_text(),
-        other => panic!("{other:?}"),
-    };
-    assert_eq!([next(&stored[0]), next(&stored[3])], ["5", "6"], "those stored go on with the next in order");
+    let next = [0, 3].map(|index| next_of(stored[index].clone()).id.to_text());
+    assert_eq!(next, ["5", "6"], "those stored go on with the next in order");
     let error = stored[1].as_ref().expect_err("the parent is broken").to_string();
     assert!(error.starts_with("WRONGTYPE"), "{error}");
     assert!(matches!(&stored[2], Ok(Settled::Lost(why)) if why.contains("another worker")), "{:?}", stored[2]);

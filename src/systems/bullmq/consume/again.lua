@@ -1,21 +1,20 @@
 -- Puts a job back: `retry` (an attempt has ended; its value is the reason), `return` (next to run, as if it had not been
 -- taken) or `postpone` (later, no attempt is counted). `first`: wait in ms; `second`: 1 if the attempt killed its worker.
-local function again(one, lock, holder)
+local function again(one)
   local job, delay = one.job, one.first
-  local wrong = trouble(job, one.token, holder, false)
+  local wrong = trouble(job, one.token, false)
   if wrong then
     return wrong
   end
-  write_gathered()
-  if not let_go(one.id, lock) then
+  if not let_go(one.id) then
     return -3
   end
   if one.kind == 'retry' then
-    call('HINCRBY', job, queue_settings().made, 1)
+    call('HINCRBY', job, made_field, 1)
     call('HSET', job, 'failedReason', one.value)
     keep_trace(one)
     if one.second == 1 then
-      call('HINCRBY', job, queue_settings().deaths, 1)
+      call('HINCRBY', job, deaths_field, 1)
     end
   end
   if delay > 0 then

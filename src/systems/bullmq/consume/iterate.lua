@@ -4,7 +4,7 @@
 -- is gone or, where that can be told, has moved on.
 local member, series, present, options = ARGV[1], ARGV[2], ARGV[3], ARGV[6]
 local due, runs_at, repeatable = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[7] == '1'
-local record, time = at('repeat:' .. series), now()
+local record = at('repeat:' .. series)
 local last = tonumber(call('ZSCORE', at('repeat'), member) or nil)
 if not last or not (repeatable or present == 'repeat:' .. series .. ':' .. score_text(last)) then
   return 0
@@ -29,7 +29,7 @@ if not repeatable then
   call('HINCRBY', record, 'ic', 1)
 end
 -- Up to 5.x the record may lack the data: then it is that of the present job.
-if not data and (repeatable or queue_settings().major ~= 6) then
+if not data and (repeatable or major_version ~= 6) then
   data = own[2]
   if data and data ~= '{}' and not repeatable then
     call('HSET', record, 'data', data)
@@ -47,7 +47,7 @@ call('HSET', job, 'name', name, 'data', data or '{}', 'opts', options, 'timestam
 if type(parsed.de) == 'table' and parsed.de.id then
   call('HSET', job, 'deid', parsed.de.id)
 end
-if not repeatable and queue_settings().major == 5 then
+if not repeatable and major_version == 5 then
   call('HSET', at(present), 'nrjid', id)
 end
 say('event', 'added', 'jobId', id, 'name', name)

@@ -26,11 +26,17 @@ use crate::link::{Batch, Link, Script, Value, cmd};
 use crate::systems::consume::{Claim, Claimed, Consume, Firing, Limits, Outcome, Seat, Settled, Tended, Verdict};
 use crate::systems::{Answer, ReadError, SystemError, reply};
 
-/// A script: what all share, then its own parts. Those after `rarely` are made when a job needs them.
-macro_rules! script {
-    ($($file:literal),+ $(; rarely $($rare:literal),+ => $functions:literal; $($after:literal),+)?) => {
-        Script::new(concat!(
-            include_str!("../scripts/queue.lua"),
+/// What every script begins with.
+macro_rules! opening {
+    () => {
+        concat!(include_str!("../scripts/queue.lua"), include_str!("opening.lua"))
+    };
+}
+
+/// What is made when something needs it.
+macro_rules! common {
+    () => {
+        concat!(
             include_str!("worker.lua"),
             "make_common = function()\n",
             include_str!("../scripts/common.lua"),
@@ -40,22 +46,48 @@ macro_rules! script {
             "delayed_score = delayed_score, emit = emit, parents = parents, priority_score = priority_score,\n",
             "promote_due = promote_due, release_parent = release_parent, to_wait = to_wait,\n",
             "waiting_list = waiting_list, wake = wake, wake_for_delayed = wake_for_delayed,\n",
-            "}\nend\n",
-            $(include_str!($file),)+
-            $("make_rare = function()\n", $(include_str!($rare),)+ "return { ", $functions, " }\nend\n",
-            $(include_str!($after),)+)?
-        ))
+            "}\nend\n"
+        )
     };
 }
 
-static CLAIM: Script = script!("take.lua", "claim.lua");
-static SETTLE: Script = script!(
-    "take.lua", "held.lua";
-    rarely "seldom.lua", "again.lua", "tidy.lua" =>
-        "again = again, delete = delete, end_deduplication = end_deduplication, keep_trace = keep_trace, \
-         spell_out = spell_out, tidy = tidy";
-    "finish.lua", "settle.lua"
-);
+/// How jobs are taken.
+macro_rules! take {
+    () => {
+        concat!(
+            "local function start(answer, ids, token, lease, worker)\n",
+            include_str!("start.lua"),
+            "return started, doomed\nend\n",
+            include_str!("take.lua")
+        )
+    };
+}
+
+/// A script that takes and stores nothing.
+macro_rules! script {
+    ($file:literal) => {
+        Script::new(concat!(opening!(), common!(), include_str!($file)))
+    };
+}
+
+static CLAIM: Script = Script::new(concat!(opening!(), common!(), take!(), include_str!("claim.lua")));
+static SETTLE: Script = Script::new(concat!(
+    opening!(),
+    include_str!("plain.lua"),
+    include_str!("start.lua"),
+    "if started > 0 then\nreturn answer\nend\n",
+    common!(),
+    take!(),
+    "local special_part\nlocal function special()\nif not special_part then\n",
+    include_str!("special.lua"),
+    include_str!("seldom.lua"),
+    include_str!("finish.lua"),
+    include_str!("again.lua"),
+    include_str!("store.lua"),
+    include_str!("tidy.lua"),
+    "special_part = { store = store, tell_drained = tell_drained, tidy = tidy }\nend\nreturn special_part\nend\n",
+    include_str!("settle.lua")
+));
 static EXTEND: Script = script!("extend.lua");
 static STALLED: Script = script!("stalled.lua");
 static TELL: Script = script!("tell.lua");

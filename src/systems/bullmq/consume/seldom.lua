@@ -1,14 +1,5 @@
 -- What few of the jobs need that end for good.
 
--- An outcome as a table: `id`, `job` (its key), `value`, `token`, `kind`, `trace`, `first` and `second` as the kind wants
--- them, attempts `allowed`.
-local function spell_out(id, job, value, rest)
-  return {
-    id = id, job = job, value = value, token = ARGV[rest], kind = ARGV[rest + 1], trace = ARGV[rest + 2],
-    first = tonumber(ARGV[rest + 3]), second = tonumber(ARGV[rest + 4]), allowed = tonumber(ARGV[rest + 5]),
-  }
-end
-
 -- The deduplication id is free again, unless it has a time of its own; what came meanwhile may run now.
 local function end_deduplication(one, dedup)
   local owner = at('de:' .. dedup)
@@ -117,4 +108,11 @@ local function keep_trace(one)
     table.remove(traces, 1)
   end
   call('HSET', one.job, 'stacktrace', #traces > 0 and cjson.encode(traces) or '[]')
+end
+
+-- Tells that there is nothing left to do.
+local function tell_drained()
+  if call('LLEN', at('wait')) == 0 and call('LLEN', active) == 0 and call('ZCARD', at('prioritized')) == 0 then
+    say('event', 'drained')
+  end
 end

@@ -1,7 +1,6 @@
 -- Gives back jobs whose worker is gone, as any worker of the queue does: what has no lock twice in a row, with one look
 -- an interval on all workers together. ARGV: ms between two looks, how often a job may lose its worker. Answers how many
 -- went back.
-local time = now()
 if not call('SET', at('stalled-check'), time, 'NX', 'PX', ARGV[1]) then
   return 0
 end
@@ -15,7 +14,7 @@ for _, id in ipairs(suspects) do
   if call('EXISTS', job .. ':lock') == 0 and call('LREM', at('active'), 1, id) > 0
     and call('EXISTS', job) == 1 then
     local parents = common().parents()
-    local too_often = call('HINCRBY', job, queue_settings().deaths, 1) >= tonumber(ARGV[2])
+    local too_often = call('HINCRBY', job, deaths_field, 1) >= tonumber(ARGV[2])
     if too_often and parents.known() < 550 then
       parents.fail_stalled(id, 'job stalled more than allowable limit', time)
     else

@@ -1,5 +1,5 @@
--- After outcomes: deletes what is beyond the bounds of those that are stored (`lines`), and counts them (`ends`).
-local function tidy(lines, ends)
+-- After outcomes: deletes what is beyond the bounds of those that are stored, and counts them.
+local function tidy()
   local bounds = {}
   for number, line in ipairs(lines) do
     local rest = tonumber(ARGV[3 * number + 1])
@@ -13,8 +13,6 @@ local function tidy(lines, ends)
     end
   end
   for target, more in pairs(ends) do
-    if anything_rare then
-      count_minute(target, more)
-    end
+    count_minute(target, more)
   end
 end
