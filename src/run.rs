@@ -41,7 +41,7 @@ pub struct RunOptions {
     /// Reads the configuration anew; called on a thread where it may wait, when a file of it changes.
     pub read: ReadConfig,
     /// qtop's own log, for its screen and to change what is logged.
-    pub log: Option<(LogGuard, LogFeed)>,
+    pub log: Option<(Arc<LogGuard>, LogFeed)>,
     /// Shown as short notices at the start.
     pub notes: Vec<String>,
     /// The runner, if jobs are run here.

@@ -1,6 +1,7 @@
 //! From the command line to the screens: over the chosen server, or over a demo.
 
 use std::io::IsTerminal;
+use std::sync::Arc;
 
 use serde::Deserialize;
 
@@ -12,7 +13,7 @@ use crate::config::{self, Config, Environment, Server};
 use crate::demo::{self, Demo, DemoOptions};
 use crate::domain::described::Described;
 use crate::link::Remedy;
-use crate::log;
+use crate::log::{self, LogFeed, LogGuard};
 use crate::run::{self, RunOptions, RunnerPort};
 use crate::term::TerminalError;
 
@@ -39,13 +40,14 @@ pub fn show(cli: &Cli, config: Config, environment: Environment) -> Result<u8, F
         }
         need_a_terminal(&environment)?;
         let runtime = runtime()?;
-        return leave(run::run(options(cli, config, environment, None), runtime)).map(|exit| exit.code());
+        let log = Log::start(&config);
+        return leave(run::run(options(cli, config, environment, log, None), runtime)).map(|exit| exit.code());
     }
     need_a_terminal(&environment)?;
-    runner::beside_screens(cli, config, &environment.clone(), |config, port, read| {
+    runner::beside_screens(cli, config, &environment.clone(), |config, log, port, read| {
         let runtime = runtime()?;
         // The server of the runner stays the chosen one whenever the file is read again.
-        let mut options = RunOptions { read, ..options(cli, config, environment, None) };
+        let mut options = RunOptions { read, ..options(cli, config, environment, log, None) };
         options.runner = Some(port);
         leave(run::run(options, runtime))
     })
@@ -65,8 +67,9 @@ pub fn show_demo(cli: &Cli, yes: bool, config: Config, environment: Environment)
         .map_err(|error| Failure::new(Exit::Refused, format!("a temporary folder cannot be made: {error}")))?;
     let environment = Environment { state: Some(folder.path().to_owned()), ..environment };
     let config = stage.over(config);
+    let log = Log::start(&config);
     let runner = runner::begin(&config)?;
-    let mut options = options(cli, config, environment, Some(stage));
+    let mut options = options(cli, config, environment, log, Some(stage));
     options.notes.extend(demo.notes().iter().cloned());
     options.runner =
         Some(RunnerPort { view: runner.view.clone(), orders: runner.orders.clone(), front: None, show: true });
@@ -112,18 +115,32 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     super::runtime()
 }
 
-fn options(cli: &Cli, config: Config, environment: Environment, stage: Option<Stage>) -> RunOptions {
-    let mut notes = Vec::new();
-    let log = match log::start(config.origin.logs.as_deref(), &config.log.level, config.log.keep_days) {
-        Ok((guard, feed, problem)) => {
-            notes.extend(problem.map(|problem| problem.to_string()));
-            Some((guard, feed))
+/// qtop's own log while there are screens.
+pub struct Log {
+    kept: Option<(Arc<LogGuard>, LogFeed)>,
+    problem: Option<String>,
+}
+
+impl Log {
+    /// Begins it; that it cannot be kept is told on the screens.
+    pub fn start(config: &Config) -> Self {
+        match log::start(config.origin.logs.as_deref(), &config.log.level, config.log.keep_days) {
+            Ok((guard, feed, problem)) => {
+                Self { kept: Some((Arc::new(guard), feed)), problem: problem.map(|problem| problem.to_string()) }
+            }
+            Err(problem) => Self { kept: None, problem: Some(problem.to_string()) },
         }
-        Err(problem) => {
-            notes.push(problem.to_string());
-            None
-        }
-    };
+    }
+
+    /// Keeps it alive when the screens are gone.
+    pub fn guard(&self) -> Option<Arc<LogGuard>> {
+        self.kept.as_ref().map(|(guard, _)| Arc::clone(guard))
+    }
+}
+
+fn options(cli: &Cli, config: Config, environment: Environment, log: Log, stage: Option<Stage>) -> RunOptions {
+    let Log { kept: log, problem } = log;
+    let notes = problem.into_iter().collect();
     let overrides = super::overrides(cli, &environment);
     let surroundings = environment.clone();
     let read = Box::new(move || {

@@ -52,7 +52,7 @@ pub struct EngineTasks {
     /// Of the others.
     life: CancellationToken,
     reloads: mpsc::Receiver<ConfigEvent>,
-    log: Option<(LogGuard, LogFeed)>,
+    log: Option<(Arc<LogGuard>, LogFeed)>,
     runner: Option<RunnerPort>,
     /// The configuration by which the runner began; its server stays as it is there.
     begun: Arc<Config>,
@@ -73,7 +73,7 @@ impl EngineTasks {
         config: Arc<Config>,
         environment: Environment,
         read: ReadConfig,
-        log: Option<(LogGuard, LogFeed)>,
+        log: Option<(Arc<LogGuard>, LogFeed)>,
         runner: Option<RunnerPort>,
     ) -> anyhow::Result<Self> {
         let server = config.origin.chosen.clone();
@@ -248,7 +248,7 @@ async fn next_view(runner: &mut Option<RunnerPort>) -> Option<Arc<RunnerView>> {
     }
 }
 
-async fn next_line(log: &mut Option<(LogGuard, LogFeed)>) -> Option<LogLine> {
+async fn next_line(log: &mut Option<(Arc<LogGuard>, LogFeed)>) -> Option<LogLine> {
     match log {
         Some((_, feed)) => feed.recv().await,
         None => None,

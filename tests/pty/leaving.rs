@@ -163,6 +163,14 @@ fn u2_q_offers_the_background_too_and_the_runner_ends_by_signal() {
     wait_until("all jobs to be settled", LIMIT, || held(&server) == 0);
     home.assert_once(6);
     assert!(alive(pid), "it waits for more");
+    let log = || {
+        let files = fs::read_dir(words.parent().expect("its folder")).expect("the state folder").flatten();
+        let days = files.filter(|file| file.file_name().to_string_lossy().starts_with("qtop."));
+        days.map(|day| fs::read_to_string(day.path()).expect("a log")).collect::<String>()
+    };
+    let before = log();
+    server.run("CLIENT KILL TYPE normal SKIPME yes");
+    wait_until("its log to tell of the lost connection", LIMIT, || log().len() > before.len());
     assert!(signal(pid, "TERM"));
     wait_until("its end", LIMIT, || !alive(pid));
     let said = fs::read_to_string(&words).expect("what it said");

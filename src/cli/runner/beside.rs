@@ -10,6 +10,7 @@ use super::{Asked, CUT, Local, Read, Signals, attend, begin, failure, hang_up, r
 use crate::cli::args::Cli;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::output::Output;
+use crate::cli::screen::Log;
 use crate::config::{Config, Environment, Hangup};
 use crate::domain::runner::RunnerView;
 use crate::engine::runner::RunnerHandle;
@@ -26,7 +27,7 @@ pub fn beside_screens(
     cli: &Cli,
     mut config: Config,
     environment: &Environment,
-    show: impl FnOnce(Config, RunnerPort, Read) -> Result<run::Exit, Failure>,
+    show: impl FnOnce(Config, Log, RunnerPort, Read) -> Result<run::Exit, Failure>,
 ) -> Result<u8, Failure> {
     let front = Front::find();
     if front.is_none() {
@@ -39,11 +40,14 @@ pub fn beside_screens(
     config.runner.allow_eviction |= cli.running.allow_eviction;
     let local = if cli.running.local { Some(Local::start(environment)?) } else { None };
     let output = Output::new(cli.options.ascii);
+    let log = Log::start(&config);
+    // The runner writes on when the screens are left.
+    let guard = log.guard();
     let handle = begin(&config)?;
     let port = RunnerPort { view: handle.view.clone(), orders: handle.orders.clone(), front, show: false };
     let (hangup, grace) = (config.runner.hangup, config.runner.grace);
     let read = || reader(cli, environment);
-    let shown = handle.beside(|| show(config.clone(), port, read()));
+    let shown = handle.beside(|| show(config.clone(), log, port, read()));
     let hung_up = matches!(shown, Ok(run::Exit::Signal(Signal::Hangup, _)));
     let goes_on = matches!(shown, Ok(run::Exit::Detached)) || (hung_up && hangup == Hangup::Background);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -52,7 +56,7 @@ pub fn beside_screens(
         .map_err(|error| Failure::new(Exit::Refused, format!("the runtime could not be started: {error}")))?;
     let view = if goes_on && let Some(words) = step_aside(front, environment, &output) {
         words.map_err(|error| Failure::new(Exit::Refused, format!("the screens cannot be left behind: {error}")))?;
-        runtime.block_on(attend(&handle, Arc::new(config), read(), None, &output))?
+        runtime.block_on(attend(&handle, Arc::new(config), read(), guard.as_deref(), &output))?
     } else {
         match &shown {
             _ if hung_up => hang_up(&handle, hangup),

@@ -31,6 +31,8 @@ const FACTS: &[(&str, &str)] = &[
     ("delay", "delay"),
     ("ats", "attempts started"),
     ("stc", "times stalled"),
+    // Before 5.49.
+    ("stalledCounter", "times stalled"),
     ("rjk", "scheduler"),
     ("deid", "deduplication id"),
     ("defa", "will fail when taken"),

@@ -23,7 +23,6 @@ pub use self::shift::Shift;
 use super::keys::{self, Keys};
 use super::{Arq, encode, mutate};
 use crate::domain::ids::QueueId;
-use crate::domain::job::Progress;
 use crate::link::{Batch, Link, Script, Value, cmd};
 use crate::systems::consume::{Claim, Claimed, Consume, Firing, Seat, Settled, Tended, Verdict};
 use crate::systems::{Answer, ReadError, SystemError, reply};
@@ -240,18 +239,6 @@ impl Consume for Arq {
             self.shifts().remove(&seat.worker);
             Ok(())
         })
-    }
-
-    fn tell<'a>(
-        &'a self,
-        _: &'a Link,
-        _: &'a Seat,
-        _: &'a Claim,
-        _: Option<&'a Progress>,
-        _: &'a [String],
-    ) -> Answer<'a, ()> {
-        // ARQ has no place for progress.
-        Box::pin(async { Ok(()) })
     }
 
     fn fire<'a>(&'a self, link: &'a Link, seat: &'a Seat, firing: &'a Firing) -> Answer<'a, bool> {

@@ -21,7 +21,6 @@ use super::payload::{Payload, new_uuid, wrapped};
 use super::plan::{find_cache, one};
 use crate::domain::described::Application;
 use crate::domain::ids::QueueId;
-use crate::domain::job::Progress;
 use crate::domain::time::Timestamp;
 use crate::link::{Batch, Link, LinkError, RefusalKind, Reply, Script, Value, cmd};
 use crate::systems::consume::{Claim, Claimed, Consume, Firing, Seat, Settled, Tended, Verdict};
@@ -178,18 +177,6 @@ impl Consume for Laravel {
             link.ask(one("HDEL", &runners(&seat.queue.instance)).arg(seat.worker.as_bytes()).to_owned()).await?;
             Ok(())
         })
-    }
-
-    fn tell<'a>(
-        &'a self,
-        _: &'a Link,
-        _: &'a Seat,
-        _: &'a Claim,
-        _: Option<&'a Progress>,
-        _: &'a [String],
-    ) -> Answer<'a, ()> {
-        // Laravel keeps neither progress nor log of a job.
-        Box::pin(async { Ok(()) })
     }
 
     fn fire<'a>(&'a self, link: &'a Link, seat: &'a Seat, firing: &'a Firing) -> Answer<'a, bool> {

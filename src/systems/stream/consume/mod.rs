@@ -14,7 +14,6 @@ use serde_json::json;
 use super::Stream;
 use super::names::{EntryId, Place};
 use crate::domain::ids::{JobId, QueueId};
-use crate::domain::job::Progress;
 use crate::domain::text::first_line;
 use crate::domain::time::Timestamp;
 use crate::link::{Batch, Link, Script, Value, cmd};
@@ -219,18 +218,6 @@ impl Consume for Stream {
             let answer = FIRE.run(link, &[fired, stream], &arguments).await?;
             Ok(reply::int(&answer) == Some(1))
         })
-    }
-
-    fn tell<'a>(
-        &'a self,
-        _: &'a Link,
-        _: &'a Seat,
-        _: &'a Claim,
-        _: Option<&'a Progress>,
-        _: &'a [String],
-    ) -> Answer<'a, ()> {
-        // An entry has no place for progress.
-        Box::pin(async { Ok(()) })
     }
 }
 
