@@ -24,8 +24,13 @@ mod screen;
 mod seed;
 mod server;
 
+use std::process::Command;
+
 /// The built program.
 const QTOP: &str = env!("CARGO_BIN_EXE_qtop");
+
+/// Stands before the one section that is measured in this process.
+const ALONE: &str = "alone";
 
 const SECTIONS: [(&str, fn()); 15] = [
     ("refresh", server::refresh),
@@ -53,14 +58,24 @@ fn main() {
     {
         return picture::draw(std::path::Path::new(file));
     }
+    if let [alone, name] = wanted.as_slice()
+        && alone == ALONE
+        && let Some((_, measure)) = SECTIONS.iter().find(|(section, _)| section == name)
+    {
+        return measure();
+    }
     if let Some(unknown) = wanted.iter().find(|name| SECTIONS.iter().all(|(section, _)| section != name)) {
         eprintln!("no section {unknown:?}; there are: {}", SECTIONS.map(|(name, _)| name).join(", "));
         std::process::exit(2);
     }
     machine::print();
-    for (name, measure) in SECTIONS {
+    for (name, _) in SECTIONS {
         if wanted.is_empty() || wanted.iter().any(|one| one == name) {
-            measure();
+            // In a process of its own: what one section leaves in memory would slow down what the next one starts.
+            let own = std::env::current_exe().and_then(|program| Command::new(program).args([ALONE, name]).status());
+            if !own.is_ok_and(|status| status.success()) {
+                std::process::exit(1);
+            }
         }
     }
 }
