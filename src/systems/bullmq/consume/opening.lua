@@ -1,8 +1,10 @@
 -- What every script of a worker begins with, behind queue.lua. At a high rate the tables and functions that a script makes
 -- cost more than its commands: what a plain job needs is written out, all else is made when something needs it.
 local call, active, events = redis.call, at('active'), at('events')
-local time = now()
-local moment = score_text(time)
+-- In ms, as a number and as text.
+local clock = call('TIME')
+local moment = clock[1] .. string.sub('00000' .. clock[2], -6, -4)
+local time = tonumber(moment)
 
 -- The queue's settings as they are stored: paused, concurrency, max, duration, version, and how many events to keep. Then
 -- what the version makes of it: its major number, the field in which a job's attempts are counted, and the one in which it

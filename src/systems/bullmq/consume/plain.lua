@@ -2,7 +2,7 @@
 -- stand among the arguments. What is special gets no line here, and what follows stores it.
 local count = tonumber(ARGV[1])
 local completed = at('completed')
-local lines, ends, want, bounded = {}, {}, 0, false
+local lines, done, want, bounded = {}, 0, 0, false
 -- Whether there are delayed jobs, whether a job is suspected to have stalled, and whether any of these waits for children
 -- or the queue keeps figures: mostly there is none of it.
 local any_delayed, any_suspect, any_rare = false, false, false
@@ -18,7 +18,7 @@ if call('EXISTS', unpack(signs)) > 0 then
 end
 
 -- The plain ones: each id behind the moment, as a sorted set takes them; and attempts where some were made before.
-local plain, made = {}, {}
+local plain, made = {}, nil
 if not any_rare then
   local holders = call('MGET', unpack(locks))
   for number = 1, count do
@@ -32,6 +32,7 @@ if not any_rare then
         local filled = #plain
         plain[filled + 1], plain[filled + 2], lines[number] = moment, id, 1
         if found[1] then
+          made = made or {}
           made[number] = string.format('%d', (tonumber(found[1]) or 0) + 1)
         end
       end
@@ -52,7 +53,7 @@ if plain[1] then
         shortened = ok
       end
       if ok then
-        call('HSET', base .. ':' .. id, made_field, made[number] or '1', 'returnvalue', value, 'finishedOn', moment)
+        call('HSET', base .. ':' .. id, made_field, made and made[number] or '1', 'returnvalue', value, 'finishedOn', moment)
         freed[#freed + 1] = locks[number]
         if any_suspect then
           call('SREM', signs[2], id)
@@ -69,7 +70,7 @@ if plain[1] then
     end
   end
   if ok then
-    ends.completed = #freed
+    done = #freed
     call('DEL', unpack(freed))
   end
 end
@@ -85,15 +86,15 @@ if want == count and not (limited or bounded or any_delayed) and major_version a
     ids[1] = type(id) == 'string' and id or nil
   else
     ids = redis.pcall('LRANGE', waiting, -want, -1)
-  end
-  if #ids == want and want > 1 then
-    call('LTRIM', waiting, 0, -want - 1)
-    -- The last is to run first.
-    for index = 1, want / 2 do
-      ids[index], ids[want + 1 - index] = ids[want + 1 - index], ids[index]
+    if #ids == want then
+      call('LTRIM', waiting, 0, -want - 1)
+      -- The last is to run first.
+      for index = 1, want / 2 do
+        ids[index], ids[want + 1 - index] = ids[want + 1 - index], ids[index]
+      end
+      call('LPUSH', active, unpack(ids))
+    else
+      ids = {}
     end
-    call('LPUSH', active, unpack(ids))
-  elseif want > 1 then
-    ids = {}
   end
 end

@@ -110,9 +110,10 @@ local function keep_trace(one)
   call('HSET', one.job, 'stacktrace', #traces > 0 and cjson.encode(traces) or '[]')
 end
 
--- Tells that there is nothing left to do.
+-- Tells that there is nothing left to do, if a job has ended.
 local function tell_drained()
-  if call('LLEN', at('wait')) == 0 and call('LLEN', active) == 0 and call('ZCARD', at('prioritized')) == 0 then
+  local left = call('LLEN', at('wait')) + call('LLEN', active) + call('ZCARD', at('prioritized'))
+  if left == 0 and next(ends) then
     say('event', 'drained')
   end
 end

@@ -10,11 +10,11 @@ for number = 1, count do
   end
 end
 -- What is wrong with other keys of the queue must not hide what has been stored; a claim by itself tells of it.
-if bounded or any_rare or ends.failed then
+if bounded or any_rare or special_part then
   pcall(special().tidy)
 end
 local ok = want == 0 or pcall(take, answer, want, from, false, not any_delayed)
-if ok and not answer[5] and (ends.completed or ends.failed) then
+if ok and not answer[5] then
   pcall(special().tell_drained)
 end
 return answer

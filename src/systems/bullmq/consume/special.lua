@@ -1,5 +1,8 @@
 -- Outcomes of which something is special, each stored by itself.
 
+-- How many jobs have ended, by how.
+local ends = { completed = done > 0 and done or nil }
+
 -- The job that was taken from the running ones, and has not ended yet.
 local left
 
