@@ -3,8 +3,8 @@
 #
 # Needs the Rust toolchain. What else the tests need is taken from PATH, or installed by apt if that is possible without
 # a question: a Redis server; Node 18 or newer for the tests against the real BullMQ; Python 3 with venv for those
-# against the real ARQ; PHP, Laravel, PostgreSQL and MariaDB for those against the real Laravel. The first failure ends
-# the run with its exit code.
+# against the real ARQ; PHP, Laravel, PostgreSQL and MariaDB for those against the real Laravel; promtool for the alert
+# rules. The first failure ends the run with its exit code.
 #
 #   tests/run.sh [arguments for `cargo test`, for example: --test cli health]
 #
@@ -150,6 +150,30 @@ python_packages() {
   fi
 }
 
+# The alert rules are checked by Prometheus' own tool, the only part of Debian's package that is taken; it lies under
+# target/.
+packaged_promtool() {
+  local folder=target/prometheus
+  if [[ ! -x $folder/usr/bin/promtool ]]; then
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    (cd "$folder" && apt-get -qq -o APT::Sandbox::User=root download prometheus >&2) || return 1
+    dpkg-deb --fsys-tarfile "$folder"/prometheus_*.deb | tar -x -C "$folder" ./usr/bin/promtool || return 1
+    rm -f "$folder"/prometheus_*.deb
+  fi
+  printf '%s\n' "$folder/usr/bin/promtool"
+}
+
+alert_rules() {
+  local promtool=promtool
+  if ! have promtool && ! promtool=$(packaged_promtool); then
+    printf 'left out: promtool is not here, and the package prometheus cannot be had\n'
+    return
+  fi
+  "$promtool" check rules assets/runner/alerts.yml
+  "$promtool" test rules assets/runner/alerts.test.yml
+}
+
 all_tests() {
   local suite suites=() code=0
   for suite in tests/*.rs tests/*/main.rs; do
@@ -172,6 +196,7 @@ if have cargo-deny; then
 else
   printf '\n==> licences and advisories: left out, cargo-deny is not installed (cargo install cargo-deny)\n'
 fi
+step "alert rules" alert_rules
 if (($#)); then
   step "tests" cargo test --locked --no-fail-fast "$@"
 else

@@ -11,6 +11,8 @@ mod arq_faults;
 #[allow(dead_code, reason = "shared with the tests of changes, which use all of it")]
 #[path = "changes/arq_library.rs"]
 mod arq_library;
+#[path = "runner/backlog.rs"]
+mod backlog;
 #[path = "runner/bench.rs"]
 mod bench;
 #[path = "runner/bullmq.rs"]

@@ -93,6 +93,8 @@ pub struct Memo {
     pub server_time: Timestamp,
     /// Names of connected clients, if the sampler has a list younger than 30 s (P8).
     pub client_names: Option<Arc<[Name]>>,
+    /// The runner of this process works on the queues: each is one, even while no key of it tells so.
+    pub served: bool,
     /// One part of each type.
     own: Vec<Box<dyn Any + Send>>,
 }

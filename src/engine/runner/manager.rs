@@ -13,9 +13,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::backlog::{self, Backlogs};
 use super::error::RunnerError;
 use super::gate::Needs;
-use super::metrics;
+use super::metrics::{self, Pools};
 use super::plan::{self, Common};
 use super::pool::Pool;
 use super::schedule;
@@ -175,15 +176,19 @@ impl Manager {
         let over = CancellationToken::new();
         let _ends = over.clone().drop_guard();
         tokio::spawn(Arc::clone(&self.common.gate).watch(self.needs.subscribe(), over.clone()));
+        let shown = Arc::clone(&self.shown);
+        let pools: Pools = Arc::new(move || shown.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        let backlogs = Backlogs::default();
         if let Some(address) = &self.runner.metrics {
             let (listener, bound) = metrics::listen(address).await?;
             self.metrics = Some(bound.to_string());
-            let shown = Arc::clone(&self.shown);
-            let pools = Arc::new(move || shown.lock().unwrap_or_else(PoisonError::into_inner).clone());
-            tokio::spawn(metrics::serve(listener, pools, over.clone()));
+            tokio::spawn(metrics::serve(listener, Arc::clone(&pools), backlogs.clone(), over.clone()));
         }
         if self.reach(&mut told).await? {
             self.begin();
+            if self.metrics.is_some() {
+                tokio::spawn(backlog::watch(pools, Arc::clone(&self.common.wire), backlogs, over.clone()));
+            }
         }
         while !told.is_over() {
             self.show(&told, self.word());

@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::backlog::{Backlog, Backlogs};
 use super::error::RunnerError;
 use super::pool::Pool;
 use super::stats::{BUCKETS, Histogram};
@@ -45,7 +46,7 @@ pub async fn listen(address: &str) -> Result<(TcpListener, SocketAddr), RunnerEr
 }
 
 /// Serves until cancelled. Nothing that goes wrong here reaches the jobs (R13).
-pub async fn serve(listener: TcpListener, pools: Pools, over: CancellationToken) {
+pub async fn serve(listener: TcpListener, pools: Pools, backlogs: Backlogs, over: CancellationToken) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let accepted = tokio::select! {
@@ -58,10 +59,10 @@ pub async fn serve(listener: TcpListener, pools: Pools, over: CancellationToken)
             continue;
         };
         let Ok(permit) = Arc::clone(&room).try_acquire_owned() else { continue };
-        let pools = Arc::clone(&pools);
+        let (pools, backlogs) = (Arc::clone(&pools), backlogs.clone());
         tokio::spawn(async move {
             let service = service_fn(move |request| {
-                let response = answer(&request, &pools);
+                let response = answer(&request, &pools, &backlogs);
                 async move { Ok::<_, Infallible>(response) }
             });
             let served = hyper::server::conn::http1::Builder::new()
@@ -75,10 +76,10 @@ pub async fn serve(listener: TcpListener, pools: Pools, over: CancellationToken)
     }
 }
 
-fn answer<B>(request: &Request<B>, pools: &Pools) -> Response<Full<Bytes>> {
+fn answer<B>(request: &Request<B>, pools: &Pools, backlogs: &Backlogs) -> Response<Full<Bytes>> {
     let (status, kind, body) = match (request.method(), request.uri().path()) {
         (&Method::GET | &Method::HEAD, "/metrics") => {
-            (StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text(&pools()))
+            (StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text(&pools(), backlogs))
         }
         (&Method::GET | &Method::HEAD, "/healthz") => {
             let (status, body) = health(&pools());
@@ -132,14 +133,16 @@ struct Told {
     consuming: bool,
     ran: Histogram,
     waited: Histogram,
+    backlog: Backlog,
 }
 
-fn text(pools: &[Arc<Pool>]) -> String {
+fn text(pools: &[Arc<Pool>], backlogs: &Backlogs) -> String {
     let mut told: Vec<Told> = Vec::new();
     for pool in pools {
         let address = &pool.parts.address;
         let at = told.iter().position(|told| told.queue == *address).unwrap_or_else(|| {
-            told.push(Told { queue: address.clone(), ..Told::default() });
+            let backlog = backlogs.of(&pool.parts.seat.queue);
+            told.push(Told { queue: address.clone(), backlog, ..Told::default() });
             told.len() - 1
         });
         told[at].add(pool);
@@ -169,6 +172,22 @@ fn text(pools: &[Arc<Pool>]) -> String {
     for (name, help, of) in gauges {
         head(&mut out, name, help, "gauge");
         told.iter().for_each(|told| line(&mut out, name, &told.queue, "", of(told) as f64));
+    }
+    // What is not known has no line: a zero would say that nothing waits.
+    type Known = fn(&Backlog) -> Option<f64>;
+    let known: [(&str, &str, Known); 2] = [
+        ("worker_queue_waiting", "Jobs in the queue that could run now.", |backlog| {
+            backlog.waiting.map(|waiting| waiting as f64)
+        }),
+        ("worker_queue_oldest_seconds", "How long the oldest of them has waited; 0 if there is none.", |backlog| {
+            backlog.oldest.map(|oldest| oldest.as_secs_f64())
+        }),
+    ];
+    for (name, help, of) in known {
+        head(&mut out, name, help, "gauge");
+        for told in &told {
+            of(&told.backlog).into_iter().for_each(|value| line(&mut out, name, &told.queue, "", value));
+        }
     }
     type Spans = fn(&Told) -> &Histogram;
     let histograms: [(&str, &str, Spans); 2] = [

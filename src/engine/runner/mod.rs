@@ -4,6 +4,7 @@
 //! retries, dead letters, schedules) is here, once. Must not know a system by name, nor any screen. It lives on threads
 //! of its own, so that nothing that draws or waits for a terminal holds up the renewal of a claim (R4).
 
+mod backlog;
 mod copy;
 pub mod error;
 pub mod execute;

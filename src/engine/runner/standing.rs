@@ -79,6 +79,12 @@ impl Pool {
         }
     }
 
+    /// True while it runs nothing and takes whatever comes.
+    pub(super) fn is_idle(&self) -> bool {
+        let state = self.state();
+        state.slots.is_empty() && self.word(&state) == PoolState::Consuming
+    }
+
     /// What it is doing.
     pub(super) fn word(&self, state: &State) -> PoolState {
         match () {

@@ -36,6 +36,11 @@ impl Wire {
         Ok(link)
     }
 
+    /// True while the control connection is there, as far as is known without asking.
+    pub async fn stands(&self) -> bool {
+        self.control.lock().await.as_ref().is_some_and(Link::is_usable)
+    }
+
     /// A connection for waiting, with the id by which the server can be told to end the wait.
     pub async fn waiting(&self) -> Result<(Link, Option<i64>), LinkError> {
         let link = self.dial.dial(Purpose::Claim).await?;

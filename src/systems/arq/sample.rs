@@ -27,7 +27,7 @@ pub fn read(
     memo: &mut Memo,
     replies: &mut Replies<'_>,
 ) -> Result<InstanceSample, ReadError> {
-    let (tick, before) = (memo.tick, memo.server_time);
+    let (tick, before, served) = (memo.tick, memo.server_time, memo.served);
     let own = memo.own::<InstanceMemo>();
     let asks = plan::questions(arq, instance, Some(own), tick);
     let names = plan::names(instance, Some(own));
@@ -63,7 +63,7 @@ pub fn read(
             own.newest = tick;
         }
         let queue = own.queues.entry(name.clone()).or_default();
-        if arq.is_described(&name) && queue.nature == Nature::Unknown {
+        if (served || arq.is_described(&name)) && queue.nature == Nature::Unknown {
             queue.nature = Nature::Queue;
         }
         let seen = seen.remove(&name).unwrap_or_default();

@@ -256,7 +256,12 @@ impl System for Laravel {
             Ok(counted) => (counted.queues, counted.error),
             Err(error) => (None, Some(error.to_string())),
         };
-        let queues = sample::read(instance, application, counts.as_ref(), memo.own::<LaravelMemo>(), moment, replies)?;
+        let served = memo.served;
+        let own = memo.own::<LaravelMemo>();
+        if served {
+            own.remembered.extend(instance.queues.iter().cloned());
+        }
+        let queues = sample::read(instance, application, counts.as_ref(), own, moment, replies)?;
         if !queues.is_empty() {
             self.met().insert(instance.id.name.as_bytes().to_vec());
         }
