@@ -21,12 +21,13 @@ use crate::systems::{Instance, Memo, System, SystemError};
 
 /// Between two looks: as often as a scraper comes.
 const EVERY: Duration = Duration::from_secs(15);
-/// The same while nothing waits, nothing runs, and what comes is taken at once: an idle runner hardly speaks.
-const CALM: Duration = Duration::from_secs(60);
+/// The same while nothing waits, nothing runs, and what comes is taken at once: an idle runner hardly speaks, and what it
+/// may take it does not leave waiting.
+const CALM: Duration = Duration::from_secs(300);
 /// How often it is seen, without asking the server, whether the next look must not wait any longer.
 const STEP: Duration = Duration::from_secs(3);
 /// What was seen so long ago is not told any more.
-const OLD: Duration = Duration::from_secs(120);
+const OLD: Duration = Duration::from_secs(360);
 /// Most ticks of one look: the first tells what the queue is and how many wait, the others the age of the oldest.
 const TICKS: u64 = 4;
 
@@ -220,7 +221,7 @@ mod tests {
             let at = Instant::now().checked_sub(Duration::from_secs(ago)).expect("the machine runs for longer");
             (queue(name), (Backlog { waiting: Some(waiting), oldest: Some(Duration::from_secs(seconds)) }, at))
         };
-        assert!(!backlogs.take(Ok([seen("a", 1, 5, 10), seen("b", 0, 0, 10), seen("c", 1, 5, 121)].into())));
+        assert!(!backlogs.take(Ok([seen("a", 1, 5, 10), seen("b", 0, 0, 10), seen("c", 1, 5, 361)].into())));
         assert_eq!(backlogs.of(&queue("a")).oldest.map(|oldest| oldest.as_secs()), Some(15));
         assert_eq!(backlogs.of(&queue("b")).oldest, Some(Duration::ZERO));
         assert_eq!(backlogs.of(&queue("c")), Backlog::default());
