@@ -237,6 +237,7 @@ fn failures_and_workers_have_the_written_down_shape() {
             "host",
             "pid",
             "since",
+            "runner",
             "evidence"
         ]
     );

@@ -68,6 +68,8 @@ mod reloading;
 mod scene;
 #[path = "runner/schedules.rs"]
 mod schedules;
+#[path = "runner/signs.rs"]
+mod signs;
 #[path = "runner/standstill.rs"]
 mod standstill;
 #[path = "runner/streams.rs"]

@@ -139,7 +139,7 @@ pub const RUNNING: &[Column] = &[
 pub const WORKERS: &[Column] = &[
     text("system", "SYSTEM", 8, 0, 1),
     text("name", "WORKER", 16, 2, 0),
-    text("state", "STATE", 8, 0, 0),
+    text("state", "STATE", 10, 0, 0),
     number("heartbeat", "BEAT", 6, 0),
     text("queues", "QUEUES", 14, 2, 2),
     text("running", "RUNS NOW", 14, 2, 0),

@@ -27,7 +27,7 @@ pub enum RunnerState {
 }
 
 /// What one pool is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, strum::IntoStaticStr)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, strum::IntoStaticStr, strum::EnumString)]
 #[strum(serialize_all = "snake_case")]
 pub enum PoolState {
     /// Not connected yet, or not again.

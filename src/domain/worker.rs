@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::ids::{InstanceId, JobRef, Name};
 use super::queue::Count;
+use super::runner::PoolState;
 use super::time::Timestamp;
 
 /// Whether a worker is there.
@@ -41,6 +42,19 @@ impl WorkerOrder {
     }
 }
 
+/// What a runner of qtop says of a pool that shows as a worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunnerPool {
+    /// The runner's unique name; other rows may be its other pools.
+    pub runner: String,
+    /// What the pool does; `None`: in a word of another version.
+    pub state: Option<PoolState>,
+    /// Jobs it may run at once.
+    pub slots: Option<u64>,
+    /// Jobs it ran when it said so.
+    pub busy: Option<u64>,
+}
+
 /// One worker process or loop.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Worker {
@@ -67,6 +81,35 @@ pub struct Worker {
     pub stands_for: Count,
     /// When it started.
     pub since: Option<Timestamp>,
+    /// Of a runner of qtop: what its sign of life tells beyond all that.
+    pub pool: Option<RunnerPool>,
     /// Where this knowledge comes from, in words: "client list", "job locks", "heartbeat key …".
     pub evidence: String,
+}
+
+impl Worker {
+    /// What it does, in a word: that of its liveness, of a live one also that it takes no jobs and why.
+    pub fn word(&self) -> &'static str {
+        match (self.state, &self.pool) {
+            (Liveness::Live, Some(RunnerPool { state: Some(state), .. })) if *state != PoolState::Consuming => {
+                state.into()
+            }
+            (Liveness::Live, _) if self.paused == Some(true) => "paused",
+            (state, _) => state.into(),
+        }
+    }
+
+    /// It runs something, as far as is known.
+    pub fn is_busy(&self) -> bool {
+        !self.running.is_empty() || self.pool.as_ref().and_then(|pool| pool.busy).is_some_and(|busy| busy > 0)
+    }
+
+    /// How many of how many slots are busy, as `3/5`; `None` for who has none.
+    pub fn slots(&self) -> Option<String> {
+        let pool = self.pool.as_ref()?;
+        // What was said is some seconds old; what is seen to run is not.
+        let busy = pool.busy.map(|busy| busy.max(self.running.len() as u64));
+        let number = |number: Option<u64>| number.map_or_else(|| "?".to_owned(), |number| number.to_string());
+        Some(format!("{}/{}", number(busy), number(pool.slots)))
+    }
 }

@@ -16,6 +16,7 @@ mod known;
 pub mod runner;
 pub mod sampler;
 pub mod scope;
+mod sign;
 mod start;
 pub mod supervise;
 mod tick;

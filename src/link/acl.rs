@@ -56,7 +56,7 @@ mod tests {
         assert!(!newest.contains("+eval") && !newest.contains("+lpush"), "{newest}");
         let writing = acl_rule((7, 2), &["*"], Mode::ReadWrite).unwrap();
         assert!(writing.contains(" ~* &* ") && writing.contains("+evalsha"), "{writing}");
-        assert!(writing.ends_with("+zremrangebyrank") && !newest.contains("+linsert"), "{writing}");
+        assert!(writing.ends_with("+zremrangebyscore") && !newest.contains("+linsert"), "{writing}");
         assert_eq!(acl_rule((5, 0), &["*"], Mode::ReadOnly), None);
     }
 }

@@ -279,6 +279,7 @@ pub static SCRIPTED: &[(&str, (u16, u16))] = &[
     ("XTRIM", (5, 0)),
     ("ZPOPMIN", (5, 0)),
     ("ZREMRANGEBYRANK", (2, 0)),
+    ("ZREMRANGEBYSCORE", (1, 2)),
 ];
 
 /// Position of a command in [`COMMANDS`], by its first words in any case.

@@ -131,6 +131,34 @@ async fn p8_the_list_of_clients_is_asked_by_the_workers_view_only_and_once_in_a_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p8_signs_of_runners_cost_one_turn_and_only_the_workers_view() {
+    let server = filled();
+    let sign = r#"{"name":"box-1","host":"box","pid":7,"pools":[{"queue":"tiny@t:a","worker":"box-1-aa","concurrency":5,"active":3}]}"#;
+    let (seconds, _): (i64, i64) = redis::cmd("TIME").query(&mut server.client()).expect("the time");
+    redis::cmd("ZADD").arg("qtop:runners").arg(seconds * 1000).arg(sign).exec(&mut server.client()).expect("a sign");
+    let proxy = Proxy::start(server.port());
+    let mut engine = ready(&proxy.url()).await;
+    let before = server.digest();
+    let asked = || proxy.sent().into_iter().filter(|sent| sent.text().contains("qtop:runner")).collect::<Vec<_>>();
+    for request in [Request::Failures { window: 10 }, Request::Running { limit: 10 }, Request::Scheduled { limit: 10 }]
+    {
+        ask(&mut engine, request).await.expect("an answer");
+    }
+    assert_eq!(asked(), []);
+    // The first look asks for the list of clients as well.
+    ask(&mut engine, Request::Workers { confirmed: false }).await.expect("an answer");
+    let connection = asked()[0].connection;
+    proxy.clear();
+    let Ok(Fetched::Workers(report)) = ask(&mut engine, Request::Workers { confirmed: false }).await else {
+        panic!("a report")
+    };
+    assert_eq!((asked().len(), proxy.traffic().turns_by_connection.get(&connection)), (1, Some(&1)));
+    let runner = report.workers.iter().find(|worker| worker.name == "box-1-aa".into()).expect("its row");
+    assert_eq!((runner.host.as_deref(), runner.slots().as_deref()), (Some("box"), Some("3/5")));
+    assert_eq!(server.digest(), before, "looking changes nothing");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s20_a_refused_client_list_is_a_note() {
     let server = filled();
     server.run("ACL SETUSER watcher on >pw allkeys -@all +@read +info +time +ping");

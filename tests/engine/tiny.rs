@@ -230,6 +230,7 @@ impl System for Tiny {
                     pid: None,
                     stands_for: Count::Exact(1),
                     since: None,
+                    pool: None,
                     evidence: "client list".to_owned(),
                 })
                 .collect())

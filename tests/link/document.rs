@@ -56,7 +56,7 @@ fn render() -> String {
          with its sign before it. A line that names a subcommand the server does not know is refused as a whole, so take\n\
          the one for the newest version that is not newer than the server. Before Redis 7 a user cannot be kept to\n\
          reading keys, only to commands that read. Who runs BullMQ's jobs in qtop needs what BullMQ's own workers need:\n\
-         their engine does that work.\n",
+         their engine does that work. Runners of qtop, and whoever is to see where they run, need `qtop:*` as well.\n",
     );
     for version in [(6, 0), (6, 2), (7, 0), (7, 2)] {
         for (mode, what) in [(Mode::ReadOnly, "reading"), (Mode::ReadWrite, "changing")] {

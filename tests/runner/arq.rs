@@ -57,7 +57,7 @@ pub fn on(server: &TestServer, pool: &str, job: Arc<Job>) -> Bench {
 /// Keys that must be gone when all jobs have ended.
 pub fn left(server: &TestServer) -> Vec<String> {
     let keys: Vec<String> = redis::from_redis_value(server.run("KEYS *")).unwrap();
-    keys.into_iter().filter(|key| !key.starts_with("arq:result:") && !key.starts_with("qtop:runner:")).collect()
+    keys.into_iter().filter(|key| !key.starts_with("arq:result:") && !key.starts_with("qtop:runner")).collect()
 }
 
 #[test]

@@ -85,8 +85,10 @@ fn a_job_whose_mark_was_set_by_a_request_without_an_answer_runs() {
     let proxy = Proxy::start(server.port());
     let notes = Notes::default();
     let bench = begin(&proxy.url(), once(Duration::from_secs(3600), ""), noting(&notes)).unwrap();
-    let signs = || redis::from_redis_value::<Vec<String>>(server.run("KEYS qtop:runner:*")).unwrap();
-    wait_until("its sign of life", Duration::from_secs(10), || !signs().is_empty());
+    bench.until("its name", |view| !view.name.is_empty());
+    let sign = format!("GET qtop:runner:{}", bench.view().name);
+    let says = || redis::from_redis_value::<Option<String>>(server.run(&sign)).unwrap().unwrap_or_default();
+    wait_until("its sign of life", Duration::from_secs(10), || says().contains("consuming"));
     // The next sign is due in five seconds, so the next SET is that of the mark.
     proxy.lose_answer("SET", 0);
     push(&server, "1");

@@ -12,8 +12,9 @@ use qtop::domain::job::{Blob, Job, JobRow, KeyFact, Lease, Progress, Relative, S
 use qtop::domain::log_line::LogLine;
 use qtop::domain::queue::{Count, Severity};
 use qtop::domain::reason::Reason;
+use qtop::domain::runner::PoolState;
 use qtop::domain::state::{StateId, StateKind};
-use qtop::domain::worker::{Liveness, Worker};
+use qtop::domain::worker::{Liveness, RunnerPool, Worker};
 
 use super::fixture::{active_jobs, ago, failed_jobs};
 
@@ -96,6 +97,7 @@ pub fn workers(state: &mut State) {
         pid: None,
         stands_for: Count::Exact(1),
         since: None,
+        pool: None,
         evidence: "client list".into(),
     };
     let web1 = Worker {
@@ -141,9 +143,26 @@ pub fn workers(state: &mut State) {
         evidence: "Horizon supervisor, beat 0s ago; paused; processes: downloads 2".into(),
         ..worker("laravel", "web-1-5rtB:supervisor-1", &["downloads"], Liveness::Live)
     };
+    let runner = Worker {
+        heartbeat: Some(Duration::from_secs(2)),
+        host: Some("build-3".into()),
+        pid: Some(4_711),
+        since: Some(ago(7_300)),
+        running: ["51", "52"].map(|id| JobRef { queue: queue("uploads"), id: id.into() }).into(),
+        pool: Some(RunnerPool {
+            runner: "build-3-0a1b2c3d".into(),
+            state: Some(PoolState::Draining),
+            slots: Some(5),
+            busy: Some(2),
+        }),
+        evidence: "sign of the runner build-3-0a1b2c3d; job locks".into(),
+        ..worker("bullmq", "build-3-0a1b2c3d-77ff", &["uploads"], Liveness::Live)
+    };
     let notes = vec!["CLIENT LIST was refused (NOPERM): names of idle BullMQ workers are not known".into()];
-    state.workers.loaded =
-        fresh(state, WorkerReport { workers: vec![web1, web2, master, supervisor, rack, gone, consumer], notes });
+    state.workers.loaded = fresh(
+        state,
+        WorkerReport { workers: vec![web1, web2, master, supervisor, rack, gone, consumer, runner], notes },
+    );
 }
 
 pub fn scheduled(state: &mut State) {

@@ -81,7 +81,7 @@ impl Cells for WorkerCells<'_> {
         match column {
             "system" => Cell::Text(worker.instance.system.to_owned()),
             "name" => Cell::Text(worker.name.to_text()),
-            "state" => Cell::Text(<&str>::from(worker.state).to_owned()),
+            "state" => Cell::Text(worker.word().to_owned()),
             "heartbeat" => seconds(worker.heartbeat),
             "queues" => Cell::Text(words(worker.queues.iter().map(ToString::to_string))),
             "running" => Cell::Text(words(worker.running.iter().map(|job| job.id.to_text()))),

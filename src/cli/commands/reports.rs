@@ -35,13 +35,12 @@ pub async fn workers(mut session: Session, json: bool, confirmed: bool, output: 
     ]);
     for worker in &report.workers {
         let queues: Vec<String> = worker.queues.iter().map(ToString::to_string).collect();
-        let state: &'static str = worker.state.into();
         table.row([
             worker.instance.system.to_owned(),
             worker.name.to_text(),
-            state.to_owned(),
+            worker.word().to_owned(),
             worker.heartbeat.map(|age| format!("{} ago", text::age(age))).unwrap_or_default(),
-            worker.running.len().to_string(),
+            worker.slots().unwrap_or_else(|| worker.running.len().to_string()),
             worker.host.clone().unwrap_or_default(),
             worker.pid.map(|pid| pid.to_string()).unwrap_or_default(),
             queues.join(" "),

@@ -231,7 +231,16 @@ struct WorkerShape {
     host: Option<String>,
     pid: Option<u64>,
     since: Option<String>,
+    runner: Option<RunnerShape>,
     evidence: String,
+}
+
+#[derive(Serialize)]
+struct RunnerShape {
+    name: String,
+    state: Option<&'static str>,
+    slots: Option<u64>,
+    busy: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -263,6 +272,12 @@ impl Workers {
             host: worker.host.clone(),
             pid: worker.pid,
             since: worker.since.and_then(Timestamp::rfc3339),
+            runner: worker.pool.as_ref().map(|pool| RunnerShape {
+                name: pool.runner.clone(),
+                state: pool.state.map(Into::into),
+                slots: pool.slots,
+                busy: pool.busy,
+            }),
             evidence: worker.evidence.clone(),
         };
         Self { workers: report.workers.iter().map(worker).collect(), notes: report.notes.clone() }

@@ -4,6 +4,7 @@
 
 mod failures;
 mod rows;
+mod runners;
 mod why;
 mod workers;
 

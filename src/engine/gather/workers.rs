@@ -4,12 +4,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Asker, Clients, Failure};
+use super::{Asker, Clients, Failure, runners};
 use crate::domain::fetch::WorkerReport;
 use crate::domain::ids::Name;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::worker::Worker;
 use crate::engine::facts::reply_text;
+use crate::engine::sign;
 use crate::link::{Link, LinkError, cmd};
 use crate::systems::{Instance, SystemError};
 
@@ -27,7 +28,10 @@ impl Asker {
         confirmed: bool,
     ) -> Result<WorkerReport, Failure> {
         let mut report = WorkerReport::default();
-        let clients = self.client_list(link, snapshot, confirmed, &mut report.notes).await?;
+        let systems: Vec<_> = self.systems.iter().map(|system| system.spec().name).collect();
+        let (clients, signs) =
+            tokio::join!(self.client_list(link, snapshot, confirmed, &mut report.notes), sign::read(link, &systems));
+        let (clients, signs) = (clients?, signs.map_err(|error| signs_failed(error.into()))?);
         for sample in &snapshot.instances {
             let Some(system) = self.systems.iter().find(|system| system.spec().name == sample.id.system) else {
                 continue;
@@ -44,6 +48,7 @@ impl Asker {
             }
         }
         once(&mut report.workers);
+        runners::join(&mut report.workers, &signs);
         report.notes.dedup();
         Ok(report)
     }
@@ -97,6 +102,11 @@ impl Asker {
             Err(error) => Err(Failure { tried: "reading the list of clients".to_owned(), cause: error.into() }),
         }
     }
+}
+
+/// The signs of runners could not be asked for.
+fn signs_failed(cause: SystemError) -> Failure {
+    Failure { tried: "reading which runners there are".to_owned(), cause }
 }
 
 /// A process that two systems know by the same name and number, as Laravel and its Horizon do, is told once: by the first.

@@ -32,8 +32,6 @@ use crate::domain::time::Timestamp;
 const SHOW: Duration = Duration::from_millis(250);
 /// The same while somebody waits for the runner to sleep.
 const NAP: Duration = Duration::from_millis(20);
-/// Between two signs of life of the runner as a whole, and how long one holds.
-const SIGN: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(20));
 
 /// The manager's ends of the channels.
 pub struct Told {
@@ -134,8 +132,8 @@ pub struct Manager {
     /// What pools have done that are gone, and have no successor.
     past: RunnerCounts,
     since: Timestamp,
-    /// When the runner last gave a sign of life.
-    signed: Option<Instant>,
+    /// When the next sign of life is due, and the task that gives the last.
+    signed: Option<(Instant, JoinHandle<()>)>,
     metrics: Option<String>,
     /// What is wrong with the server.
     problem: Option<String>,

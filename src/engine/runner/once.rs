@@ -21,6 +21,7 @@ use super::work::Work;
 use crate::config::Dedup;
 use crate::domain::runner::Ended;
 use crate::domain::template::{self, Template};
+use crate::engine::sign;
 use crate::link::{Link, Script, cmd};
 use crate::systems::consume::Verdict;
 use crate::systems::{SystemError, reply};
@@ -201,7 +202,7 @@ impl Once {
     }
 
     async fn is_dead(&self, link: &Link, runner: &str) -> Result<bool, SystemError> {
-        let alive = cmd("EXISTS").arg(format!("qtop:runner:{runner}")).to_owned();
+        let alive = cmd("EXISTS").arg(sign::key(runner)).to_owned();
         Ok(reply::int(&link.ask(alive).await?) == Some(0))
     }
 }

@@ -5,7 +5,7 @@
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-use crate::domain::ids::{JobRef, QueueId};
+use crate::domain::ids::{JobRef, Name, QueueId};
 
 use super::NAME;
 
@@ -126,6 +126,11 @@ pub fn worker_of(client: &[u8]) -> Option<WorkerName> {
         let name = Some(client[at + NAMED.len()..].to_vec());
         unnamed(&client[..at]).map(|worker| WorkerName { name, ..worker })
     })
+}
+
+/// A worker's name as it stands in that of a connection: the server takes visible ASCII only.
+pub fn client_worker(worker: &Name) -> Name {
+    Name::from(worker.to_text().chars().filter(char::is_ascii_graphic).collect::<String>())
 }
 
 fn unnamed(client: &[u8]) -> Option<WorkerName> {

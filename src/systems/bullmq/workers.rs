@@ -37,6 +37,12 @@ pub struct Connection {
     idle: Option<Duration>,
 }
 
+impl Connection {
+    fn is_of(&self, worker: &Name) -> bool {
+        self.name.as_ref().is_some_and(|name| *name == keys::client_worker(worker))
+    }
+}
+
 /// A running job with what tells who runs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Running {
@@ -155,8 +161,7 @@ fn merge(
     for ((queue, holder), jobs) in holders {
         let name = jobs.iter().find_map(|job| job.worker.clone());
         let mut worker = of_locks(instance, &queue, holder, name.clone(), jobs);
-        let own =
-            name.and_then(|name| connections.iter().position(|c| c.queue == queue && c.name.as_ref() == Some(&name)));
+        let own = name.and_then(|name| connections.iter().position(|c| c.queue == queue && c.is_of(&name)));
         match own {
             Some(at) => {
                 attach(&mut worker, &connections.remove(at), now);
@@ -216,6 +221,7 @@ fn of_locks(
         pid: None,
         stands_for: Count::Exact(1),
         since: None,
+        pool: None,
         evidence,
     }
 }
@@ -247,6 +253,7 @@ fn of_connection(instance: &Instance, connection: &Connection, now: Option<Times
         pid: None,
         stands_for: Count::Exact(1),
         since: started(connection, now),
+        pool: None,
         evidence,
     }
 }

@@ -168,6 +168,7 @@ pub fn blank(instance: &InstanceId, name: String) -> Worker {
         pid: None,
         stands_for: Count::Exact(1),
         since: None,
+        pool: None,
         evidence: String::new(),
     }
 }

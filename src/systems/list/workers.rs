@@ -148,6 +148,7 @@ fn blank(instance: &InstanceId, name: Name, state: Liveness, evidence: String) -
         pid: None,
         stands_for: Count::Exact(1),
         since: None,
+        pool: None,
         evidence,
     }
 }

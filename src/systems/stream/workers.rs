@@ -70,6 +70,7 @@ async fn worker(
         pid: None,
         stands_for: Count::Exact(1),
         since: None,
+        pool: None,
         evidence: evidence(&consumer),
     })
 }

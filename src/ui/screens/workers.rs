@@ -29,7 +29,7 @@ pub fn draw(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect) -> Body {
         stale: false,
     };
     let notes = view.loaded.data.as_ref().map_or(&[][..], |report| &report.notes);
-    let below = u16::try_from(notes.len()).unwrap_or(3).min(3) + 1;
+    let below = u16::try_from(notes.len()).unwrap_or(3).min(3) + 2;
     let shown = listing.draw(scene, canvas, Rect { height: area.height.saturating_sub(below), ..area });
     if workers.is_empty() {
         let rest = Rect { y: shown.body.top, height: shown.body.rows, ..area };
@@ -45,6 +45,10 @@ pub fn draw(scene: &Scene<'_>, canvas: &mut Canvas<'_>, area: Rect) -> Body {
         no_rows(scene, canvas, rest, &view.loaded, "Workers", nothing);
     }
     let mut y = area.bottom().saturating_sub(below);
+    if let Some(worker) = shown.selected.and_then(|index| workers.get(index)) {
+        canvas.phrase(area.x + 1, y, area.width.saturating_sub(2), &who(scene, worker));
+    }
+    y += 1;
     for note in notes.iter().take(3) {
         let line = Phrase::of(Role::Info, format!("{} ", glyphs.dot)).and(Role::Muted, note);
         canvas.phrase(area.x + 1, y, area.width.saturating_sub(2), &line);
@@ -75,18 +79,41 @@ fn cell(glyphs: &Glyphs, worker: &Worker, placed: &Placed) -> Phrase {
             let names: Vec<String> = worker.queues.iter().map(ToString::to_string).collect();
             Phrase::of(Role::Text, names.join(" "))
         }
-        "running" if worker.running.is_empty() => Phrase::of(Role::Muted, glyphs.zero),
         "running" => {
             let ids: Vec<String> = worker.running.iter().take(20).map(|job| job.id.to_text()).collect();
-            let count = worker.running.len();
-            let before = if count > 1 { format!("{count}: ") } else { String::new() };
-            Phrase::of(Role::Muted, before).and(Role::StateActive, ids.join(" "))
+            let ids = ids.join(" ");
+            match (worker.slots(), worker.running.len()) {
+                (None, 0) => Phrase::of(Role::Muted, glyphs.zero),
+                (None, 1) => Phrase::of(Role::StateActive, ids),
+                (None, count) => Phrase::of(Role::Muted, format!("{count}: ")).and(Role::StateActive, ids),
+                (Some(slots), _) => Phrase::of(Role::Text, format!("{slots} ")).and(Role::StateActive, ids),
+            }
         }
         "host" => optional(worker.host.as_deref()),
         "pid" => optional(worker.pid.map(|pid| pid.to_string()).as_deref()),
         "evidence" => Phrase::of(Role::Muted, &worker.evidence),
         _ => Phrase::new(),
     }
+}
+
+/// Where the worker under the cursor runs, since when, and how it is known: most screens are too narrow to tell it in
+/// columns.
+fn who(scene: &Scene<'_>, worker: &Worker) -> Phrase {
+    let mut line = Phrase::new();
+    let mut add = |title: &str, value: Option<String>| {
+        let piece = Phrase::of(Role::Muted, format!("{title} "));
+        line.append_apart(match value {
+            Some(value) => piece.and(Role::Text, value),
+            None => piece.and(Role::Muted, "?"),
+        });
+    };
+    add("host", worker.host.clone());
+    add("pid", worker.pid.map(|pid| pid.to_string()));
+    if let Some(since) = worker.since {
+        add("started", Some(format!("{} ago", text::age(since.age(scene.state.server_now())))));
+    }
+    line.append_apart(Phrase::of(Role::Muted, &worker.evidence));
+    line
 }
 
 fn summary(scene: &Scene<'_>, workers: &[&Worker]) -> Phrase {
@@ -110,7 +137,7 @@ fn summary(scene: &Scene<'_>, workers: &[&Worker]) -> Phrase {
                 line.append_apart(Phrase::of(role, format!("{count} {word}")));
             }
         }
-        let busy = workers.iter().filter(|worker| !worker.running.is_empty()).count();
+        let busy = workers.iter().filter(|worker| worker.is_busy()).count();
         line.append_apart(Phrase::of(Role::Muted, format!("{busy} busy")));
     }
     line.append_apart(super::refreshed(scene, &view.loaded));

@@ -16,12 +16,14 @@ pub fn severity(glyphs: &Glyphs, severity: Severity) -> (Role, &'static str) {
 
 /// Sign and word of a worker's liveness.
 pub fn liveness(glyphs: &Glyphs, worker: &Worker) -> Phrase {
-    let (role, sign, word) = match worker.state {
-        Liveness::Live if worker.paused == Some(true) => (Role::Info, glyphs.paused, "paused"),
-        Liveness::Live => (Role::Ok, glyphs.fine, "live"),
-        Liveness::Stale => (Role::Warn, glyphs.look, "stale"),
-        Liveness::Gone => (Role::Error, glyphs.act, "gone"),
-        Liveness::Unknown => (Role::Muted, glyphs.unknown, "?"),
+    let word = worker.word();
+    let (role, sign, word) = match (worker.state, word) {
+        (Liveness::Live, "live") => (Role::Ok, glyphs.fine, word),
+        (Liveness::Live, "paused") => (Role::Info, glyphs.paused, word),
+        // A runner's pool that takes no jobs although nobody told it so, or that ends.
+        (Liveness::Live | Liveness::Stale, _) => (Role::Warn, glyphs.look, word),
+        (Liveness::Gone, _) => (Role::Error, glyphs.act, word),
+        (Liveness::Unknown, _) => (Role::Muted, glyphs.unknown, "?"),
     };
     Phrase::of(role, format!("{sign} {word}"))
 }

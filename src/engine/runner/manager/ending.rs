@@ -7,7 +7,6 @@ use futures_util::future::join_all;
 use super::{Manager, NAP, Told};
 use crate::domain::runner::{RunnerCommand, RunnerState};
 use crate::engine::runner::{Order, RunnerEnd};
-use crate::link::cmd;
 
 /// What a handler may need to end unless its configuration says more: a delivery still tells its status.
 const HANDLER: Duration = Duration::from_secs(10);
@@ -15,8 +14,6 @@ const HANDLER: Duration = Duration::from_secs(10);
 const STORE: Duration = Duration::from_secs(5);
 /// So long before the very end outcomes are given up that still wait to be stored.
 const GIVE_UP: Duration = Duration::from_millis(300);
-/// For the runner's own goodbye.
-const GOODBYE: Duration = Duration::from_secs(1);
 
 impl Manager {
     /// Waits for the jobs: without limit while it only drains, for the grace time once it is to stop. Then puts back the
@@ -45,11 +42,7 @@ impl Manager {
             // The keeper says goodbye within its own limit.
             drop((&mut running.keep).await);
         }
-        if let Ok(link) = tokio::time::timeout(GOODBYE, self.common.wire.control()).await
-            && let Ok(link) = link
-        {
-            drop(link.ask(cmd("DEL").arg(format!("qtop:runner:{}", self.common.name)).to_owned()).await);
-        }
+        self.say_goodbye().await;
         self.show(told, RunnerState::Stopped);
         RunnerEnd { cut }
     }

@@ -135,6 +135,12 @@ impl Taken {
     }
 }
 
+/// Whose lock it is, if a runner of qtop has set it.
+pub fn holder(lock: &[u8]) -> Option<&str> {
+    let (start, _) = std::str::from_utf8(lock).ok()?.rsplit_once(':')?;
+    start.rsplit_once(':')?.0.strip_prefix("qtop:")
+}
+
 /// This machine's clock when a lock was taken: `qtop:WORKER:MOMENT:NUMBER`.
 pub fn claim_moment(lock: &[u8]) -> Option<i64> {
     std::str::from_utf8(lock).ok()?.rsplit(':').nth(1)?.parse().ok()

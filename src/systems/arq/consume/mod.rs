@@ -18,8 +18,10 @@ mod take;
 use std::time::Duration;
 
 use self::definition::{Definition, MOST_BYTES};
+pub(super) use self::exchange::holder;
 use self::exchange::{OFFERS, Taking, lock_start, own};
 pub use self::shift::Shift;
+use super::health::MARK;
 use super::keys::{self, Keys};
 use super::{Arq, encode, mutate};
 use crate::domain::ids::QueueId;
@@ -274,7 +276,7 @@ impl Arq {
         let moment = jiff::Zoned::now().strftime("%b-%d %H:%M:%S").to_string();
         let text =
             format!("{moment} j_complete={complete} j_failed={failed} j_retried={retried} j_ongoing={ongoing} queued=");
-        let mark = format!(" qtop={}", seat.worker);
+        let mark = format!("{MARK}{}", seat.worker);
         let life = life.as_millis().to_string();
         let arguments = [mark.as_str(), &text, &life];
         SIGN.run(link, &[self.health(&seat.queue.name), keys.queue], &arguments).await?;

@@ -18,7 +18,7 @@ use serde_json::json;
 
 use self::options::Options;
 use super::BullMq;
-use super::keys::Keys;
+use super::keys::{self, Keys};
 use crate::domain::ids::{JobId, QueueId};
 use crate::domain::job::Progress;
 use crate::domain::time::Timestamp;
@@ -351,8 +351,8 @@ fn written(progress: &Progress) -> String {
 /// `<prefix>:<base64 of the queue>:w:<worker>`.
 fn client_name(seat: &Seat) -> Vec<u8> {
     let queue = BASE64_STANDARD.encode(seat.queue.name.as_bytes());
-    let safe: String = seat.worker.to_text().chars().filter(char::is_ascii_graphic).collect();
-    [seat.queue.instance.name.as_bytes(), b":", queue.as_bytes(), b":w:", safe.as_bytes()].concat()
+    let worker = keys::client_worker(&seat.worker);
+    [seat.queue.instance.name.as_bytes(), b":", queue.as_bytes(), b":w:", worker.as_bytes()].concat()
 }
 
 fn shape(what: &str) -> ReadError {
