@@ -36,8 +36,8 @@ pub fn refresh() {
         };
         let sent = proxy.sent();
         let of_sampler = || sent.iter().filter(|sent| sent.connection == sampler);
-        // Every refresh asks for the time once, and first.
-        let starts: Vec<Instant> = of_sampler().filter(|sent| sent.name == "TIME").map(|sent| sent.at).collect();
+        // Every refresh asks for the number of keys once, behind the time.
+        let starts: Vec<Instant> = of_sampler().filter(|sent| sent.name == "DBSIZE").map(|sent| sent.at).collect();
         let mut times: Vec<Duration> = starts
             .windows(2)
             .filter_map(|pair| {
