@@ -15,8 +15,10 @@ use crate::domain::worker::RunnerPool;
 use crate::link::{Batch, Link, LinkError, Reply, Script, Value, cmd};
 use crate::systems::reply;
 
-/// Between two signs, and how long one holds.
-pub const SIGN: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(20));
+/// Between two signs of a runner that runs something, and how long one holds.
+pub const SIGN: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(25));
+/// The same for one that runs nothing, so that it sends less than a command a second (F7).
+pub const IDLE: Duration = Duration::from_secs(10);
 /// A runner that ended without a word is told of for so long.
 const FORGOTTEN: Duration = Duration::from_secs(600);
 /// Signs of all runners, by the ms at which they were given.

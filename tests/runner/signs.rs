@@ -113,7 +113,7 @@ fn two_runners_have_a_row_each_until_they_end_and_runners_clear_away_what_is_for
     second.handle.join().unwrap();
     assert_eq!((signs(&server), workers(&home).len()), (0, 0));
     let life = begin(&server.url(), runner(""), job()).unwrap();
-    wait_until("a sign", Duration::from_secs(10), || signs(&server) == 1);
+    wait_until("a sign", Duration::from_secs(20), || signs(&server) == 1);
     assert!((1..=600).contains(&server.int("TTL qtop:runners")), "the last runner's sign goes by itself");
     life.stop();
 }

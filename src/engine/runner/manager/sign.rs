@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::super::plan;
 use super::Manager;
 use crate::domain::runner::PoolState;
-use crate::engine::sign::{self, PoolSign, SIGN, Sign};
+use crate::engine::sign::{self, IDLE, PoolSign, SIGN, Sign};
 use crate::link::client_name;
 
 /// Until the next sign while a pool is not connected yet: the first ones are given before the pools are.
@@ -21,19 +21,20 @@ impl Manager {
         if self.signed.as_ref().is_some_and(|(next, _)| now < *next) {
             return;
         }
-        let connecting = self.pools.iter().any(|running| running.pool.view(now).state == PoolState::Connecting);
-        let next = now + if connecting { SOON } else { SIGN.0 };
-        let pools = self.pools.iter().map(|running| {
-            let view = running.pool.view(now);
-            PoolSign {
-                queue: view.queue.full_address(),
-                worker: running.pool.parts.seat.worker.to_text(),
-                state: view.state.into(),
-                concurrency: view.concurrency,
-                active: view.slots.len(),
-                done: view.counts.done,
-                failed: view.counts.failed,
-            }
+        let views: Vec<_> = self.pools.iter().map(|running| (&running.pool, running.pool.view(now))).collect();
+        let next = match () {
+            () if views.iter().any(|(_, view)| view.state == PoolState::Connecting) => SOON,
+            () if views.iter().any(|(_, view)| !view.slots.is_empty()) => SIGN.0,
+            () => IDLE,
+        };
+        let pools = views.iter().map(|(pool, view)| PoolSign {
+            queue: view.queue.full_address(),
+            worker: pool.parts.seat.worker.to_text(),
+            state: view.state.into(),
+            concurrency: view.concurrency,
+            active: view.slots.len(),
+            done: view.counts.done,
+            failed: view.counts.failed,
         });
         let pools = pools.collect();
         let (wire, name, since) = (Arc::clone(&self.common.wire), self.common.name.clone(), self.since.0);
@@ -44,7 +45,7 @@ impl Manager {
                 drop(sign::give(&link, Sign { name: &name, host, pid, client, since, pools }).await);
             }
         });
-        self.signed = Some((next, giving));
+        self.signed = Some((now + next, giving));
     }
 
     /// Takes the sign back, after the last one has been given.
