@@ -31,6 +31,8 @@ mod deliveries;
 mod ending;
 #[path = "runner/faults.rs"]
 mod faults;
+#[path = "runner/figures.rs"]
+mod figures;
 #[path = "runner/health.rs"]
 mod health;
 #[path = "runner/killed.rs"]

@@ -141,11 +141,11 @@ mod tests {
 
     #[test]
     fn without_a_sign_it_is_gone_unless_the_system_knows_better() {
-        let silent = runner(25);
+        let silent = runner(40);
         let mut workers = vec![];
         join(&mut workers, std::slice::from_ref(&silent));
         assert_eq!((workers[0].state, workers[0].pid), (Liveness::Gone, Some(7)));
-        assert!(workers[0].evidence.contains("25s ago"), "{}", workers[0].evidence);
+        assert!(workers[0].evidence.contains("40s ago"), "{}", workers[0].evidence);
         for (seen, told) in [(Liveness::Unknown, Liveness::Gone), (Liveness::Live, Liveness::Live)] {
             let mut workers = vec![row(&silent, "box-1-aa", seen)];
             join(&mut workers, std::slice::from_ref(&silent));
