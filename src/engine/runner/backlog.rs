@@ -168,9 +168,10 @@ async fn ask(link: &Link, batch: &Batch) -> Result<Vec<Reply>, LinkError> {
         sent.ask(command.clone());
     });
     let mut replies = if sent.is_empty() { Vec::new() } else { link.send(&sent).await? }.into_iter();
-    let refused = || CommandError::Refused { code: "WALK".to_owned(), detail: "is not made by the runner".to_owned() };
-    let reply = |command| {
-        if is_walk(command) { Err(refused()) } else { replies.next().unwrap_or(Err(CommandError::Missing)) }
+    let refusal = |code: &str, detail: &str| CommandError::Refused { code: code.to_owned(), detail: detail.to_owned() };
+    let reply = |command| match is_walk(command) {
+        true => Err(refusal("WALK", "is not made by the runner")),
+        false => replies.next().unwrap_or(Err(CommandError::Missing)),
     };
     Ok(batch.commands().iter().map(reply).collect())
 }

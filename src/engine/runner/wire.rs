@@ -1,7 +1,7 @@
 //! The runner's connections: one for control, shared by all pools, and one for each pool that waits (F8).
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
@@ -9,13 +9,17 @@ use crate::engine::Dialer;
 use crate::link::{ConnectOptions, Link, LinkError, Purpose, RefusalKind};
 use crate::systems::{ReadError, SystemError};
 
+/// A connection is given this long before it may be dropped for leading to the wrong place: what several tasks were
+/// refused at once is learnt once, and a fail-over that drags on costs few logins.
+const KEPT: Duration = Duration::from_millis(500);
 /// First and longest wait before trying again. Short enough to take jobs again within 10 s of the server's return (R7).
 const WAITS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(4));
 
 /// Makes connections and keeps the one for control.
 pub struct Wire {
     dial: Dialer,
-    control: Mutex<Option<Link>>,
+    /// With the moment it was made.
+    control: Mutex<Option<(Link, Instant)>>,
 }
 
 impl Wire {
@@ -27,18 +31,18 @@ impl Wire {
     /// The control connection, made anew if it is gone. Callers wait for one attempt together.
     pub async fn control(&self) -> Result<Link, LinkError> {
         let mut slot = self.control.lock().await;
-        if let Some(link) = slot.as_ref().filter(|link| link.is_usable()) {
+        if let Some((link, _)) = slot.as_ref().filter(|(link, _)| link.is_usable()) {
             return Ok(link.clone());
         }
         *slot = None;
         let link = self.dial.dial(Purpose::Mutate).await?;
-        *slot = Some(link.clone());
+        *slot = Some((link.clone(), Instant::now()));
         Ok(link)
     }
 
     /// True while the control connection is there, as far as is known without asking.
     pub async fn stands(&self) -> bool {
-        self.control.lock().await.as_ref().is_some_and(Link::is_usable)
+        self.control.lock().await.as_ref().is_some_and(|(link, _)| link.is_usable())
     }
 
     /// A connection for waiting, with the id by which the server can be told to end the wait.
@@ -53,7 +57,7 @@ impl Wire {
     /// Drops the control connection if the error says that it leads to the wrong place (R11).
     pub async fn learn(&self, error: &SystemError) {
         if misled(error) {
-            *self.control.lock().await = None;
+            self.control.lock().await.take_if(|(_, made)| made.elapsed() > KEPT);
         }
     }
 }
