@@ -221,7 +221,7 @@ pub struct Outcome<'a> {
 #[derive(Clone, Debug)]
 pub enum Settled {
     /// It was; the next job, if one was asked for and there is one.
-    Stored(Option<Box<Claim>>),
+    Stored(Option<Arc<Claim>>),
     /// The claim is not this seat's any more; nothing was written (R5).
     Lost(String),
     /// The job cannot end like that, for example because its children have not; nothing was written.

@@ -64,7 +64,7 @@ async fn settle_all(link: &Link, seat: &Seat, outcomes: &[Outcome<'_>]) -> Vec<R
 /// The job that was taken with an outcome.
 fn next_of(stored: Result<Settled, SystemError>) -> Claim {
     match stored {
-        Ok(Settled::Stored(Some(claim))) => *claim,
+        Ok(Settled::Stored(Some(claim))) => Claim::clone(&claim),
         other => panic!("{other:?}"),
     }
 }
@@ -296,7 +296,7 @@ async fn a_limit_of_the_queue_holds_for_jobs_taken_with_outcomes() {
     assert_eq!(server.int("LLEN bull:mail:active"), 4);
     server.run("HSET bull:mail:meta paused 1");
     let held = stored.into_iter().map(|stored| match stored {
-        Ok(Settled::Stored(Some(claim))) => *claim,
+        Ok(Settled::Stored(Some(claim))) => Claim::clone(&claim),
         other => panic!("{other:?}"),
     });
     let held: Vec<Claim> = held.collect();

@@ -214,7 +214,7 @@ impl Pool {
 
     /// Starts what was taken; what came too late goes back.
     async fn admit(self: &Arc<Self>, claims: Vec<Claim>, tasks: &mut JoinSet<()>) {
-        for claim in claims {
+        for claim in claims.into_iter().map(Arc::new) {
             if !self.may_take() {
                 self.give_back(&claim).await;
                 continue;
@@ -222,7 +222,7 @@ impl Pool {
             let number = {
                 let mut state = self.state();
                 let number = (1..).find(|number| !state.slots.contains_key(number)).unwrap_or(usize::MAX);
-                state.slots.insert(number, Slot::new(claim.clone()));
+                state.slots.insert(number, Slot::new(Arc::clone(&claim)));
                 if let Some(standstill) = &mut state.standstill {
                     standstill.tries(number);
                 }

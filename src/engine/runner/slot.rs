@@ -51,9 +51,9 @@ pub struct Slot {
 
 impl Slot {
     /// About to start.
-    pub fn new(claim: Claim) -> Self {
+    pub fn new(claim: Arc<Claim>) -> Self {
         Self {
-            claim: Arc::new(claim),
+            claim,
             attempts: 0,
             started: Instant::now(),
             started_at: wall(),
@@ -72,15 +72,16 @@ impl Slot {
     }
 
     /// From now on it stands for another job: whoever wants an end means that one. What the old one wrote is still there.
-    fn hand_over(&mut self, next: &Claim) {
-        self.claim = Arc::new(next.clone());
+    fn hand_over(&mut self, next: &Arc<Claim>) {
+        self.claim = Arc::clone(next);
         (self.cancel, self.why, self.storing) = (CancellationToken::new(), Why::default(), false);
     }
 
     /// Its job begins. Whoever wanted its end before was heard.
     fn begin(&mut self, attempts: u32) {
-        let Self { claim, cancel, why, .. } = self;
-        *self = Self { attempts, cancel: cancel.clone(), why: why.clone(), ..Self::new(Claim::clone(claim)) };
+        (self.attempts, self.started, self.started_at) = (attempts, Instant::now(), wall());
+        (self.progress, self.storing) = (None, false);
+        self.output.clear();
     }
 
     /// For the screen.
@@ -133,7 +134,7 @@ pub(super) fn wall() -> Timestamp {
 
 impl Pool {
     /// Runs jobs in a slot until there is none that may be taken in the same step.
-    pub(super) async fn work(self: Arc<Self>, number: usize, claim: Claim) {
+    pub(super) async fn work(self: Arc<Self>, number: usize, claim: Arc<Claim>) {
         let mut next = Some(claim);
         while let Some(claim) = next.take() {
             next = self.attempt(number, claim).await;
@@ -146,16 +147,15 @@ impl Pool {
     }
 
     /// One attempt at one job; the next job if one was taken with the outcome.
-    async fn attempt(self: &Arc<Self>, number: usize, claim: Claim) -> Option<Claim> {
+    async fn attempt(self: &Arc<Self>, number: usize, claim: Arc<Claim>) -> Option<Arc<Claim>> {
         let started = Instant::now();
-        let claim = Arc::new(claim);
         let entry = self.parts.handlers.choose(&claim.name);
         let terms = entry.map_or(&self.parts.terms, |entry| &entry.terms);
         let (cancel, why) = {
             let mut state = self.state();
             let waited = claim.ready_at.map(|ready| ready.age(claim.claimed_at));
             state.stats.began(waited);
-            let slot = state.slots.entry(number).or_insert_with(|| Slot::new(Claim::clone(&claim)));
+            let slot = state.slots.entry(number).or_insert_with(|| Slot::new(Arc::clone(&claim)));
             slot.begin(policy::allowed(terms.retry.as_ref(), &claim));
             (slot.cancel.clone(), slot.why.clone())
         };
@@ -348,7 +348,7 @@ impl Pool {
         number: usize,
         claim: &Arc<Claim>,
         decision: Decision,
-    ) -> (Ended, String, Option<Claim>) {
+    ) -> (Ended, String, Option<Arc<Claim>>) {
         let Decision { verdict, mut ended, mut message } = decision;
         let mut verdict = Arc::new(verdict);
         let mut patience = Patience::default();
@@ -368,7 +368,7 @@ impl Pool {
                     if let Verdict::Retry { delay, .. } | Verdict::Postpone(delay) = &*verdict {
                         self.put_off(*delay);
                     }
-                    return (ended, message, next.map(|next| *next));
+                    return (ended, message, next);
                 }
                 // The answer to an earlier request was lost, and that one did it.
                 Ok(Settled::Lost(_)) if unsure => return (ended, message, None),
@@ -488,12 +488,12 @@ mod tests {
 
     #[test]
     fn r8_an_end_that_is_wanted_before_a_job_begins_is_not_forgotten() {
-        let mut slot = Slot::new(claim("1"));
+        let mut slot = Slot::new(Arc::new(claim("1")));
         slot.end(Cause::Grace);
         slot.begin(3);
         assert!(slot.cancel.is_cancelled() && slot.why.get() == Some(Cause::Grace) && slot.attempts == 3);
         // The next one's, if it stands there already; the last one's does not concern it.
-        slot.hand_over(&claim("2"));
+        slot.hand_over(&Arc::new(claim("2")));
         assert!(!slot.cancel.is_cancelled() && slot.why.get().is_none());
         slot.end(Cause::Person);
         slot.begin(1);

@@ -15,6 +15,7 @@ mod outcome;
 mod shift;
 mod take;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use self::definition::{Definition, MOST_BYTES};
@@ -206,7 +207,7 @@ impl Consume for Arq {
             if !claims.is_empty() || hold.is_some() {
                 self.shift(seat, |shift| shift.untried(offered.into_iter().skip(skip)));
             }
-            Ok(Settled::Stored(claims.into_iter().next().map(Box::new)))
+            Ok(Settled::Stored(claims.into_iter().next().map(Arc::new)))
         })
     }
 

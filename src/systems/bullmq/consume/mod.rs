@@ -16,7 +16,7 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use serde_json::json;
 
-use self::options::Options;
+use self::options::Known;
 use super::BullMq;
 use super::keys::{self, Keys};
 use crate::domain::ids::{JobId, QueueId};
@@ -277,12 +277,13 @@ impl Taking {
         let now = Timestamp(reply::int(&values[0]).unwrap_or_default());
         let span = |value: &Value| reply::count(value).map(Duration::from_millis);
         let (jobs, _) = values[3..].as_chunks::<JOB_VALUES>();
-        let claims = jobs.iter().filter_map(|job| self.claim(job, now)).collect();
+        let mut known = Known::default();
+        let claims = jobs.iter().filter_map(|job| self.claim(job, now, &mut known)).collect();
         let hold = span(&values[2]).map(|left| (left, "the queue's rate limit is reached".to_owned()));
         Ok(Claimed { claims, patience: span(&values[1]), hold })
     }
 
-    fn claim(&self, job: &[Value; JOB_VALUES], now: Timestamp) -> Option<Claim> {
+    fn claim<'a>(&self, job: &'a [Value; JOB_VALUES], now: Timestamp, known: &mut Known<'a>) -> Option<Claim> {
         let [id, name, data, opts, created, past] = job;
         let text = |value: &Value| reply::text(value).unwrap_or_default();
         let past = text(past);
@@ -291,7 +292,7 @@ impl Taking {
         let (made, deaths, started) = (count(), count(), count().max(1));
         let doomed = past.next().filter(|reason| !reason.is_empty()).map(str::to_owned);
         let opts = reply::bytes(opts).unwrap_or_default();
-        let options = Options::read(opts);
+        let options = known.read(opts);
         let created_at = reply::int(created).map(Timestamp);
         let ready_at = created_at.map(|created| created.plus(options.delay));
         let mut receipt = started.to_string().into_bytes();
@@ -303,7 +304,7 @@ impl Taking {
             payload: Bytes::copy_from_slice(reply::bytes(data).unwrap_or_default()),
             attempts_made: made,
             attempts: Some(options.attempts.max(1)),
-            backoff: options.backoff,
+            backoff: options.backoff.clone(),
             created_at,
             ready_at,
             claimed_at: now,

@@ -36,6 +36,20 @@ impl Options {
     }
 }
 
+/// Options as they were read last: most jobs of a queue have the same.
+#[derive(Default)]
+pub(super) struct Known<'a>(Option<(&'a [u8], Options)>);
+
+impl<'a> Known<'a> {
+    /// [`Options::read`], once for all that have the same bytes and follow each other.
+    pub(super) fn read(&mut self, bytes: &'a [u8]) -> &Options {
+        if self.0.as_ref().is_none_or(|(last, _)| *last != bytes) {
+            self.0 = None;
+        }
+        &self.0.get_or_insert_with(|| (bytes, Options::read(bytes))).1
+    }
+}
+
 fn number(value: &Value) -> Option<f64> {
     let number = value.as_f64().or_else(|| value.as_str()?.parse().ok())?;
     (number.is_finite() && number >= 0.0).then_some(number)

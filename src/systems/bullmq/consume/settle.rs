@@ -1,6 +1,9 @@
 //! Outcomes as the script that stores them takes them, and its answer.
 
-use super::options::Options;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::options::{Known, Options};
 use super::{millis, shape, stored_options};
 use crate::domain::ids::JobId;
 use crate::link::{CommandError, Value};
@@ -10,68 +13,74 @@ use crate::systems::{ReadError, SystemError, reply};
 /// Values of an outcome that others may have in common with it.
 const REST: usize = 7;
 
+/// An argument of the script: mostly what is there already.
+type Argument<'a> = Cow<'a, [u8]>;
+
 /// Arguments of the script: the outcomes, what a claim needs, and behind it what outcomes have in common, each once. Most
 /// of a batch have all of that in common.
-pub(super) fn write(seat: &Seat, outcomes: &[Outcome<'_>], taking: &[Vec<u8>]) -> Vec<Vec<u8>> {
+pub(super) fn write<'a>(seat: &Seat, outcomes: &'a [Outcome<'a>], taking: &'a [Vec<u8>]) -> Vec<Argument<'a>> {
     let begin = 2 + 3 * outcomes.len() + taking.len();
-    let mut arguments = vec![outcomes.len().to_string().into_bytes()];
-    let mut rests: Vec<[Vec<u8>; REST]> = Vec::new();
+    let mut arguments = Vec::with_capacity(begin + REST);
+    arguments.push(number(outcomes.len() as u64));
+    let mut rests: Vec<[Argument<'_>; REST]> = Vec::new();
+    let mut known = Known::default();
     for outcome in outcomes {
-        let (value, rest) = parts(seat, outcome);
+        let (value, rest) = parts(seat, outcome, &mut known);
         let at = rests.iter().position(|known| *known == rest).unwrap_or_else(|| {
             rests.push(rest);
             rests.len() - 1
         });
-        arguments.extend([outcome.claim.id.as_bytes().to_vec(), value, (begin + REST * at).to_string().into_bytes()]);
+        arguments.extend([outcome.claim.id.as_bytes().into(), value, number((begin + REST * at) as u64)]);
     }
-    arguments.extend(taking.iter().cloned());
+    arguments.extend(taking.iter().map(Cow::from));
     arguments.extend(rests.into_iter().flatten());
     arguments
 }
 
 /// The value of an outcome, and the rest of it.
-fn parts(seat: &Seat, outcome: &Outcome<'_>) -> (Vec<u8>, [Vec<u8>; REST]) {
+fn parts<'a>(seat: &Seat, outcome: &'a Outcome<'a>, known: &mut Known<'a>) -> (Argument<'a>, [Argument<'a>; REST]) {
     let Outcome { claim, verdict, next } = outcome;
-    let none = || b"0".to_vec();
+    let text = |text: &'static str| Cow::from(text.as_bytes());
+    let flag = |flag: bool| text(if flag { "1" } else { "0" });
     let (kind, value, trace, first, second) = match verdict {
         Verdict::Done(result) => {
-            let value = result.as_ref().map_or_else(|| b"null".to_vec(), |result| result.to_vec());
-            let (count, age) = kept(seat, claim, true);
-            ("completed", value, Vec::new(), count, age)
+            let (count, age) = kept(seat, known.read(stored_options(claim)), true);
+            ("completed", result.as_ref().map_or(text("null"), |result| Cow::from(&**result)), text(""), count, age)
         }
         Verdict::Dead { message, stack, .. } => {
-            let (count, age) = kept(seat, claim, false);
-            ("failed", message.clone().into_bytes(), trace(message, stack), count, age)
+            let (count, age) = kept(seat, known.read(stored_options(claim)), false);
+            ("failed", message.as_bytes().into(), trace(message, stack), count, age)
         }
         Verdict::Retry { message, stack, delay, crashed } => {
-            let crashed = u8::from(*crashed).to_string().into_bytes();
-            ("retry", message.clone().into_bytes(), trace(message, stack), millis(*delay), crashed)
+            ("retry", message.as_bytes().into(), trace(message, stack), millis(*delay).into(), flag(*crashed))
         }
-        Verdict::Return => ("return", Vec::new(), Vec::new(), none(), none()),
-        Verdict::Postpone(wait) => ("postpone", Vec::new(), Vec::new(), millis(*wait), none()),
+        Verdict::Return => ("return", text(""), text(""), flag(false), flag(false)),
+        Verdict::Postpone(wait) => ("postpone", text(""), text(""), millis(*wait).into(), flag(false)),
     };
-    let allowed = claim.attempts.unwrap_or(1).to_string().into_bytes();
-    let next = u8::from(*next).to_string().into_bytes();
-    (value, [claim.token.to_vec(), kind.as_bytes().to_vec(), trace, first, second, allowed, next])
+    let allowed = number(claim.attempts.unwrap_or(1).into());
+    (value, [Cow::from(&*claim.token), text(kind), trace, first, second, allowed, flag(*next)])
 }
 
 /// Ended jobs to keep and seconds to keep them; -1 for no bound.
-fn kept(seat: &Seat, claim: &Claim, done: bool) -> (Vec<u8>, Vec<u8>) {
-    let options = Options::read(stored_options(claim));
+fn kept(seat: &Seat, options: &Options, done: bool) -> (Argument<'static>, Argument<'static>) {
     let (own, seats) = if done { (options.keep_done, seat.keep.done) } else { (options.keep_failed, seat.keep.failed) };
     let Keep { count, age } = own.or(seats).unwrap_or_default();
-    let number = |number: Option<u64>| number.map_or_else(|| "-1".to_owned(), |number| number.to_string()).into_bytes();
-    (number(count), number(age.map(|age| age.as_secs())))
+    let bound = |bound: Option<u64>| bound.map_or(Cow::from(b"-1".as_slice()), number);
+    (bound(count), bound(age.map(|age| age.as_secs())))
+}
+
+fn number(number: u64) -> Argument<'static> {
+    number.to_string().into_bytes().into()
 }
 
 /// A trace as the library keeps it: the message first, then the lines.
-fn trace(message: &str, stack: &[String]) -> Vec<u8> {
+fn trace(message: &str, stack: &[String]) -> Argument<'static> {
     let mut text = message.to_owned();
     for line in stack {
         text.push('\n');
         text.push_str(line);
     }
-    text.into_bytes()
+    text.into_bytes().into()
 }
 
 /// One answer for each outcome; those stored get the jobs taken as far as these go.
@@ -84,7 +93,7 @@ pub(super) fn read(
         reply::list(lines).filter(|lines| lines.len() == outcomes.len()).ok_or_else(|| shape("other outcomes"))?;
     let mut claims = claims.into_iter();
     let answers = outcomes.iter().zip(lines).map(|(outcome, line)| match reply::int(line) {
-        Some(1) => Ok(Settled::Stored(if outcome.next { claims.next().map(Box::new) } else { None })),
+        Some(1) => Ok(Settled::Stored(if outcome.next { claims.next().map(Arc::new) } else { None })),
         Some(code) => Ok(refused(code, &outcome.claim.id)),
         None => Err(ReadError::Command(error(&reply::text(line).unwrap_or_default())).into()),
     });

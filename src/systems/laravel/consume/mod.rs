@@ -8,6 +8,7 @@
 mod job;
 mod place;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -271,7 +272,7 @@ impl Laravel {
             Some(0) => gone(),
             Some(-1) => last("it has failed as often as its maxExceptions allow"),
             Some(-2) => last("the time until which it could be tried is over, its retryUntil"),
-            _ => Settled::Stored(claimed(&answer)?.claims.into_iter().next().map(Box::new)),
+            _ => Settled::Stored(claimed(&answer)?.claims.into_iter().next().map(Arc::new)),
         })
     }
 }

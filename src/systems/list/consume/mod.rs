@@ -11,6 +11,7 @@ mod place;
 mod records;
 mod take;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -154,7 +155,7 @@ impl Consume for List {
                 return Ok(Settled::Lost("another runner took it back, or somebody removed it".to_owned()));
             }
             match claimed(link, &place, taken(&answer)?).await {
-                Ok(claimed) => Ok(Settled::Stored(claimed.claims.into_iter().next().map(Box::new))),
+                Ok(claimed) => Ok(Settled::Stored(claimed.claims.into_iter().next().map(Arc::new))),
                 Err(error @ (SystemError::Link(_) | SystemError::Astray(_))) => Err(error),
                 // The outcome is stored, and the next item is back: whoever asks for items is told why.
                 Err(_) => Ok(Settled::Stored(None)),

@@ -6,6 +6,7 @@
 //! `:fired`, `:looked`.
 //! Entries that were given up go to `STREAM:dead`, as deployments do by themselves.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -164,7 +165,7 @@ impl Consume for Stream {
             if reply::int(&answer) == Some(0) {
                 return Ok(Settled::Lost("another consumer has claimed or acknowledged it".to_owned()));
             }
-            Ok(Settled::Stored(claimed(&answer)?.claims.into_iter().next().map(Box::new)))
+            Ok(Settled::Stored(claimed(&answer)?.claims.into_iter().next().map(Arc::new)))
         })
     }
 
