@@ -51,9 +51,7 @@ where
     let (sender, receiver) = mpsc::channel(4);
     // Taken before this returns, so that no change between reading and watching is lost.
     let seen = fingerprint(&config);
-    let mut eyes = Eyes::new();
-    eyes.look_at(&config);
-    let task = Task { config, seen, eyes, read: Arc::new(read), events: sender };
+    let task = Task { config, seen, read: Arc::new(read), events: sender };
     tokio::spawn(async move {
         tokio::select! {
             () = cancel.cancelled() => {}
@@ -66,7 +64,6 @@ where
 struct Task<R> {
     config: Arc<Config>,
     seen: Contents,
-    eyes: Eyes,
     read: Arc<R>,
     events: mpsc::Sender<ConfigEvent>,
 }
@@ -76,15 +73,18 @@ where
     R: Fn() -> Result<Config, ConfigProblems> + Send + Sync + 'static,
 {
     async fn run(mut self) {
+        let mut eyes = self.look(None).await;
+        // What has changed before they were open.
+        eyes.stirred.notify_one();
         loop {
-            self.eyes.changed().await;
+            eyes.changed().await;
             let mut contents = self.contents().await;
             if contents != self.seen && contents.main_is_blank && !self.seen.main_is_blank {
                 sleep(GONE_WAIT).await;
                 contents = self.contents().await;
             }
             if contents == self.seen {
-                self.eyes.look_at(&self.config);
+                eyes = self.look(Some(eyes)).await;
                 continue;
             }
             let read = Arc::clone(&self.read);
@@ -104,11 +104,23 @@ where
                 }
             };
             self.seen = contents;
-            self.eyes.look_at(&self.config);
+            eyes = self.look(Some(eyes)).await;
             if self.events.send(event).await.is_err() {
                 return;
             }
         }
+    }
+
+    /// Watches what the configuration in force was made of, first with new eyes. In a folder of many files the system may
+    /// take a while to begin.
+    async fn look(&self, eyes: Option<Eyes>) -> Eyes {
+        let config = Arc::clone(&self.config);
+        let looking = tokio::task::spawn_blocking(move || {
+            let mut eyes = eyes.unwrap_or_else(Eyes::open);
+            eyes.look_at(&config);
+            eyes
+        });
+        looking.await.unwrap_or_default()
     }
 
     async fn contents(&self) -> Contents {
@@ -177,7 +189,8 @@ fn is_theme(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "toml")
 }
 
-/// The folders that are watched.
+/// The folders that are watched; by default none, so that files are polled.
+#[derive(Default)]
 struct Eyes {
     watcher: Option<RecommendedWatcher>,
     /// With what each folder was when it began to be watched: another one may come to have its name.
@@ -187,7 +200,7 @@ struct Eyes {
 }
 
 impl Eyes {
-    fn new() -> Self {
+    fn open() -> Self {
         let stirred = Arc::new(Notify::new());
         let names = Arc::new(std::sync::RwLock::new(HashSet::new()));
         let (notify, known) = (Arc::clone(&stirred), Arc::clone(&names));

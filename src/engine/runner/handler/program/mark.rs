@@ -42,6 +42,7 @@ impl Mark {
     }
 
     /// True if this process has it.
+    #[cfg(target_os = "linux")]
     pub(super) fn is_on(self, pid: i32) -> bool {
         let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap_or_default();
         let line = limits.lines().find_map(|line| line.strip_prefix("Max file locks"));
