@@ -15,7 +15,7 @@ use super::address::{Address, Endpoint, Node};
 use super::error::{ConnectFailure, ConnectStep, LinkError, TlsFailure};
 use super::login::{Credentials, log_in};
 use super::meter::Meter;
-use super::news::News;
+use super::news::{Ear, News};
 use super::options::{ConnectOptions, Purpose};
 use super::send::Link;
 use super::sentinel;
@@ -189,8 +189,9 @@ fn handshake(error: &io::Error) -> ConnectFailure {
 async fn attach(socket: Socket, purpose: Purpose, meter: Arc<Meter>) -> Result<Raw, ConnectFailure> {
     let end = EndNote::default();
     let sieve = purpose.is_for_looking().then(Sieve::new);
-    let news = News::default();
-    let counted = Counted { socket, meter: meter.clone(), end: end.clone(), news: news.clone(), sieve };
+    let ear = Ear::default();
+    let news = ear.news.clone();
+    let counted = Counted { socket, meter: meter.clone(), end: end.clone(), ear, sieve };
     let silent = RedisConnectionInfo::default().set_skip_set_lib_name();
     // Time limits are kept by the link; the library's own default of 500 ms is far too short for a busy server.
     let config = AsyncConnectionConfig::new().set_response_timeout(None);

@@ -8,23 +8,43 @@ use tokio::sync::Notify;
 
 /// How such words begin.
 const WORD: &[u8] = b"invalidate\r\n";
-/// They are short, and come alone or beside short replies; longer pieces are not searched.
+/// They are short, and come alone or beside short replies; only the ends of longer pieces are searched.
 const LONGEST: usize = 1_024;
+/// Bytes of a piece with which a word may begin that ends in the next.
+const END: usize = WORD.len() - 1;
 
-/// Counts such words on one connection; its end counts too. Copies count together. What looks like one counts as one, and
-/// one that comes in two pieces is missed: it is a hint, not a promise.
+/// Counts such words on one connection; its end counts too. Copies count together. What looks like one counts as one: it is
+/// a hint, not a promise.
 #[derive(Clone, Debug, Default)]
 pub struct News(Arc<(AtomicU64, Notify)>);
 
-impl News {
+/// Listens to what comes in, piece by piece.
+#[derive(Default)]
+pub(super) struct Ear {
+    /// Where it is told.
+    pub(super) news: News,
+    end: Vec<u8>,
+}
+
+impl Ear {
     /// These bytes have come in; none: the end.
-    pub(super) fn came(&self, bytes: &[u8]) {
-        let word = bytes.len() <= LONGEST && bytes.windows(WORD.len()).any(|part| part == WORD);
-        if word || bytes.is_empty() {
-            self.note();
+    pub(super) fn came(&mut self, bytes: &[u8]) {
+        let spoken = |bytes: &[u8]| bytes.windows(WORD.len()).any(|part| part == WORD);
+        self.end.extend_from_slice(&bytes[..bytes.len().min(END)]);
+        if bytes.is_empty() || spoken(&self.end) || (bytes.len() <= LONGEST && spoken(bytes)) {
+            self.news.note();
+        }
+        match bytes.len().checked_sub(END) {
+            Some(last) => {
+                self.end.clear();
+                self.end.extend_from_slice(&bytes[last..]);
+            }
+            None => drop(self.end.drain(..self.end.len().saturating_sub(END))),
         }
     }
+}
 
+impl News {
     fn note(&self) {
         self.0.0.fetch_add(1, Ordering::Release);
         self.0.1.notify_waiters();
@@ -56,12 +76,29 @@ impl News {
 mod tests {
     use super::*;
 
+    const SAID: &[u8] = b":7\r\n>2\r\n$10\r\ninvalidate\r\n*1\r\n$9\r\narq:queue\r\n";
+
+    #[test]
+    fn a_word_is_heard_once_in_however_many_pieces_it_comes() {
+        let long = [vec![b'x'; 2 * LONGEST], SAID.to_vec()].concat();
+        for size in 1..=LONGEST {
+            let mut ear = Ear::default();
+            long.chunks(size).for_each(|piece| ear.came(piece));
+            assert_eq!(ear.news.count(), 1, "in pieces of {size} bytes");
+        }
+        let mut ear = Ear::default();
+        let (first, second) = SAID.split_at(15);
+        [first, second, b"", first, second].into_iter().for_each(|piece| ear.came(piece));
+        assert_eq!(ear.news.count(), 3, "the end of a connection counts");
+    }
+
     #[tokio::test]
     async fn what_came_before_the_wait_is_noticed_too() {
-        let news = News::default();
-        news.came(b":7\r\n+OK\r\n");
+        let mut ear = Ear::default();
+        let news = ear.news.clone();
+        ear.came(b":7\r\n+OK\r\n");
         assert_eq!(news.count(), 0, "replies are none");
-        news.came(b":7\r\n>2\r\n$10\r\ninvalidate\r\n*1\r\n$9\r\narq:queue\r\n");
+        ear.came(SAID);
         assert_eq!(news.count(), 1);
         let count = news.count();
         news.note();

@@ -12,7 +12,7 @@ use tokio_rustls::client::TlsStream;
 use super::cut::Cutter;
 use super::error::TlsFailure;
 use super::meter::Meter;
-use super::news::News;
+use super::news::Ear;
 use super::tls;
 
 /// Any of the three.
@@ -63,7 +63,7 @@ pub(super) struct Counted {
     pub(super) socket: Socket,
     pub(super) meter: Arc<Meter>,
     pub(super) end: EndNote,
-    pub(super) news: News,
+    pub(super) ear: Ear,
     /// Present where huge values are cut.
     pub(super) sieve: Option<Box<Sieve>>,
 }
@@ -102,7 +102,7 @@ impl Counted {
             Poll::Pending => {}
         }
         if polled.is_ready() {
-            self.news.came(&buffer.filled()[before..]);
+            self.ear.came(&buffer.filled()[before..]);
         }
         polled.map_ok(|()| count)
     }
