@@ -21,6 +21,11 @@ impl Name {
         String::from_utf8_lossy(&self.0).into_owned()
     }
 
+    /// The bytes that may stand in the name of a connection: the server takes visible ASCII only.
+    pub fn visible(&self) -> impl Iterator<Item = u8> + '_ {
+        self.0.iter().copied().filter(u8::is_ascii_graphic)
+    }
+
     /// True if there is no byte at all.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

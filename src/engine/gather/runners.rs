@@ -31,12 +31,8 @@ pub fn join(workers: &mut Vec<Worker>, runners: &[Runner]) {
 }
 
 fn is_of(worker: &Worker, pool: &PoolSeen) -> bool {
-    worker.instance == pool.queue.instance && bare(&worker.name).eq(bare(&pool.worker))
-}
-
-/// A name without what cannot stand in that of a connection, by which some systems know their workers.
-fn bare(name: &Name) -> impl Iterator<Item = &u8> {
-    name.as_bytes().iter().filter(|byte| byte.is_ascii_graphic())
+    // Some systems know their workers by the names of connections.
+    worker.instance == pool.queue.instance && worker.name.visible().eq(pool.worker.visible())
 }
 
 fn complete(worker: &mut Worker, runner: &Runner, pool: &PoolSeen) {

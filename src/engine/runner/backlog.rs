@@ -30,6 +30,8 @@ const STEP: Duration = Duration::from_secs(3);
 const OLD: Duration = Duration::from_secs(360);
 /// Most ticks of one look: the first tells what the queue is and how many wait, the others the age of the oldest.
 const TICKS: u64 = 4;
+/// How the refusal of a step of a walk begins, which no server says.
+const WALK: &str = "WALK";
 
 /// What waits in one queue; what is not known is `None`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -168,10 +170,9 @@ async fn ask(link: &Link, batch: &Batch) -> Result<Vec<Reply>, LinkError> {
         sent.ask(command.clone());
     });
     let mut replies = if sent.is_empty() { Vec::new() } else { link.send(&sent).await? }.into_iter();
-    let refusal = |code: &str, detail: &str| CommandError::Refused { code: code.to_owned(), detail: detail.to_owned() };
-    let reply = |command| match is_walk(command) {
-        true => Err(refusal("WALK", "is not made by the runner")),
-        false => replies.next().unwrap_or(Err(CommandError::Missing)),
+    let refused = || CommandError::Refused { code: WALK.to_owned(), detail: "is not made by the runner".to_owned() };
+    let reply = |command| {
+        if is_walk(command) { Err(refused()) } else { replies.next().unwrap_or(Err(CommandError::Missing)) }
     };
     Ok(batch.commands().iter().map(reply).collect())
 }

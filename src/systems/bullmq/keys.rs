@@ -128,9 +128,9 @@ pub fn worker_of(client: &[u8]) -> Option<WorkerName> {
     })
 }
 
-/// A worker's name as it stands in that of a connection: the server takes visible ASCII only.
+/// A worker's name as it stands in that of a connection.
 pub fn client_worker(worker: &Name) -> Name {
-    Name::from(worker.to_text().chars().filter(char::is_ascii_graphic).collect::<String>())
+    Name::from(worker.visible().collect::<Vec<u8>>())
 }
 
 fn unnamed(client: &[u8]) -> Option<WorkerName> {

@@ -113,4 +113,12 @@ mod tests {
         assert_eq!(foreign.backoff, Some(OwnBackoff::Foreign("mine".to_owned())));
         assert_eq!(Options::read(b"no json"), Options::default());
     }
+
+    #[test]
+    fn what_was_read_last_counts_for_the_same_bytes_only() {
+        let mut known = Known::default();
+        let texts: [&[u8]; 4] = [br#"{"attempts":5}"#, br#"{"attempts":5}"#, br#"{"attempts":6}"#, b""];
+        let attempts = texts.map(|text| known.read(text).attempts);
+        assert_eq!(attempts, [5, 5, 6, 0]);
+    }
 }
